@@ -1,0 +1,65 @@
+# `make demo` and `make test` do everything on a fresh machine; `make help` lists the rest.
+SHELL := bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+CORES ?= 2
+SCALE ?= demo
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# A shared cache of results is used where the user names its folder.
+CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
+RUN := snakemake --cores $(CORES) --config scale=$(SCALE)
+
+.PHONY: help setup demo report test lint format docs lock clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: .venv/ready ## set up .venv from the lock file, once
+
+.venv/ready: requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	touch $@
+
+demo: setup ## run the whole pipeline at toy size, and its report
+	$(RUN) $(CACHE)
+	@$(MAKE) --no-print-directory report
+
+report: results/$(SCALE)/report.html ## one HTML file with all tables, figures, claims and runs
+
+results/$(SCALE)/report.html: $(wildcard results/$(SCALE)/papers/*/* results/$(SCALE)/*.csv workflow/report/*) | setup
+	snakemake --config scale=$(SCALE) --report $@
+	@echo "Open results/$(SCALE)/report.html"
+
+test: setup ## run all tests
+	python -m pytest --numprocesses $(CORES) --dist loadgroup
+
+lint: setup ## check style, types, the workflow and the generated pages
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow
+	snakemake --lint --config scale=$(SCALE)
+	python -m docs.generate --check
+
+format: setup ## bring code and rules into shape
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+docs: setup ## generate the config schema, the reference page and the rule graph
+	python -m docs.generate
+
+lock: ## resolve pyproject.toml anew and pin everything
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[workflow,test,lint]'
+	{ echo '# Every package of the environment, pinned. Made by `make lock`; `make` installs from it.'; \
+	  $(BIN)/pip freeze --exclude-editable --exclude pip | sed 's/+cpu//'; } > requirements.lock
+	touch .venv/ready
+
+clean: ## remove what the pipeline made at this scale; the environment and the data stay
+	rm -rf results/$(SCALE) results/.unfinished

@@ -1,0 +1,42 @@
+# Four papers, one pipeline. `config["scale"]` is demo, small or paper.
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+from pipeline_steps.config.jobs import Jobs
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import did_you_mean
+
+min_version("9.20")
+
+# The rules run in the environment that snakemake itself runs in.
+shell.prefix(f'PATH="{Path(sys.executable).parent}:$PATH"; ')
+
+try:
+    for key in set(config) - {"scale"}:
+        raise PipelineError(
+            f"there is no config key '{key}'{did_you_mean(key, ['scale'])}"
+        )
+    jobs = Jobs(str(config.get("scale", "demo")))
+except PipelineError as error:
+    sys.exit(f"error: {error}")
+
+
+wildcard_constraints:
+    **jobs.patterns(),
+
+
+rule all:
+    input:
+        jobs.targets(),
+        f"results/{jobs.scale}/claims.csv",
+        f"results/{jobs.scale}/runs.html",
+
+
+include: "workflow/rules/datasets.smk"
+include: "workflow/rules/generators.smk"
+include: "workflow/rules/manifolds.smk"
+include: "workflow/rules/defenses.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/papers.smk"

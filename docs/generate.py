@@ -1,0 +1,242 @@
+"""Writes the pages that the code itself can tell: schemas, reference, rule graph.
+
+`python -m docs.generate` writes them; with `--check` it fails where one is out of step.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+from pydantic import TypeAdapter
+
+from pipeline_steps.config.load import scales
+from pipeline_steps.config.models import (
+    Dataset,
+    Defenses,
+    Generator,
+    Paper,
+    Scale,
+    ThreatConfig,
+)
+from pipeline_steps.core import registry
+from pipeline_steps.core.settings import Word, settings_of
+
+HERE = Path(__file__).parent
+
+FILES: dict[str, tuple[str, Any]] = {
+    "scale": ("scales/SCALE.yaml", Scale),
+    "datasets": ("datasets.yaml", dict[Word, Dataset]),
+    "generators": ("generators.yaml", dict[Word, Generator]),
+    "threats": ("threats.yaml", dict[Word, ThreatConfig]),
+    "defenses": ("defenses.yaml", Defenses),
+    "paper": ("papers/PAPER.yaml", Paper),
+}
+
+
+def pages() -> Iterator[tuple[Path, str]]:
+    """Every generated page, and what it must hold today."""
+    schemas = {name: _schema(name) for name in FILES}
+    for name, schema in schemas.items():
+        text = json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False)
+        yield HERE / "schema" / f"{name}.json", text + "\n"
+    yield HERE / "config.md", "\n".join(_reference(schemas)) + "\n"
+    yield HERE / "rulegraph.svg", _drawing(rule_graph("demo"))
+
+
+def _schema(name: str) -> dict[str, Any]:
+    schema = TypeAdapter(FILES[name][1]).json_schema()
+    plain = _with_registered(schema, definitions := schema.pop("$defs", {}))
+    for key in list(definitions):
+        definitions[key] = _with_registered(definitions[key], definitions)
+    return {
+        "title": f"workflow/config/{FILES[name][0]}",
+        **plain,
+        "$defs": definitions,
+    }
+
+
+def _with_registered(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema, with each mark of a registered kind made a reference."""
+    if isinstance(schema, list):
+        return [_with_registered(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    kind = schema.get("registered")
+    if not isinstance(kind, str):
+        return {k: _with_registered(v, definitions) for k, v in schema.items()}
+    if kind not in definitions:
+        definitions[kind] = {}  # stands already, for kinds that hold themselves
+        definitions[kind] = {
+            "anyOf": [
+                {"enum": list(registry.words(kind))},
+                *(_entry(kind, word, definitions) for word in registry.words(kind)),
+            ]
+        }
+    rest = {k: v for k, v in schema.items() if k in ("title", "description", "default")}
+    return {"$ref": f"#/$defs/{kind}", **rest}
+
+
+def _entry(kind: str, word: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """What one registered thing takes, with its word among it."""
+    schema = settings_of(kind, word).model_json_schema()
+    properties = {kind: {"const": word}, **schema.get("properties", {})}
+    return {
+        **_with_registered(schema, definitions),
+        "properties": _with_registered(properties, definitions),
+        "required": [kind, *schema.get("required", [])],
+    }
+
+
+def _reference(schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
+    yield "# The config, key by key"
+    yield ""
+    yield "Made by `make docs` from the typed models; edit those, not this page. The same"
+    yield "as JSON schema lies in [schema/](schema). Every key is checked before any job"
+    yield f"starts. Scales: {', '.join(scales())}."
+    for name, schema in schemas.items():
+        yield from ["", f"## workflow/config/{FILES[name][0]}"]
+        shown = [("", schema)] if "properties" in schema else []
+        for title, part in [*shown, *schema.get("$defs", {}).items()]:
+            yield from _table(title, part)
+    yield from ["", "## Registered things", ""]
+    yield "Each is one file that holds one class of the same name."
+    for kind in registry.FOLDERS:
+        yield from [
+            "",
+            f"### {kind}",
+            "",
+            "| word | what | settings |",
+            "|---|---|---|",
+        ]
+        for word in registry.words(kind):
+            settings = ", ".join(_settings(kind, word)) or "none"
+            yield f"| `{word}` | {registry.about(kind, word)} | {settings} |"
+
+
+def _settings(kind: str, word: str) -> Iterator[str]:
+    for name, field in settings_of(kind, word).model_fields.items():
+        yield f"`{name}`" if field.is_required() else f"`{name}` = `{field.default}`"
+
+
+def _table(title: str, schema: dict[str, Any]) -> Iterator[str]:
+    if "properties" not in schema:
+        return
+    if title:
+        yield from ["", f"### {title}"]
+    yield from ["", str(schema.get("description", "")).replace("\n", " "), ""]
+    yield from ["| key | type | default | what |", "|---|---|---|---|"]
+    required = schema.get("required", [])
+    for key, field in schema["properties"].items():
+        default = "required" if key in required else f"`{field.get('default')}`"
+        what = str(field.get("description", "")).replace("\n", " ")
+        yield f"| `{key}` | {_type(field)} | {default} | {what} |"
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "$ref" in field:
+        return field["$ref"].rpartition("/")[2]
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_type(option) for option in field["anyOf"]))
+    if "enum" in field or "const" in field:
+        return " or ".join(f"`{v}`" for v in field.get("enum", [field.get("const")]))
+    kind = str(field.get("type", "any"))
+    if kind == "array":
+        return f"list of {_type(field.get('items', {}))}"
+    if kind == "object":
+        inside = field.get("additionalProperties")
+        return f"names with {_type(inside)}" if isinstance(inside, dict) else "settings"
+    return kind
+
+
+def rule_graph(scale: str) -> tuple[set[str], set[tuple[str, str]]]:
+    """The rules of a scale's whole pipeline, and which feeds which."""
+    command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--forceall"]
+    told = subprocess.run(
+        [*command, "--config", f"scale={scale}"],
+        cwd=HERE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    labels = dict(re.findall(r'^\s*(\d+)\s*\[label = "(\w+)', told, re.MULTILINE))
+    edges = re.findall(r"^\s*(\d+) -> (\d+)", told, re.MULTILINE)
+    return set(labels.values()), {(labels[a], labels[b]) for a, b in edges}
+
+
+def _drawing(graph: tuple[set[str], set[tuple[str, str]]]) -> str:
+    """The rule graph from left to right, each rule behind all that it needs."""
+    rules, edges = graph
+    depth = dict.fromkeys(rules, 0)
+    for _ in rules:
+        for a, b in edges:
+            depth[b] = max(depth[b], depth[a] + 1)
+    columns = [
+        sorted(r for r in rules if depth[r] == d)
+        for d in range(max(depth.values()) + 1)
+    ]
+    place = {
+        rule: (2.4 * d, (len(column) - 1) / 2 - i + 0.3 * (d % 2))
+        for d, column in enumerate(columns)
+        for i, rule in enumerate(column)
+    }
+    # A path that skips a column would run through the boxes between.
+    direct = {(a, b) for a, b in edges if not _reaches(a, b, edges - {(a, b)})}
+    settings = {"svg.hashsalt": "rules", "svg.fonttype": "none", "font.size": 9}
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(1.75 * len(columns), 3))
+        axes = figure.add_axes((0, 0, 1, 1))
+        for a, b in sorted(direct):
+            (x, y), (u, v) = place[a], place[b]
+            arrow = {"arrowstyle": "-|>", "color": "0.5", "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", (u - 0.95, v), (x + 0.95, y), arrowprops=arrow)
+        for rule, (x, y) in place.items():
+            box = FancyBboxPatch(
+                (x - 0.9, y - 0.22),
+                1.8,
+                0.44,
+                "round,pad=0.05",
+                fc="#e8f1f8",
+                ec="#0072b2",
+            )
+            axes.add_patch(box)
+            axes.text(x, y, rule, ha="center", va="center")
+        heights = [y for _, y in place.values()]
+        axes.set_xlim(-1.1, 2.4 * len(columns) - 1.3)
+        axes.set_ylim(min(heights) - 0.5, max(heights) + 0.5)
+        axes.axis("off")
+        out = StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
+
+
+def _reaches(start: str, end: str, edges: set[tuple[str, str]]) -> bool:
+    following = {b for a, b in edges if a == start}
+    return end in following or any(_reaches(rule, end, edges) for rule in following)
+
+
+def main() -> None:
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for path, text in pages():
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(str(path.relative_to(HERE.parent)))
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if stale and check:
+        sys.exit(
+            f"error: out of step with the code: {', '.join(stale)}; run `make docs`"
+        )
+
+
+if __name__ == "__main__":
+    main()

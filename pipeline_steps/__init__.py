@@ -1,0 +1,1 @@
+"""Four papers on adversarial robustness, reproduced as one pipeline."""

@@ -1,0 +1,1 @@
+"""What to compute: the YAML that a researcher edits, checked and resolved into specs."""

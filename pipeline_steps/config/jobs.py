@@ -1,0 +1,230 @@
+"""What the rule files ask: the spec, the code and the files of each job, by wildcards."""
+
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from snakemake.io import ancient
+
+from pipeline_steps.config.load import load_config, scales
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core.digest import code, spec_text
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.papers.spec import Run
+
+# For each step its module, the method of Plan that makes its spec, and what it takes.
+STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "fetch_dataset": ("datasets", "source", ("dataset",)),
+    "build_dataset": ("datasets", "source", ("dataset",)),
+    "train_flow": ("generators", "flow", ("dataset", "generator")),
+    "project_dataset": ("manifolds", "manifold", ("dataset", "generator")),
+    "train_defense": ("defenses", "defense", ("dataset", "defense")),
+    "attack_defense": ("evaluation", "attack", ("dataset", "defense", "threat")),
+    "attack_snapshots": ("evaluation", "curve", ("dataset", "defense", "threat")),
+    "make_table": ("papers", "table", ("paper", "table")),
+    "make_figure": ("papers", "figure", ("paper", "figure")),
+    "check_claims": ("papers", "claims", ()),
+    "make_report": ("papers", "overview", ()),
+}
+
+Wildcards = Any
+Function = Callable[[Wildcards], Any]
+
+
+@cache
+def plan(scale: str, root: Path = ROOT) -> Plan:
+    return Plan(load_config(scale, root))
+
+
+class Jobs:
+    """The functions of the rule files; rules without a scale of their own use `scale`."""
+
+    def __init__(self, scale: str, root: Path = ROOT) -> None:
+        self.scale, self.root = scale, root
+        self.plan(None)
+
+    def plan(self, wildcards: Wildcards) -> Plan:
+        return plan(getattr(wildcards, "scale", self.scale), self.root)
+
+    def spec(self, step: str) -> Function:
+        """The job's settings as one line of JSON."""
+        return lambda wildcards: spec_text(self._spec(step, wildcards))
+
+    def code(self, step: str) -> Function:
+        """The digest of all code that can shape the job's result."""
+        module = f"{STEPS[step][0]}.{step}"
+        return lambda wildcards: code(module, self._spec(step, wildcards)).digest
+
+    def resource(self, step: str, name: str) -> Function:
+        """What the scale's table grants to jobs of this step."""
+
+        def granted(wildcards: Wildcards) -> int:
+            table = self.plan(wildcards).config.scale.resources
+            return int(getattr(table.get(step, table["default"]), name))
+
+        return granted
+
+    def generators(self, step: str) -> Function:
+        """The weights of every generator that the job's spec names."""
+        return lambda w: ancient(
+            [
+                f"results/{w.scale}/checkpoints/generators/{w.dataset}/{name}.safetensors"
+                for name in generators_in(self._spec(step, w))
+            ]
+        )
+
+    def generator_cards(self, step: str) -> Function:
+        return lambda w: [
+            f"results/{w.scale}/cards/generators/{w.dataset}/{name}.json"
+            for name in generators_in(self._spec(step, w))
+        ]
+
+    def verdicts(self, step: str) -> Function:
+        """The verdicts behind a table or the claims, in the order of its runs."""
+        return lambda w: ancient(
+            [
+                f"results/{w.scale}/verdicts/{run}.parquet"
+                for run in self._runs(w, self._typed(step, w).runs)
+            ]
+        )
+
+    def verdict_cards(self, step: str) -> Function:
+        return lambda w: [
+            f"results/{w.scale}/cards/verdicts/{run}.json"
+            for run in self._runs(w, self._typed(step, w).runs)
+        ]
+
+    def panels(self, wildcards: Wildcards) -> list[str]:
+        """The file behind each panel of a figure."""
+        folder = f"results/{wildcards.scale}"
+        places = {
+            "curve": "curves/{}.parquet",
+            "examples": "verdicts/{}.examples.safetensors",
+            "manifold": "manifolds/{}.pictures.safetensors",
+        }
+        return ancient(
+            [
+                f"{folder}/{places[what].format(name)}"
+                for what, name in self._panels(wildcards)
+            ]
+        )
+
+    def panel_cards(self, wildcards: Wildcards) -> list[str]:
+        folders = {"curve": "curves", "examples": "verdicts", "manifold": "manifolds"}
+        return [
+            f"results/{wildcards.scale}/cards/{folders[what]}/{name}.json"
+            for what, name in self._panels(wildcards)
+        ]
+
+    def manifold_cards(self, wildcards: Wildcards) -> list[str]:
+        """The cards of the manifolds that the claims speak of."""
+        return [
+            f"results/{wildcards.scale}/cards/manifolds/{name}.json"
+            for name in self.plan(wildcards).claims().manifolds
+        ]
+
+    def targets(self, papers: Iterable[str] | None = None) -> list[str]:
+        """Every table and figure of these papers, at the chosen scale."""
+        known = self.plan(None).config.papers
+        return [
+            f"results/{self.scale}/papers/{paper}/{name}.{suffix}"
+            for paper in (papers or known)
+            for name, suffix in [
+                *((table, "csv") for table in known[paper].tables),
+                *((figure, "png") for figure in known[paper].figures),
+            ]
+        ]
+
+    def all_cards(self, wildcards: Wildcards) -> list[str]:
+        """The card of every job whose result some table, figure or claim shows."""
+        plan = self.plan(wildcards)
+        judged = {
+            name for run in self._all_runs(plan) for name in [self._run(plan, run)]
+        }
+        panels = {
+            (what, name)
+            for paper, content in plan.config.papers.items()
+            for figure in content.figures
+            for what, name in _panels(plan, paper, figure)
+        }
+        curves = {name for what, name in panels if what == "curve"}
+        judged |= {name for what, name in panels if what == "examples"}
+        manifolds = {name for what, name in panels if what == "manifold"}
+        manifolds |= set(plan.claims().manifolds)
+        trained = {name.rpartition("/")[0] for name in judged | curves}
+        families = {
+            "generators": manifolds,
+            "manifolds": manifolds,
+            "defenses": trained,
+            "verdicts": judged,
+            "curves": curves,
+        }
+        return [
+            f"results/{wildcards.scale}/cards/{family}/{name}.json"
+            for family, names in families.items()
+            for name in sorted(names)
+        ]
+
+    @property
+    def papers(self) -> list[str]:
+        return list(self.plan(None).config.papers)
+
+    def patterns(self) -> dict[str, str]:
+        """For each wildcard a pattern that fits its known names and nothing else."""
+        config = self.plan(None).config
+        known: dict[str, Iterable[str]] = {
+            "scale": scales(self.root),
+            "dataset": config.datasets,
+            "generator": config.generators,
+            "threat": config.threats,
+            "defense": config.defenses.defenses,
+            "paper": config.papers,
+            "table": {t for p in config.papers.values() for t in p.tables},
+            "figure": {f for p in config.papers.values() for f in p.figures},
+        }
+        patterns = {
+            kind: "|".join(re.escape(name) for name in sorted(names)) or "none"
+            for kind, names in known.items()
+        }
+        seeds = r"(@\d+)?"
+        return patterns | {"defense": f"({patterns['defense']}){seeds}"}
+
+    def _typed(self, step: str, wildcards: Wildcards) -> Any:
+        _, method, names = STEPS[step]
+        told = (getattr(wildcards, name) for name in names)
+        return getattr(self.plan(wildcards), method)(*told)
+
+    def _spec(self, step: str, wildcards: Wildcards) -> dict[str, Any]:
+        return self._typed(step, wildcards).model_dump(mode="json")
+
+    def _runs(self, wildcards: Wildcards, runs: Iterable[Run]) -> list[str]:
+        return [self._run(self.plan(wildcards), run) for run in runs]
+
+    def _run(self, plan: Plan, run: Run) -> str:
+        return f"{run.dataset}/{plan.label(run)}/{run.threat}"
+
+    def _all_runs(self, plan: Plan) -> Iterable[Run]:
+        for paper, content in plan.config.papers.items():
+            for table in content.tables:
+                yield from plan.table(paper, table).runs
+        yield from plan.claims().runs
+
+    def _panels(self, wildcards: Wildcards) -> list[tuple[str, str]]:
+        return _panels(self.plan(wildcards), wildcards.paper, wildcards.figure)
+
+
+def _panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
+    """What each panel of a figure shows, and the name of the job behind it."""
+    spec = plan.figure(paper, figure)
+    return [
+        (
+            panel.what,
+            f"{spec.dataset}/{panel.generator}"
+            if panel.what == "manifold"
+            else f"{spec.dataset}/{panel.defense}/{panel.threat}",
+        )
+        for panel in spec.panels
+    ]

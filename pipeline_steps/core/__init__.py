@@ -1,0 +1,1 @@
+"""Seeds, digests, run cards, resumable training, safe files and logging."""

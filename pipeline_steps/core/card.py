@@ -1,0 +1,71 @@
+"""The run card: what a result is, in a small JSON that is the same whenever it is made.
+
+A record stands beside it and tells of the one run that made it; nothing depends on it.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline_steps.core.digest import Code
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import read_json, sha256, write_json
+
+CHANGES_NO_RESULT = True
+
+
+@dataclass(frozen=True)
+class Card:
+    """Settings, digests of code, inputs and outputs, and the numbers that came out."""
+
+    step: str
+    spec: dict[str, Any]
+    code: dict[str, Any]
+    inputs: dict[str, Any]
+    outputs: dict[str, dict[str, Any]]
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        write_json(path, asdict(self))
+
+
+def code_facts(code: Code) -> dict[str, Any]:
+    """A job's code as its card tells it; the digests of modules are shortened."""
+    modules = {name: digest[:16] for name, digest in code.modules.items()}
+    return {"digest": code.digest, "modules": modules, "packages": code.packages}
+
+
+def file_facts(path: Path) -> dict[str, Any]:
+    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+
+
+def read_card(path: Path) -> Card:
+    content = read_json(path)
+    try:
+        return Card(**content)
+    except TypeError as error:
+        raise PipelineError(
+            f"{path} is no run card ({error}); delete it and build it again"
+        ) from error
+
+
+def verify(path: Path, card_path: Path, role: str) -> Card:
+    """The card of a file, once the file's bytes are what the card says."""
+    card = read_card(card_path)
+    told = card.outputs.get(role)
+    if told is None:
+        raise PipelineError(f"{card_path} says nothing of any '{role}'")
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing; build it, or pull it")
+    if path.stat().st_size != told["bytes"]:
+        raise PipelineError(
+            f"{path} has {path.stat().st_size:,} bytes where its card {card_path} says "
+            f"{told['bytes']:,}: it is cut short or of another run; delete it and build "
+            "or pull it again"
+        )
+    if sha256(path) != told["sha256"]:
+        raise PipelineError(
+            f"{path} does not match its card {card_path}; delete it and build or pull "
+            "it again"
+        )
+    return card

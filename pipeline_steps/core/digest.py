@@ -1,0 +1,165 @@
+"""What a job's code is: a digest of every project module that can shape its result.
+
+Syntax trees are hashed, without docstrings, so that a comment changes nothing and a
+real edit changes exactly the jobs that could run it. Modules that declare
+`CHANGES_NO_RESULT` stay out, and what they import is not followed.
+"""
+
+import ast
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline_steps.core import registry
+from pipeline_steps.core.errors import PipelineError
+
+CHANGES_NO_RESULT = True
+
+PACKAGE = "pipeline_steps"
+LOCK = "requirements.lock"
+DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "PyYAML"}
+
+
+@dataclass(frozen=True)
+class Code:
+    """The identity of a job's code, and what it is made of."""
+
+    digest: str
+    modules: dict[str, str]
+    packages: dict[str, str]
+
+
+def text_digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def spec_text(spec: Any) -> str:
+    """A spec as one line, the same for the same content."""
+    return json.dumps(spec, sort_keys=True, separators=(",", ":"))
+
+
+def code(step: str, spec: Any, root: Path = registry.ROOT) -> Code:
+    """The code of a job: its step, what its spec names, and all that these import."""
+    waiting = [f"{PACKAGE}.{step}"]
+    waiting += [registry.module_of(*entry) for entry in registry.entries(spec)]
+    found: dict[str, str] = {}
+    packages: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        module = _module(root, name)
+        if module.changes_no_result:
+            continue
+        found[name] = module.digest
+        packages |= module.packages
+        waiting += module.imports
+    lock = _lock(root / LOCK)
+    pins = {name: lock.get(name.lower(), "unpinned") for name in sorted(packages)}
+    modules = dict(sorted(found.items()))
+    return Code(text_digest(spec_text([modules, pins])), modules, pins)
+
+
+@dataclass(frozen=True)
+class _Module:
+    digest: str
+    imports: tuple[str, ...]
+    packages: frozenset[str]
+    changes_no_result: bool
+
+
+@cache
+def _module(root: Path, name: str) -> _Module:
+    path = _path(root, name)
+    if path is None:
+        raise PipelineError(f"there is no module {name} below {root}")
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    imported = list(_imported(tree))
+    local = {n for n in imported if n.split(".")[0] == PACKAGE}
+    modules = {m for n in local for m in _modules(root, n)}
+    outside = {n.split(".")[0] for n in imported} - {PACKAGE}
+    neutral = any(
+        isinstance(node, ast.Assign)
+        and ast.unparse(node.targets[0]) == "CHANGES_NO_RESULT"
+        for node in tree.body
+    )
+    return _Module(
+        digest=text_digest(spec_text(_canonical(_without_docstrings(tree)))),
+        imports=tuple(sorted(modules - {name})),
+        packages=frozenset(_distributions(outside)),
+        changes_no_result=neutral,
+    )
+
+
+def _path(root: Path, name: str) -> Path | None:
+    stem = root / name.replace(".", "/")
+    options = (stem.with_suffix(".py"), stem / "__init__.py")
+    return next((p for p in options if p.is_file()), None)
+
+
+def _modules(root: Path, name: str) -> Iterator[str]:
+    """The module that an imported name lies in, and the packages around it."""
+    while _path(root, name) is None:
+        name = name.rpartition(".")[0]
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise PipelineError("project modules import by their full names")
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        if (
+            isinstance(node, documented)
+            and ast.get_docstring(node, clean=False) is not None
+        ):
+            node.body = node.body[1:]
+    return tree
+
+
+def _canonical(node: Any) -> Any:
+    """A syntax tree as plain lists: no positions, and no field that is empty.
+
+    Python's own dump differs between releases; this form is the same on all that we
+    support, so a result made under 3.11 is not stale under 3.12.
+    """
+    if isinstance(node, ast.AST):
+        fields = (
+            [name, _canonical(value)]
+            for name, value in ast.iter_fields(node)
+            if value not in (None, []) and name not in ("ctx", "kind", "type_comment")
+        )
+        return [type(node).__name__, *fields]
+    if isinstance(node, list):
+        return [_canonical(item) for item in node]
+    return repr(node)
+
+
+def _distributions(imported: set[str]) -> Iterator[str]:
+    for name in imported - sys.stdlib_module_names:
+        yield DISTRIBUTIONS.get(name, name.replace("_", "-"))
+
+
+@cache
+def _lock(path: Path) -> dict[str, str]:
+    """The versions that the lock file pins, by lower-case name."""
+    if not path.is_file():
+        return {}
+    lines = (line.split("#")[0].strip() for line in path.read_text().splitlines())
+    pins = (line.split("==") for line in lines if "==" in line)
+    return {name.strip().lower(): version.strip() for name, version in pins}

@@ -1,0 +1,66 @@
+"""How far a job is: a live bar on a terminal, plain timed lines in a log file."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+CHANGES_NO_RESULT = True
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Meter:
+    """Tells of steps done, with the latest numbers beside them."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self.title, self.total = title, total
+        self.started = self.told = time.monotonic()
+        self.numbers: dict[str, float] = {}
+        self.bar: Progress | None = None
+        if sys.stderr.isatty():
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total} {task.fields[numbers]}"),
+                TimeRemainingColumn(),
+                console=Console(stderr=True),
+            )
+            self.bar.start()
+            self.task = self.bar.add_task(title, total=total, numbers="")
+
+    def show(self, **numbers: float) -> None:
+        """Numbers to stand beside the count from now on."""
+        self.numbers.update(numbers)
+
+    def at(self, done: int) -> None:
+        text = " ".join(f"{name} {value:.4g}" for name, value in self.numbers.items())
+        if self.bar:
+            self.bar.update(self.task, completed=done, numbers=text)
+            return
+        now = time.monotonic()
+        if done >= self.total or now - self.told >= SECONDS_BETWEEN_LINES:
+            self.told = now
+            say(f"{self.title}: {done}/{self.total} {text}".rstrip())
+
+    def close(self) -> None:
+        if self.bar:
+            self.bar.stop()
+
+
+def counted(title: str, total: int, start: int = 0) -> Iterator[tuple[int, Meter]]:
+    """The numbers from `start` to `total`, each told of when it is done."""
+    meter = Meter(title, total)
+    try:
+        for i in range(start, total):
+            yield i, meter
+            meter.at(i + 1)
+    finally:
+        meter.close()
+
+
+def say(line: str) -> None:
+    """One timed line for whoever watches the log."""
+    print(time.strftime("%H:%M:%S"), line, file=sys.stderr, flush=True)

@@ -1,0 +1,146 @@
+"""From a word in the config to the class that it names, without importing the rest.
+
+A kind of thing lives in one folder; the word is the module, and the class has the same
+name in capitals (`cross_entropy` is `CrossEntropy` in `cross_entropy.py`). So a new
+attack is one file, found by its name. What a class wants to be told is read from its
+source, so that a config is checked without loading torch.
+"""
+
+import ast
+import difflib
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pipeline_steps.core.errors import PipelineError
+
+CHANGES_NO_RESULT = True
+
+ROOT = Path(__file__).parents[2]
+
+FOLDERS = {
+    "source": "pipeline_steps.datasets.sources",
+    "generator": "pipeline_steps.generators",
+    "perturbation": "pipeline_steps.threats.perturbations",
+    "objective": "pipeline_steps.threats.objectives",
+    "architecture": "pipeline_steps.defenses.architectures",
+    "recipe": "pipeline_steps.defenses.recipes",
+    "figure": "pipeline_steps.papers.figures",
+}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One setting of a class, as its source declares it."""
+
+    name: str
+    annotation: str
+    default: str | None
+
+
+def class_name(word: str) -> str:
+    return "".join(part.capitalize() for part in word.split("_"))
+
+
+def module_of(kind: str, word: str) -> str:
+    return f"{FOLDERS[kind]}.{word}"
+
+
+@cache
+def words(kind: str) -> tuple[str, ...]:
+    """Every word of a kind: the modules of its folder that hold the class they name."""
+    folder = ROOT / FOLDERS[kind].replace(".", "/")
+    found = (path.stem for path in folder.glob("*.py"))
+    return tuple(sorted(word for word in found if _class(kind, word)))
+
+
+@cache
+def _class(kind: str, word: str) -> ast.ClassDef | None:
+    path = ROOT / (module_of(kind, word).replace(".", "/") + ".py")
+    if not path.is_file():
+        return None
+    classes = [
+        n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)
+    ]
+    return next((c for c in classes if c.name == class_name(word)), None)
+
+
+@cache
+def parameters(kind: str, word: str) -> tuple[Parameter, ...]:
+    """What a class takes: the arguments of its `__init__`, or a dataclass's fields."""
+    node = _class(kind, word)
+    if node is None:
+        raise PipelineError(unknown(kind, word))
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            return tuple(_arguments(statement.args))
+    fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
+    return tuple(
+        Parameter(ast.unparse(f.target), ast.unparse(f.annotation), _source(f.value))
+        for f in fields
+    )
+
+
+def _arguments(arguments: ast.arguments) -> Iterator[Parameter]:
+    named = [*arguments.posonlyargs, *arguments.args][1:]
+    missing: list[ast.expr | None] = [None] * (len(named) - len(arguments.defaults))
+    defaults = [*missing, *arguments.defaults, *arguments.kw_defaults]
+    for argument, default in zip(
+        [*named, *arguments.kwonlyargs], defaults, strict=True
+    ):
+        annotation = ast.unparse(argument.annotation) if argument.annotation else "Any"
+        yield Parameter(argument.arg, annotation, _source(default))
+
+
+def _source(node: ast.expr | None) -> str | None:
+    return ast.unparse(node) if node else None
+
+
+def about(kind: str, word: str) -> str:
+    """The first line of what a class says of itself."""
+    node = _class(kind, word)
+    text = ast.get_docstring(node) if node else None
+    return (text or "").split("\n\n")[0].replace("\n", " ")
+
+
+def unknown(kind: str, word: str) -> str:
+    return f"there is no {kind} '{word}'{did_you_mean(word, words(kind))}"
+
+
+def did_you_mean(word: str, names: Any) -> str:
+    """The nearest valid name, as the end of a sentence."""
+    names = sorted(names)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean '{near[0]}'?"
+    return f"; valid: {', '.join(names)}" if names else ""
+
+
+def entries(spec: Any) -> set[tuple[str, str]]:
+    """The registered things that a spec names, at any depth: `{"recipe": "at"}`."""
+    if isinstance(spec, dict):
+        here = {
+            (key, value)
+            for key, value in spec.items()
+            if key in FOLDERS and isinstance(value, str)
+        }
+        return here.union(*map(entries, spec.values()))
+    if isinstance(spec, list):
+        return set().union(*map(entries, spec))
+    return set()
+
+
+def load(kind: str, word: str) -> Any:
+    """The class behind a word. The only dynamic import of the project."""
+    if word not in words(kind):
+        raise PipelineError(unknown(kind, word))
+    return getattr(importlib.import_module(module_of(kind, word)), class_name(word))
+
+
+def make(kind: str, entry: dict[str, Any], **given: Any) -> Any:
+    """An object from its entry in a spec; `given` replaces or adds arguments."""
+    settings = {name: value for name, value in entry.items() if name != kind}
+    return load(kind, entry[kind])(**(settings | given))

@@ -1,0 +1,210 @@
+"""Runs a step from the command line: its spec and files in, its outputs and card out.
+
+    python -m pipeline_steps.defenses.train_defense --spec JSON [--code DIGEST]
+        --inputs data=FILE data_card=FILE --outputs weights=FILE card=FILE record=FILE
+
+Outputs are written beside their places and renamed together at the end, the card last;
+a step that fails leaves nothing, and what an earlier run left stays as it was.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from pipeline_steps.core.card import Card, code_facts, file_facts, read_card, verify
+from pipeline_steps.core.digest import Code, code, spec_text, text_digest
+from pipeline_steps.core.errors import Interrupted, PipelineError
+from pipeline_steps.core.files import disk_is_full, sha256, write_json
+from pipeline_steps.core.progress import say
+from pipeline_steps.core.registry import ROOT
+
+CHANGES_NO_RESULT = True
+
+Spec = TypeVar("Spec", bound=BaseModel)
+
+INTERRUPTED = 75
+UNFINISHED = Path("results/.unfinished")
+
+
+@dataclass
+class Job(Generic[Spec]):
+    """What a step works with: its settings, and where its files are."""
+
+    step: str
+    spec: Spec
+    code: Code
+    inputs: dict[str, list[Path]]
+    places: dict[str, Path]
+    started: float = field(default_factory=time.time)
+
+    def input(self, name: str) -> Path:
+        return self.inputs[name][0]
+
+    def verified(self, name: str, role: str) -> Path:
+        """An input whose bytes are those that its card promises."""
+        return self.all_verified(name, role)[0]
+
+    def all_verified(self, name: str, role: str) -> list[Path]:
+        pairs = list(zip(self.inputs[name], self.inputs[f"{name}_card"], strict=True))
+        for path, card in pairs:
+            verify(path, card, role)
+        return [path for path, _ in pairs]
+
+    def card(self, name: str) -> Card:
+        return read_card(self.input(name))
+
+    def output(self, role: str) -> Path:
+        """Where to write an output for now; the suffix is that of its place."""
+        place = self.places[role]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place.with_name(f".partial-{os.getpid()}-{place.name}")
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for what this very job must find again if it is killed."""
+        plain = self.spec.model_dump(mode="json")
+        facts = [self.step, plain, self.code.digest, self.input_digests()]
+        return UNFINISHED / text_digest(spec_text(facts))[:32]
+
+    def input_digests(self) -> dict[str, Any]:
+        """Digests of the inputs; a file that has a card is told by its card."""
+        small = {k: v for k, v in self.inputs.items() if f"{k}_card" not in self.inputs}
+        return {name: [sha256(path) for path in paths] for name, paths in small.items()}
+
+    def finish(self, metrics: dict[str, Any]) -> None:
+        """Write card and record, then move every output to its place."""
+        roles = [role for role in self.places if role not in ("card", "record")]
+        if "card" in self.places:
+            Card(
+                step=self.step,
+                spec=self.spec.model_dump(mode="json"),
+                code=code_facts(self.code),
+                inputs=self.input_digests(),
+                outputs={role: file_facts(self.output(role)) for role in roles},
+                metrics=metrics,
+            ).write(self.output("card"))
+        if "record" in self.places:
+            write_json(self.output("record"), self._record())
+        for role in sorted(self.places, key=lambda role: role == "card"):
+            with self.output(role).open("rb+") as file:
+                os.fsync(file.fileno())
+            self.output(role).replace(self.places[role])
+        shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def abandon(self) -> None:
+        for role in self.places:
+            self.output(role).unlink(missing_ok=True)
+
+    def _record(self) -> dict[str, Any]:
+        torch = sys.modules.get("torch")
+        on_gpu = torch is not None and torch.cuda.is_available()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return {
+            "machine": platform.node(),
+            "system": platform.platform(),
+            "python": platform.python_version(),
+            "packages": {name: version(name) for name in self.code.packages},
+            "device": torch.cuda.get_device_name() if torch and on_gpu else "cpu",
+            "threads": os.environ.get("OMP_NUM_THREADS", "1"),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
+            "seconds": round(time.time() - self.started, 2),
+            "peak_memory_mb": round(peak),
+            "peak_gpu_memory_mb": (
+                round(torch.cuda.max_memory_allocated() / 2**20)
+                if torch and on_gpu
+                else 0
+            ),
+            "revision": _revision(),
+        }
+
+
+def _revision() -> str:
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    return told.stdout.strip() or "unknown"
+
+
+def run(
+    step: str,
+    spec_type: type[Spec],
+    main: Callable[[Job[Spec]], dict[str, Any]],
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Parse the command line, do the step, and end in outputs or in one sentence."""
+    job: Job[Spec] | None = None
+    try:
+        job = _job(step, spec_type, argv)
+        job.finish(main(job))
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        say(sentence)
+        sys.exit(INTERRUPTED if isinstance(error, Interrupted) else 1)
+    finally:
+        if job:
+            job.abandon()
+
+
+def _sentence(error: Exception) -> str | None:
+    """What a user should read, or nothing where only a traceback helps."""
+    if isinstance(error, Interrupted):
+        return str(error)
+    if isinstance(error, PipelineError):
+        return f"error: {error}"
+    if disk_is_full(error):
+        return (
+            f"error: the disk is full ({error}); nothing of this job was kept; free "
+            "some space and run the same command again"
+        )
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"error: out of memory ({error}); ask for more, or use a smaller batch"
+    return None
+
+
+def _job(step: str, spec_type: type[Spec], argv: Sequence[str] | None) -> Job[Spec]:
+    parser = argparse.ArgumentParser(prog=f"python -m pipeline_steps.{step}")
+    parser.add_argument("--spec", required=True, help="the job's settings, as JSON")
+    parser.add_argument("--code", help="the digest of the code that was planned")
+    parser.add_argument("--inputs", nargs="*", default=[], metavar="NAME=FILE")
+    parser.add_argument("--outputs", nargs="+", required=True, metavar="ROLE=FILE")
+    told = parser.parse_args(argv)
+    try:
+        spec = spec_type.model_validate(json.loads(told.spec))
+    except (ValueError, ValidationError) as error:
+        raise PipelineError(f"--spec does not fit {step}: {error}") from None
+    now = code(step, spec.model_dump(mode="json"))
+    if told.code and told.code != now.digest:
+        raise PipelineError(
+            f"the code of {step} changed after this job was planned; run snakemake "
+            "again, which plans with today's code"
+        )
+    places = {role: paths[0] for role, paths in _named(told.outputs).items()}
+    return Job(step, spec, now, _named(told.inputs), places)
+
+
+def _named(words: Sequence[str]) -> dict[str, list[Path]]:
+    """`a=1 2 b=3` as names with lists of paths: Snakemake expands lists with spaces."""
+    named: dict[str, list[Path]] = {}
+    name = ""
+    for word in words:
+        head, found, tail = word.partition("=")
+        if found:
+            name, word = head, tail
+            named[name] = []
+        if word:
+            named[name].append(Path(word))
+    return named

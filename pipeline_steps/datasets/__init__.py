@@ -1,0 +1,1 @@
+"""Data sets: fetched, verified, and decoded into one canonical form."""

@@ -1,0 +1,1 @@
+"""Defenses: architectures, recipes and the loop that trains them."""

@@ -1,0 +1,39 @@
+"""Networks, untrained from a seed or trained from a file."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import make
+from pipeline_steps.core.rng import derive
+from pipeline_steps.core.settings import Entry
+from pipeline_steps.core.tensors import read_tensors
+
+
+def new_model(architecture: Entry, seed: int) -> nn.Module:
+    """An untrained network; the random state of the process is left as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(derive(seed, "weights"))
+        model: nn.Module = make("architecture", architecture)
+    # Convolutions run faster on channels that lie together.
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def load_model(architecture: Entry, weights: Path) -> nn.Module:
+    """A trained network in eval mode, on images in [0, 1]."""
+    return with_weights(architecture, read_tensors(weights), weights)
+
+
+def with_weights(
+    architecture: Entry, weights: dict[str, torch.Tensor], whose: object
+) -> nn.Module:
+    model = new_model(architecture, seed=0)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise PipelineError(
+            f"{whose} holds the weights of another network: {error}"
+        ) from None
+    return model.eval()

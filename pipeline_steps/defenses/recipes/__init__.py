@@ -1,0 +1,1 @@
+"""Training recipes, a file each."""

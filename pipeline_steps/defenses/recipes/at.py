@@ -1,0 +1,19 @@
+"""Adversarial training."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline_steps.core.rng import BatchRng
+from pipeline_steps.core.settings import Threat
+from pipeline_steps.threats.batch import Batch
+
+
+class At:
+    """Cross-entropy on attacked images alone (IJSAT eq. 3)."""
+
+    def __init__(self, threat: Threat) -> None:
+        self.threat = threat
+
+    def loss(self, model: nn.Module, batch: Batch, rng: BatchRng) -> Tensor:
+        attacked = self.threat(model, batch, rng)
+        return functional.cross_entropy(model(attacked), batch.labels)

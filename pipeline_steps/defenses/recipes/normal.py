@@ -1,0 +1,14 @@
+"""Normal training."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline_steps.core.rng import BatchRng
+from pipeline_steps.threats.batch import Batch
+
+
+class Normal:
+    """Cross-entropy on the images as they are."""
+
+    def loss(self, model: nn.Module, batch: Batch, rng: BatchRng) -> Tensor:
+        return functional.cross_entropy(model(batch.images), batch.labels)

@@ -1,0 +1,42 @@
+"""What a job must know of a defense."""
+
+from pydantic import Field
+
+from pipeline_steps.core.settings import (
+    Count,
+    Entry,
+    NotNegative,
+    Positive,
+    Settings,
+    Share,
+    Whole,
+)
+from pipeline_steps.datasets.spec import Augmentation, DatasetSpec
+
+
+class Schedule(Settings):
+    """The course of a training run: stochastic gradient descent with steps."""
+
+    epochs: Count
+    batch: Count
+    learning_rate: Positive
+    momentum: Share = 0.9
+    weight_decay: NotNegative = 0.0
+    nesterov: bool = False
+    drops: list[Count] = Field(default_factory=list)
+    """Epochs after which the learning rate is multiplied by `factor`."""
+    factor: Share = 0.1
+
+
+class DefenseSpec(Settings):
+    """A network, the recipe that trains it, and the course of its training."""
+
+    name: str
+    dataset: DatasetSpec
+    augmentation: Augmentation
+    architecture: Entry
+    recipe: Entry
+    schedule: Schedule
+    snapshots: Whole
+    """How many times the weights are kept on the way, for curves over training."""
+    seed: Whole

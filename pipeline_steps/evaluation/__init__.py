@@ -1,0 +1,1 @@
+"""Evaluation: a trained defense under a threat, image by image."""

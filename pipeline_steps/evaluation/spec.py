@@ -1,0 +1,19 @@
+"""What a job must know to judge a defense under a threat."""
+
+from pipeline_steps.core.settings import Count, Entry, Settings, Whole
+from pipeline_steps.datasets.spec import DatasetSpec
+from pipeline_steps.threats.spec import ThreatSpec
+
+
+class AttackSpec(Settings):
+    """A trained defense, the threat that it meets, and on how many images."""
+
+    dataset: DatasetSpec
+    architecture: Entry
+    threat: ThreatSpec
+    images: Count | None
+    """How many images of the test set are judged, from its start; all if none is said."""
+    batch: Count
+    kept: Whole = 0
+    """How many edited images are kept for pictures."""
+    seed: Whole

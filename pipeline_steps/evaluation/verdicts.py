@@ -1,0 +1,56 @@
+"""Verdicts: for each test image under one threat, what the defense said of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.rng import image_rng
+from pipeline_steps.datasets.loader import ImageSet, check_range
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.catalogue import Threat
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A batch before and after the attack, and the defense's answers to it."""
+
+    original: Tensor
+    edited: Tensor
+    labels: Tensor
+    logits: Tensor
+    same_when_asked_twice: bool
+
+    def table(self, first: int) -> pd.DataFrame:
+        """One row an image; `first` is the index of the first one in the data set."""
+        edit = (self.edited - self.original).flatten(1)
+        prediction = self.logits.argmax(dim=1)
+        true = self.logits.gather(1, self.labels[:, None]).squeeze(1)
+        others = self.logits.scatter(1, self.labels[:, None], -torch.inf)
+        return pd.DataFrame(
+            {
+                "image": range(first, first + len(self.labels)),
+                "label": self.labels.cpu().numpy().astype("int16"),
+                "prediction": prediction.cpu().numpy().astype("int16"),
+                "margin": (true - others.amax(dim=1)).cpu().numpy(),
+                "correct": (prediction == self.labels).cpu().numpy(),
+                "linf": edit.abs().amax(dim=1).cpu().numpy(),
+                "l2": edit.norm(dim=1).cpu().numpy(),
+            }
+        )
+
+
+def judge(
+    model: nn.Module, data: ImageSet, threat: Threat, batch: int, seed: int
+) -> Iterator[Judged]:
+    """Attacks the images batch by batch; every image has a random start of its own."""
+    for rows in torch.arange(len(data), device=data.labels.device).split(batch):
+        images, labels = data[rows]
+        draw = image_rng(seed, rows.tolist(), "attack", device=images.device)
+        edited = threat(model, Batch(images, labels), draw)
+        check_range(edited, "attacked images")
+        with torch.no_grad():
+            logits, again = model(edited), model(edited)
+        yield Judged(images, edited, labels, logits, bool((logits == again).all()))

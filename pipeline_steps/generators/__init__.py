@@ -1,0 +1,1 @@
+"""Generators: models with an `encode` and a `decode`, and how they are trained."""

@@ -1,0 +1,51 @@
+"""What every generator can do, and how a trained one is loaded."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import make
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.generators.spec import generators_in
+
+
+class Generator(Protocol):
+    """Images from latents, and latents of images; latents are one vector an image."""
+
+    def encode(self, images: Tensor) -> Tensor: ...
+
+    def decode(self, latents: Tensor) -> Tensor: ...
+
+    def sample(self, count: int, rng: Rng, temperature: float = 0.7) -> Tensor: ...
+
+
+def build_generator(entry: Mapping[str, Any]) -> Any:
+    """An untrained generator from its entry in a spec."""
+    return make("generator", {k: v for k, v in entry.items() if k != "name"})
+
+
+def load_generator(entry: Mapping[str, Any], weights: Path) -> Any:
+    """A trained generator, frozen and in eval mode."""
+    generator = build_generator(entry)
+    try:
+        generator.load_state_dict(read_tensors(weights))
+    except RuntimeError as error:
+        raise PipelineError(
+            f"{weights} holds other weights than asked: {error}"
+        ) from None
+    return generator.eval().requires_grad_(False)
+
+
+def load_generators(
+    spec: Mapping[str, Any], weights: Sequence[Path], device: Any
+) -> dict[str, Any]:
+    """Every generator that a spec names, from files in the order of their names."""
+    entries = generators_in(spec)
+    return {
+        name: load_generator(entry, path).to(device)
+        for (name, entry), path in zip(entries.items(), weights, strict=True)
+    }

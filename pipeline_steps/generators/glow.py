@@ -1,0 +1,219 @@
+"""Glow (Kingma and Dhariwal, 2018): a flow whose every level keeps its raw latents."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.rng import Rng, rng
+from pipeline_steps.core.settings import Count
+from pipeline_steps.generators.flow_layers import (
+    ActNorm,
+    AffineCoupling,
+    FlowLayer,
+    InvertibleConvolution,
+    Prior,
+    SplitPrior,
+    Squeeze,
+    TopPrior,
+)
+
+# Canonical images hold k/255, so a pixel's cell in [0, 1] is this wide.
+CELL = 1 / 255
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Neither autocast nor TF32: with them W times its inverse is not the identity."""
+    backends: tuple[Any, Any] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = False
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for backend, allowed in zip(backends, before, strict=True):
+            backend.allow_tf32 = allowed
+
+
+def precisely(method: Method) -> Method:
+    """A method of one tensor, in full precision whatever surrounds it."""
+
+    @wraps(method)
+    def wrapped(self: nn.Module, x: Tensor) -> Any:
+        with full_precision(x.device):
+            return method(self, x.to(next(self.parameters()).dtype))
+
+    return wrapped  # type: ignore[return-value]
+
+
+class Level(nn.Module):
+    """A squeeze, the steps of flow, and the prior of what leaves afterwards."""
+
+    def __init__(self, channels: int, steps: int, width: int, prior: Prior) -> None:
+        super().__init__()
+        layers: list[FlowLayer] = [Squeeze()]
+        for _ in range(steps):
+            layers += [
+                ActNorm(channels),
+                InvertibleConvolution(channels),
+                AffineCoupling(channels, width),
+            ]
+        self.layers: Any = nn.ModuleList(layers)
+        self.prior = prior
+
+    def scaled(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """z, and the log-scales of every layer."""
+        log_scales = []
+        for layer in self.layers:
+            x, log_scale = layer.scaled(x)
+            log_scales.append(log_scale)
+        return x, log_scales
+
+    def inverse(self, z: Tensor) -> Tensor:
+        for layer in reversed(self.layers):
+            z = layer.inverse(z)
+        return z
+
+
+class Glow(nn.Module):
+    """A flow of images: actnorm, invertible 1x1 convolution and affine coupling.
+
+    Latents are raw and stand in one vector, level 1 first: METHODS 8.5 tells what
+    standardised or drawn-again latents do to reconstructions.
+    """
+
+    def __init__(
+        self, size: Count, channels: Count, steps: Count = 8, width: Count = 512
+    ) -> None:
+        super().__init__()
+        if size < 4 or size & (size - 1):
+            raise PipelineError(
+                f"Glow halves its images and so wants a power of two, 4 or more, not "
+                f"{size} pixels; choose another data set or another generator"
+            )
+        self.image_shape = (channels, size, size)
+        self.shapes: list[tuple[int, int, int]] = []
+        self.blocks: Any = nn.ModuleList()
+        while size > 2:
+            channels, size = 4 * channels, size // 2
+            prior = SplitPrior(channels) if size > 2 else TopPrior(channels, size)
+            self.blocks.append(Level(channels, steps, width, prior))
+            self.shapes.append((channels - prior.kept, size, size))
+            channels = prior.kept
+        self.draw_weights(rng(0, "glow"))
+
+    @property
+    def dimensions(self) -> int:
+        return math.prod(self.image_shape)
+
+    @property
+    def level_slices(self) -> list[slice]:
+        """Where each level's latents stand in the vector, level 1 first."""
+        slices, start = [], 0
+        for shape in self.shapes:
+            slices.append(slice(start, start + math.prod(shape)))
+            start += math.prod(shape)
+        return slices
+
+    def draw_weights(self, rng: Rng) -> None:
+        """Fresh weights; couplings and priors start as the identity and N(0, 1)."""
+        for module in self.modules():
+            if isinstance(module, InvertibleConvolution | AffineCoupling):
+                module.draw_weights(rng)
+
+    def initialise(self, images: Tensor) -> None:
+        """Let every actnorm that was never fitted standardise this batch."""
+        layers = [m for m in self.modules() if isinstance(m, ActNorm)]
+        try:
+            for layer in layers:
+                layer.fitting = not layer.fitted
+            with torch.no_grad():
+                self.encode(images)
+        finally:
+            for layer in layers:
+                layer.fitting = False
+
+    @precisely
+    def encode(self, images: Tensor) -> Tensor:
+        """The raw latents of all levels, [B, D]."""
+        return torch.cat([z.flatten(1) for _, _, z, _ in self._levels(images)], 1)
+
+    @precisely
+    def decode(self, latents: Tensor) -> Tensor:
+        """The images of any latents [B, D], the exact inverse of `encode`."""
+        if latents.ndim != 2 or latents.shape[1] != self.dimensions:
+            raise PipelineError(
+                f"Glow decodes latents of shape [images, {self.dimensions}], not "
+                f"{list(latents.shape)}; encode the images with this very generator"
+            )
+        x = self._nothing(len(latents), latents)
+        parts = zip(self.blocks, self.level_slices, self.shapes, strict=True)
+        for level, place, shape in reversed(list(parts)):
+            removed = latents[:, place].unflatten(1, shape)
+            x = level.inverse(level.prior.join(x, removed))
+        return x + 0.5
+
+    @precisely
+    def log_likelihood(self, images: Tensor) -> Tensor:
+        """The log-density of each image in [0, 1], in nats."""
+        total = images.new_zeros(len(images))
+        for level, kept, removed, log_scales in self._levels(images):
+            total = total + level.prior.log_density(kept, removed)
+            total = total + sum(terms.sum((1, 2, 3)) for terms in log_scales)
+        return total
+
+    def dequantised(self, images: Tensor, noise: Tensor) -> Tensor:
+        """Images spread over their pixels' cells by noise in [0, 1).
+
+        The clean pixel is the middle of its cell, so `encode` wants no noise.
+        """
+        return images + (noise - 0.5) * CELL
+
+    def bits_per_dimension(self, images: Tensor, noise: Tensor) -> Tensor:
+        """The code length of each image, dequantised with noise in [0, 1)."""
+        nats = -self.log_likelihood(
+            self.dequantised(images, noise)
+        ) / self.dimensions - math.log(CELL)
+        return nats / math.log(2)
+
+    @torch.no_grad()
+    def sample(self, count: int, rng: Rng, temperature: float = 0.7) -> Tensor:
+        """New images, from the top level down."""
+        like = next(self.parameters())
+        with full_precision(like.device):
+            x = self._nothing(count, like)
+            for level, shape in reversed(
+                list(zip(self.blocks, self.shapes, strict=True))
+            ):
+                noise = temperature * rng.normal([count, *shape]).to(like)
+                x = level.inverse(level.prior.join(x, level.prior.draw(x, noise)))
+        return x + 0.5
+
+    def _levels(
+        self, images: Tensor
+    ) -> Iterator[tuple[Level, Tensor, Tensor, list[Tensor]]]:
+        """Level by level: what is kept, what leaves, and the log-scales."""
+        if tuple(images.shape[1:]) != self.image_shape:
+            raise PipelineError(
+                f"Glow encodes images of shape [images, {self.image_shape[0]}, "
+                f"{self.image_shape[1]}, {self.image_shape[2]}], not "
+                f"{list(images.shape)}; use the generator of this very data set"
+            )
+        x = images - 0.5
+        for level in self.blocks:
+            x, log_scales = level.scaled(x)
+            x, removed = level.prior.split(x)
+            yield level, x, removed, log_scales
+
+    def _nothing(self, count: int, like: Tensor) -> Tensor:
+        """What is kept above the top level: no channels."""
+        return like.new_empty(count, 0, 2, 2)

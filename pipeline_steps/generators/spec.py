@@ -1,0 +1,44 @@
+"""What a job must know of a generator."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline_steps.core.settings import Count, Entry, Positive, Settings, Whole
+from pipeline_steps.datasets.spec import DatasetSpec
+
+
+class FlowTraining(Settings):
+    """How a flow is trained by likelihood."""
+
+    epochs: Count
+    batch: Count
+    learning_rate: Positive
+    warm_up: Whole = 0
+    """Steps over which the learning rate rises from zero."""
+    gradient_limit: Positive = 50.0
+    """Gradients are scaled down to this norm."""
+
+
+class FlowSpec(Settings):
+    """A flow, the data set that it models, and its training."""
+
+    dataset: DatasetSpec
+    model: Entry
+    training: FlowTraining
+    seed: Whole
+
+
+def generators_in(spec: Any) -> dict[str, Entry]:
+    """Every generator that a spec holds at any depth, by name, in the order of names."""
+    if isinstance(spec, list):
+        items = spec
+    elif isinstance(spec, Mapping):
+        items = list(spec.values())
+    else:
+        return {}
+    found: dict[str, Entry] = {}
+    if isinstance(spec, Mapping) and isinstance(spec.get("generator"), str):
+        found[spec["name"]] = dict(spec)
+    for item in items:
+        found |= generators_in(item)
+    return dict(sorted(found.items()))

@@ -1,0 +1,1 @@
+"""Manifolds: data sets projected onto a generator."""

@@ -1,0 +1,1 @@
+"""Papers: tables, figures, claims and the report."""

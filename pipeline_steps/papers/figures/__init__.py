@@ -1,0 +1,1 @@
+"""Kinds of figures, a file each."""

@@ -1,0 +1,104 @@
+"""Makes an overview of all runs: what came out, by which code, at what cost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline_steps.core.card import read_card
+from pipeline_steps.core.files import read_json
+from pipeline_steps.core.step import Job, run
+from pipeline_steps.papers.spec import OverviewSpec
+from pipeline_steps.papers.style import escape, html_table, page
+
+COLUMNS = (
+    "step",
+    "name",
+    "metrics",
+    "code",
+    "machine",
+    "device",
+    "seconds",
+    "peak_memory_mb",
+    "peak_gpu_memory_mb",
+)
+
+SHOWN = 4
+
+
+def main(job: Job[OverviewSpec]) -> dict[str, Any]:
+    """A line for each card."""
+    lines = [line(path) for path in sorted(job.inputs["cards"])]
+    table = pd.DataFrame(lines, columns=list(COLUMNS))
+    table.to_csv(job.output("csv"), index=False, lineterminator="\n")
+    job.output("html").write_text(as_page(job.spec, lines), encoding="utf-8")
+    return {"runs": len(lines)}
+
+
+def line(path: Path) -> dict[str, Any]:
+    """A card and, if it lies beside it, the record of the run that made it."""
+    card = read_card(path)
+    beside = path.with_suffix(".record.json")
+    record = read_json(beside) if beside.is_file() else {}
+    numbers = {k: v for k, v in card.metrics.items() if isinstance(v, int | float)}
+    return {
+        "step": card.step,
+        "name": str(path.with_suffix("")).rpartition("cards/")[2],
+        "metrics": ", ".join(f"{k} {number(v)}" for k, v in numbers.items()),
+        "code": str(card.code.get("digest", ""))[:12],
+        **{name: record.get(name, "") for name in COLUMNS[4:]},
+    }
+
+
+def number(value: float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{seconds / 3600:.1f} h"
+
+
+def as_page(spec: OverviewSpec, lines: Sequence[dict[str, Any]]) -> str:
+    """All runs as a page."""
+    timed = [float(one["seconds"]) for one in lines if one["seconds"] != ""]
+    said = (
+        f"{len(lines)} results; {len(timed)} of them have a record, and took "
+        f"{duration(sum(timed))} of computing in all. A card is the same whenever the "
+        "job is repeated; machine, time and memory are those of the run that made it."
+    )
+    head = ("Step", "Result", "Numbers", "Code", "Device", "Time", "Memory (MB)")
+    return page(
+        "What was run",
+        f"Scale {spec.scale}: {spec.scale_title}",
+        f'<p class="notes">{escape(said)}</p>\n{html_table(head, map(_row, lines))}',
+    )
+
+
+def _row(one: dict[str, Any]) -> list[str]:
+    numbers = one["metrics"].split(", ")
+    more = [f"and {len(numbers) - SHOWN} more"] if len(numbers) > SHOWN else []
+    device = " on ".join(str(one[k]) for k in ("device", "machine") if one[k])
+    memory = str(one["peak_memory_mb"])
+    if one["peak_gpu_memory_mb"]:
+        memory += f", GPU {one['peak_gpu_memory_mb']}"
+    time = duration(float(one["seconds"])) if one["seconds"] != "" else ""
+    return [
+        escape(one["step"]),
+        escape(one["name"]),
+        "<br>".join(escape(n) for n in [*numbers[:SHOWN], *more]),
+        f"<code>{escape(one['code'])}</code>",
+        escape(device),
+        f'<td class="number">{time}</td>',
+        f'<td class="number">{memory}</td>',
+    ]
+
+
+if __name__ == "__main__":
+    run("papers.make_report", OverviewSpec, main)

@@ -1,0 +1,140 @@
+"""What a job must know of a table, a figure or a list of claims."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline_steps.core.settings import Entry, Settings
+
+Relation = Literal["<", ">"]
+
+
+class Column(Settings):
+    """A column of a published table, and the threat behind it."""
+
+    name: str
+    threat: str | None = None
+    not_run: str | None = None
+    """Why nothing stands behind this column."""
+
+
+class Row(Settings):
+    """A row of a published table, and the defense behind it."""
+
+    name: str
+    defense: str | None = None
+    not_run: str | None = None
+    """Why nothing stands behind this row."""
+    published: list[float | None]
+    """The printed numbers, in the order of the columns."""
+    published_average: float | None = None
+    note: str | None = None
+    """What contradicts these numbers elsewhere in the paper."""
+
+
+class Run(Settings):
+    """One defense, trained from one seed, under one threat: a file of verdicts."""
+
+    dataset: str
+    defense: str
+    threat: str
+    seed: int
+
+
+class TableSpec(Settings):
+    """A published table, and the verdicts that stand behind its cells."""
+
+    paper: str
+    table: str
+    title: str
+    scale: str
+    scale_title: str
+    dataset: str
+    stands_for: str
+    average: str | None
+    columns: list[Column]
+    rows: list[Row]
+    runs: list[Run]
+    """One for each input file of verdicts, in the same order."""
+
+
+class Panel(Settings):
+    """One thing that a figure shows, and the file behind it."""
+
+    label: str
+    what: Literal["curve", "examples", "manifold"]
+    defense: str | None = None
+    threat: str | None = None
+    generator: str | None = None
+
+
+class FigureSpec(Settings):
+    """A figure: its kind, its panels, and one input file for each panel."""
+
+    paper: str
+    name: str
+    title: str
+    scale: str
+    scale_title: str
+    dataset: str
+    stands_for: str
+    figure: Entry
+    panels: list[Panel]
+
+
+class Side(Settings):
+    """One side of a comparison: a defense's accuracy in percent, or an error."""
+
+    defense: str | None = None
+    threat: str | None = None
+    manifold: str | None = None
+    metric: str | None = None
+    number: float | None = None
+
+
+class Comparison(Settings):
+    """Two quantities, and how the paper says they relate."""
+
+    left: Side
+    relation: Relation
+    right: Side
+
+
+class Claim(Settings):
+    """A sentence of a paper as comparisons that must all hold."""
+
+    name: str
+    place: str
+    says: str
+    dataset: str
+    holds: list[Comparison] = Field(default_factory=list)
+    not_run: str | None = None
+    """Why it can't be decided yet."""
+    ours: bool = False
+    """Whether the claim is this project's, not the paper's."""
+
+
+class PaperClaims(Settings):
+    """The claims of one paper."""
+
+    paper: str
+    claims: list[Claim]
+
+
+class OverviewSpec(Settings):
+    """The scale whose jobs are listed."""
+
+    scale: str
+    scale_title: str
+
+
+class ClaimsSpec(Settings):
+    """All claims of all papers, and the files that decide them."""
+
+    scale: str
+    scale_title: str
+    papers: list[PaperClaims]
+    runs: list[Run]
+    """One for each input file of verdicts, in the same order."""
+    manifolds: list[str]
+    """One for each input card of a manifold, in the same order."""

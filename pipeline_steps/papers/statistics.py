@@ -1,0 +1,118 @@
+"""How sure a number is: intervals over the test images, and tests of differences.
+
+The test image is the unit throughout. With several seeds an image counts by the share
+of the seeds that got it right, so that more seeds never pass for more images. All
+results are percent.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.spec import Run
+
+LEVEL = 0.95
+SIGNIFICANT = 1 - LEVEL
+REPLICATES = 10_000
+# Below so many images right, or wrong, the bootstrap is too narrow.
+FEW = 10
+
+# Right or wrong: a row for each seed, a column for each test image.
+Outcomes = np.ndarray
+Key = tuple[str, str, str]
+
+
+class Interval(NamedTuple):
+    """What a percentage lies in, at 95 % confidence."""
+
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+def read_outcomes(runs: Sequence[Run], files: Sequence[Path]) -> dict[Key, Outcomes]:
+    """The verdicts of all runs, by data set, defense and threat; seeds are stacked."""
+    judged: dict[str, tuple[Path, np.ndarray]] = {}
+    found: dict[Key, list[np.ndarray]] = {}
+    for run, path in zip(runs, files, strict=True):
+        table = pd.read_parquet(path, columns=["image", "correct"]).sort_values("image")
+        images = table["image"].to_numpy()
+        other, expected = judged.setdefault(run.dataset, (path, images))
+        if not np.array_equal(images, expected):
+            raise PipelineError(
+                f"{path} and {other} were judged on different images, so that they "
+                "can't be compared; delete both and build them again"
+            )
+        key = (run.dataset, run.defense, run.threat)
+        found.setdefault(key, []).append(table["correct"].to_numpy(dtype=bool))
+    return {key: np.stack(seeds) for key, seeds in found.items()}
+
+
+def accuracy(outcomes: Outcomes) -> float:
+    return float(100 * outcomes.mean())
+
+
+def spread(outcomes: Outcomes) -> float | None:
+    """The standard deviation between seeds, where there are several."""
+    if len(outcomes) < 2:
+        return None
+    return float(100 * outcomes.mean(axis=1).std(ddof=1))
+
+
+def interval(outcomes: Outcomes) -> Interval:
+    """Where the accuracy lies: a bootstrap over images, or exact near 0 and 100 %.
+
+    The exact one is Clopper and Pearson's; a bootstrap of ten images out of ten would
+    claim to be certain.
+    """
+    values = outcomes.mean(axis=0)
+    right = round(values.sum())
+    if min(right, len(values) - right) < FEW:
+        exact = binomtest(right, len(values)).proportion_ci(LEVEL, "exact")
+        return Interval(100 * float(exact.low), 100 * float(exact.high))
+    return bootstrap(values)
+
+
+def differences(left: Outcomes, right: Outcomes) -> np.ndarray:
+    """What each image contributes to the difference of two accuracies."""
+    return left.mean(axis=0) - right.mean(axis=0)
+
+
+def bootstrap(values: np.ndarray) -> Interval:
+    """Where the mean of one value per image lies, by resampling the images.
+
+    Images of equal value are alike, so that a resample is a draw of how often each
+    value occurs: the same distribution, in milliseconds. The stream is fixed: a table
+    made twice is the same table.
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    stream = np.random.default_rng(0)
+    draws = stream.multinomial(len(values), counts / len(values), size=REPLICATES)
+    means = 100 * (draws @ distinct) / len(values)
+    tail = 50 * (1 - LEVEL)
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return Interval(float(low), float(high))
+
+
+def sign_test(values: np.ndarray) -> float:
+    """How likely so uneven a split is if neither side is better, exactly.
+
+    With one seed on each side this is McNemar's exact test.
+    """
+    better, worse = int((values > 0).sum()), int((values < 0).sum())
+    if better + worse == 0:
+        return 1.0
+    return float(binomtest(better, better + worse).pvalue)
+
+
+def binomial_test(outcomes: Outcomes, percent: float) -> float:
+    """How likely such an accuracy is if the true one were `percent`, exactly."""
+    values = outcomes.mean(axis=0)
+    return float(binomtest(round(values.sum()), len(values), percent / 100).pvalue)

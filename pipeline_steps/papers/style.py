@@ -1,0 +1,158 @@
+"""One look for all figures, tables and pages.
+
+Colours are those of Okabe and Ito, which colour-blind readers tell apart; lines differ
+in dash and marker as well, for print in grey. No file holds a date or a version, so
+that the same content is the same bytes.
+"""
+
+import html
+import textwrap
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.spec import FigureSpec, TableSpec
+
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
+PURPLE, ORANGE, SKY, BLACK = "#CC79A7", "#E69F00", "#56B4E9", "#000000"
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+DASHES = ("-", "--", "-.", ":")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+INK, GREY, FAINT = "#1a1a1a", "#6b6b6b", "#d9d9d9"
+
+LOOK: dict[str, Any] = {
+    "axes.edgecolor": GREY,
+    "axes.grid": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "white",
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "image.interpolation": "nearest",
+    "legend.frameon": False,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "savefig.dpi": 200,
+    "svg.hashsalt": "papers",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+}
+
+# What a format would tell of the moment and the program that wrote it.
+NO_TRACES: dict[str, dict[str, Any]] = {
+    ".png": {"Software": None},
+    ".svg": {"Creator": None, "Date": None},
+}
+
+
+def look() -> AbstractContextManager[None]:
+    """All that is drawn and saved inside looks alike, whatever the user's own style."""
+    return matplotlib.style.context(["default", LOOK])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """A figure in the format of its suffix; the same figure gives the same bytes."""
+    if path.suffix not in NO_TRACES:
+        formats = ", ".join(NO_TRACES)
+        raise PipelineError(f"{path} should end in one of {formats}")
+    figure.savefig(path, metadata=NO_TRACES[path.suffix])
+
+
+def paper_name(paper: str) -> str:
+    return paper.upper()
+
+
+def scale_line(spec: TableSpec | FigureSpec) -> str:
+    """At what scale this was computed, and what stands in for the paper's data."""
+    line = f"Scale {spec.scale}: {spec.scale_title}"
+    if spec.dataset != spec.stands_for:
+        line += f" · {spec.dataset} stands in for {spec.stands_for}"
+    return line
+
+
+def heading(figure: Figure, spec: FigureSpec) -> None:
+    """Title and scale at the top of a figure; what it shows is laid out below."""
+    width, height = figure.get_size_inches()
+    title = wrapped(f"{paper_name(spec.paper)}, {spec.title}", width - 0.3, 11)
+    line = wrapped(scale_line(spec), width - 0.3, 8.5)
+    top = 0.12 + 0.2 * (title.count("\n") + 1)
+    below = top + 0.06 + 0.16 * (line.count("\n") + 1)
+    bold: dict[str, Any] = {"fontsize": 11, "fontweight": "bold", "va": "top"}
+    figure.text(0.15 / width, 1 - 0.1 / height, title, **bold)
+    figure.text(
+        0.15 / width, 1 - top / height, line, fontsize=8.5, color=GREY, va="top"
+    )
+    room = (0.0, 0.0, 1 - 0.1 / width, 1 - (below + 0.06) / height)
+    figure.set_layout_engine("constrained", rect=room)
+
+
+def wrapped(text: str, inches: float, points: float) -> str:
+    """Text broken into lines that fit; a letter is about 0.6 of its height wide."""
+    letters = max(10, int(inches * 72 / (0.6 * points)))
+    return "\n".join(textwrap.wrap(text, letters))
+
+
+CSS = f"""
+body {{ font: 15px/1.45 system-ui, sans-serif; color: {INK}; background: #fff;
+  margin: 2rem auto; max-width: 92rem; padding: 0 1.5rem; }}
+h1 {{ font-size: 1.35rem; margin: 0; }}
+h2 {{ font-size: 1.1rem; margin: 2rem 0 0; }}
+.scale {{ color: {GREY}; margin: .3rem 0 1.2rem; }}
+.warning {{ border-left: 4px solid {ORANGE}; padding: .1rem .8rem; }}
+.wide {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; margin: 1rem 0; }}
+th, td {{ padding: .4rem .7rem; text-align: left; vertical-align: top; }}
+thead th {{ border-bottom: 2px solid {INK}; border-top: 2px solid {INK}; }}
+tbody tr {{ border-bottom: 1px solid {FAINT}; }}
+th[scope=row] {{ font-weight: 600; }}
+sup {{ font-weight: 400; line-height: 0; }}
+.number {{ text-align: right; white-space: nowrap;
+  font-variant-numeric: tabular-nums; }}
+.measured {{ font-size: 1.2rem; font-weight: 600; }}
+.small {{ color: {GREY}; font-size: .8rem; }}
+.not-run {{ color: {GREY}; }}
+td.not-run {{ background: #f5f5f5; }}
+.red-flag {{ color: #a63c00; font-weight: 600; }}
+.good {{ color: #00694d; font-weight: 600; }}
+.notes {{ color: #404040; font-size: .9rem; max-width: 60rem; }}
+.notes p {{ margin: .3rem 0; }}
+"""
+
+
+def escape(text: str) -> str:
+    return html.escape(text)
+
+
+def page(title: str, scale: str, body: str) -> str:
+    """A page that needs nothing from outside."""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
+        f'<h1>{escape(title)}</h1>\n<p class="scale">{escape(scale)}</p>\n'
+        f"{body}\n</body>\n</html>\n"
+    )
+
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells of HTML as a table; those that start with `<t` are cells already."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        made = (c if c.startswith("<t") else f"<{tag}>{c}</{tag}>" for c in cells)
+        return f"<tr>{''.join(made)}</tr>"
+
+    body = "\n".join(line(row, "td") for row in rows)
+    return (
+        f'<div class="wide"><table>\n<thead>{line(head, "th")}</thead>\n'
+        f"<tbody>\n{body}\n</tbody>\n</table></div>"
+    )

@@ -1,0 +1,1 @@
+"""Threats: every attack as one ascent over a family of edits."""

@@ -1,0 +1,1 @@
+"""What an attack maximises, a file each."""

@@ -1,0 +1,15 @@
+"""Cross-entropy: what most attacks raise."""
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline_steps.threats.batch import Batch
+
+
+class CrossEntropy:
+    """The cross-entropy to the label, or to the mixture of labels (IJSAT eq. 6)."""
+
+    def __call__(self, model: Any, edited: Tensor, batch: Batch) -> Tensor:
+        return functional.cross_entropy(model(edited), batch.labels, reduction="none")

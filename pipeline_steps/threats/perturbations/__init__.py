@@ -1,0 +1,1 @@
+"""Families of edits, a file each."""

@@ -1,0 +1,94 @@
+"""Every scale loads, and the three differ in size alone: their jobs have one shape."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline_steps.config.jobs import STEPS, Jobs
+from pipeline_steps.config.load import load_config, scales
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.generators.spec import generators_in
+
+
+def shape(scale):
+    """Which jobs stand behind which, the data sets' names and the seeds left out."""
+    config = load_config(scale)
+    plan = Plan(config)
+    behind = {}
+    for paper, content in config.papers.items():
+        for table in content.tables:
+            runs = plan.table(paper, table).runs
+            behind[paper, table] = {(run.defense, run.threat) for run in runs}
+            behind |= {("run", r.defense, r.threat): uses(plan, r) for r in runs}
+        for figure in content.figures:
+            panels = plan.figure(paper, figure).panels
+            behind[paper, figure] = [panel.model_dump() for panel in panels]
+    claims = plan.claims()
+    behind["claims"] = {(run.defense, run.threat) for run in claims.runs}
+    behind["manifolds"] = {name.rpartition("/")[2] for name in claims.manifolds}
+    return behind
+
+
+def uses(plan, run):
+    """The generators that a run's training and its attack need, and its snapshots."""
+    defense = plan.defense(run.dataset, run.defense)
+    attack = plan.attack(run.dataset, run.defense, run.threat)
+    return (
+        set(generators_in(defense.model_dump())),
+        set(generators_in(attack.model_dump())),
+        defense.snapshots > 0,
+    )
+
+
+def test_the_scales_are_those_that_the_project_speaks_of():
+    assert scales() == ["demo", "paper", "small"]
+
+
+@pytest.mark.parametrize("scale", scales())
+def test_every_scale_has_the_same_jobs(scale):
+    assert shape(scale) == shape("paper")
+
+
+@pytest.mark.parametrize("scale", scales())
+def test_every_scale_has_the_same_targets(scale):
+    at_paper = [path.replace("/paper/", "/X/") for path in Jobs("paper").targets()]
+    assert [path.replace(f"/{scale}/", "/X/") for path in Jobs(scale).targets()] == at_paper
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_of_the_rules_is_a_module(step):
+    floor = STEPS[step][0]
+    assert (ROOT / "pipeline_steps" / floor / f"{step}.py").is_file()
+
+
+@pytest.mark.parametrize("scale", scales())
+def test_what_a_job_may_use_falls_back_on_the_default(scale):
+    jobs = Jobs(scale)
+    table = load_config(scale).scale.resources
+    wildcards = SimpleNamespace(scale=scale)
+    for step in STEPS:
+        granted = table.get(step, table["default"])
+        assert jobs.resource(step, "memory_mb")(wildcards) == granted.memory_mb
+
+
+def test_wildcards_fit_known_names_and_nothing_else():
+    patterns = Jobs("demo").patterns()
+    fits = {"defense": ["at", "at@3"], "threat": ["om-pgd"], "dataset": ["cifar10"]}
+    misfits = {"defense": ["at@", "a", "at/x"], "threat": ["om.pgd"], "scale": ["dem"]}
+    for kind, names in fits.items():
+        assert all(re.fullmatch(patterns[kind], name) for name in names)
+    for kind, names in misfits.items():
+        assert not any(re.fullmatch(patterns[kind], name) for name in names)
+
+
+def test_the_runs_behind_a_table_are_its_inputs_in_order():
+    jobs = Jobs("demo")
+    wildcards = SimpleNamespace(scale="demo", paper="ijsat", table="table1")
+    runs = Plan(load_config("demo")).table("ijsat", "table1").runs
+    expected = [f"results/demo/verdicts/{r.dataset}/{r.defense}/{r.threat}" for r in runs]
+    paths = [str(path) for path in jobs.verdicts("make_table")(wildcards)]
+    assert paths == [f"{path}.parquet" for path in expected]
+    cards = jobs.verdict_cards("make_table")(wildcards)
+    assert [path.replace("/cards", "").removesuffix(".json") for path in cards] == expected

@@ -1,0 +1,148 @@
+"""Toys that the tests of several floors share: images, a generator, and a step's run."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.rng import rng
+from pipeline_steps.core.tensors import write_array
+from pipeline_steps.datasets.loader import ImageSet
+
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+
+CLASSES, SIZE = 3, 8
+TOY_DATASET = {"name": "toy", "classes": CLASSES, "size": SIZE, "channels": 3}
+TOY_ARCHITECTURE = {
+    "architecture": "small_cnn",
+    "classes": CLASSES,
+    "channels": 3,
+    "width": 8,
+}
+
+
+def toy_arrays(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Noise, and a bright column of blocks whose place is the class."""
+    draw = np.random.default_rng(seed)
+    labels = np.arange(count) % CLASSES
+    images = draw.integers(40, 120, (count, 3, SIZE, SIZE)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:, :, 2 * label : 2 * label + 3] += 100
+    return images, labels.astype(np.int64)
+
+
+class ToyGenerator(nn.Module):
+    """An exact manifold in one line: a rotation of all pixels."""
+
+    def __init__(self, size: int = SIZE) -> None:
+        super().__init__()
+        self.shape = (3, size, size)
+        square = rng(0, "toy generator").normal([3 * size * size] * 2)
+        self.register_buffer("rotation", torch.linalg.qr(square.double()).Q.float())
+
+    def encode(self, images: Tensor) -> Tensor:
+        return (images - 0.5).flatten(1) @ self.rotation
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return (latents @ self.rotation.T).unflatten(1, self.shape) + 0.5
+
+
+@pytest.fixture(scope="session")
+def toy_generator() -> ToyGenerator:
+    return ToyGenerator()
+
+
+@pytest.fixture
+def toy_images() -> ImageSet:
+    images, labels = toy_arrays(48)
+    return ImageSet(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+@pytest.fixture
+def toy_dataset() -> dict[str, Any]:
+    return dict(TOY_DATASET)
+
+
+@pytest.fixture
+def toy_architecture() -> dict[str, Any]:
+    return dict(TOY_ARCHITECTURE)
+
+
+RunStep = Callable[..., subprocess.CompletedProcess]
+
+
+def step_command(
+    step: str,
+    spec: Mapping[str, Any],
+    outputs: Mapping[str, Path],
+    inputs: Mapping[str, Path] | None = None,
+    more: tuple[str, ...] = (),
+) -> list[str]:
+    """A step as the rules call it."""
+    command = [sys.executable, "-m", f"pipeline_steps.{step}", "--spec", json.dumps(spec)]
+    if inputs:
+        command += ["--inputs", *(f"{name}={path}" for name, path in inputs.items())]
+    command += ["--outputs", *(f"{role}={path}" for role, path in outputs.items())]
+    return [*command, *more]
+
+
+def step_environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+
+
+@pytest.fixture
+def run_step(tmp_path: Path) -> RunStep:
+    """Runs a step by its command line in a folder of its own."""
+
+    def run(*arguments: Any, folder: Path = tmp_path, **keywords: Any) -> Any:
+        environment = step_environment(**keywords.pop("environment", {}))
+        return subprocess.run(
+            step_command(*arguments, **keywords),
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def toy_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The toy images in their canonical form, with a card, as a step takes them."""
+    folder = tmp_path_factory.mktemp("toy")
+    files = {}
+    for split, count, seed in (("train", 48, 0), ("test", 20, 1)):
+        images, labels = toy_arrays(count, seed)
+        for name, array in (("images", images), ("labels", labels)):
+            files[f"{split}_{name}"] = folder / f"{split}.{name}.npy"
+            write_array(files[f"{split}_{name}"], array)
+    facts = {role: file_facts(path) for role, path in files.items()}
+    card = Card("datasets.build_dataset", {}, {}, {}, facts)
+    card.write(folder / "card.json")
+    return {**files, "card": folder / "card.json"}
+
+
+@pytest.fixture
+def a_sentence() -> Callable[[str], str]:
+    """The one line that a failed step leaves for its user; fails on a traceback."""
+
+    def read(stderr: str) -> str:
+        assert "Traceback" not in stderr, stderr
+        lines = [line for line in stderr.splitlines() if "error: " in line]
+        assert len(lines) == 1, stderr
+        return lines[0]
+
+    return read

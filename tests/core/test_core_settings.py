@@ -1,0 +1,115 @@
+"""Settings are typed, amounts lie in [0, 1], and errors bring the nearest valid name."""
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.settings import Amount, Perturbation, Relative, settings_of
+
+BUDGETS = {"image": 8 / 255, "latent": 0.02}
+
+
+def amount(value):
+    return TypeAdapter(Amount).validate_python(value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("8/255", 8 / 255), (0.02, 0.02), (0, 0.0), (1, 1.0), ("1e-3", 1e-3), (" 1/4 ", 0.25)],
+)
+def test_an_amount_is_a_number_or_a_fraction(written, meant):
+    assert amount(written) == meant
+    assert isinstance(amount(written), float)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("image", 8 / 255),
+        ("image/4", 2 / 255),
+        ("2*image", 16 / 255),
+        ("5/2*latent", None),
+        ("2.5*latent", 0.05),
+        ("0*image", 0.0),
+        ("3 * latent / 4", 0.015),
+    ],
+)
+def test_an_amount_may_be_a_multiple_of_a_budget(written, meant):
+    if meant is None:
+        with pytest.raises(ValidationError):
+            amount(written)
+        return
+    relative = amount(written)
+    assert isinstance(relative, Relative)
+    assert relative.resolve(BUDGETS) == pytest.approx(meant, rel=1e-7, abs=1e-12)
+
+
+@pytest.mark.parametrize("written", [8, 1.5, -0.1, "-1/255", "9/8", float("nan")])
+def test_an_amount_outside_of_0_to_1_is_refused_with_the_way_to_write_it(written):
+    with pytest.raises(ValidationError, match="outside 0 to 1.*write 8/255 for"):
+        amount(written)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["", "eight", "8/0", "imagine/4", "image/x", "x*image", "image*2", "image/0", "-1*image"],
+)
+def test_nonsense_is_no_amount(written):
+    with pytest.raises(ValidationError, match="is no amount"):
+        amount(written)
+
+
+@pytest.mark.parametrize("written", [None, True, [0.1], {"image": 1}])
+def test_an_amount_is_no_other_type(written):
+    with pytest.raises(ValidationError, match="a number or a fraction"):
+        amount(written)
+
+
+def test_a_multiple_that_leaves_0_to_1_is_refused_when_the_budget_is_known():
+    assert amount("20*image").resolve({"image": 0.05}) == 1.0
+    with pytest.raises(PipelineError, match=r"'20\*image' is 2, outside 0 to 1"):
+        amount("20*image").resolve({"image": 0.1})
+
+
+def perturbation(value):
+    return TypeAdapter(Perturbation).validate_python(value)
+
+
+def test_a_choice_is_a_word_or_a_word_with_settings_and_brings_its_defaults():
+    assert perturbation("nothing") == {"perturbation": "nothing"}
+    pixel = {"perturbation": "pixel", "epsilon": "8/255", "step_size": 0.1}
+    assert perturbation(pixel) == {
+        "perturbation": "pixel",
+        "epsilon": 8 / 255,
+        "step_size": 0.1,
+        "start_at": "random",
+        "boxed": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("pixle", "no perturbation 'pixle'; did you mean 'pixel'?"),
+        (5, "name a perturbation, such as"),
+        ({"epsilon": 1}, "name a perturbation, such as"),
+        ("pixel", "in perturbation 'pixel': epsilon: the key 'epsilon' is missing"),
+        (
+            {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0, "stat_at": 1},
+            "unknown key 'stat_at'; did you mean 'start_at'?",
+        ),
+        (
+            {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0, "start_at": "one"},
+            "'random' or 'zero', not 'one'",
+        ),
+    ],
+)
+def test_a_wrong_choice_is_told_with_the_nearest_valid_name(written, told):
+    with pytest.raises(ValidationError) as caught:
+        perturbation(written)
+    assert told in str(caught.value)
+
+
+def test_what_the_data_set_supplies_cannot_be_set():
+    fields = settings_of("architecture", "small_cnn").model_fields
+    assert set(fields) == {"width"}

@@ -1,0 +1,181 @@
+"""Each step runs by hand on small files, and the same files give the same bytes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.files import write_json
+from pipeline_steps.core.step import run
+from pipeline_steps.core.tensors import write_tensors
+from pipeline_steps.papers import check_claims, make_figure, make_report, make_table
+from pipeline_steps.papers.spec import ClaimsSpec, FigureSpec, OverviewSpec, TableSpec
+
+SCALE = {"scale": "demo", "scale_title": "minutes on two cores"}
+PLACE = {"dataset": "digits", "stands_for": "cifar10"}
+RUN = {"dataset": "digits", "defense": "at", "threat": "clean", "seed": 0}
+
+
+def card(path: Path, role: str, **metrics: Any) -> Path:
+    beside = path.with_suffix(".json")
+    facts = {role: file_facts(path)}
+    Card("a.step", {}, {"digest": "c" * 64}, {}, facts, metrics).write(beside)
+    return beside
+
+
+def step(
+    module: Any, spec: Any, inputs: dict[str, list[Path]], outputs: dict[str, Path]
+) -> None:
+    name = module.__name__.removeprefix("pipeline_steps.")
+    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
+    places = [f"{role}={path}" for role, path in outputs.items()]
+    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
+    run(name, type(spec), module.main, told)
+
+
+@pytest.fixture
+def verdicts(tmp_path: Path) -> Path:
+    path = tmp_path / "verdicts.parquet"
+    right = np.arange(100) < 80
+    pd.DataFrame({"image": range(100), "correct": right}).to_parquet(path)
+    card(path, "verdicts", accuracy=80.0, images=100, same_when_asked_twice=True)
+    return path
+
+
+def curve(path: Path) -> Path:
+    tables = [
+        {"epoch": e, "image": i, "correct": i < 20 * e}
+        for e in (1, 2, 4)
+        for i in range(100)
+    ]
+    pd.DataFrame(tables).to_parquet(path)
+    return card(path, "curve")
+
+
+def examples(path: Path) -> Path:
+    images = torch.rand(3, 3, 8, 8, generator=torch.manual_seed(0))
+    labels = torch.tensor([1, 2, 3])
+    content = {"original": images, "edited": (images + 0.1).clamp(0, 1)}
+    content |= {"label": labels, "prediction": labels.flip(0)}
+    write_tensors(path, content)
+    return card(path, "examples")
+
+
+def pictures(path: Path) -> Path:
+    images = torch.rand(16, 3, 8, 8, generator=torch.manual_seed(0))
+    content = {"original": images, "projected": images + 1e-6, "samples": 1.2 * images}
+    write_tensors(path, content)
+    return card(path, "pictures")
+
+
+FIGURES = {
+    "training_curves": (curve, {"what": "curve", "defense": "at", "threat": "pgd20"}),
+    "attacked_images": (examples, {"what": "examples", "defense": "at"}),
+    "manifold_sheet": (pictures, {"what": "manifold", "generator": "glow"}),
+}
+
+
+def figure(kind: str, panel: dict[str, str], panels: int) -> FigureSpec:
+    named = [{"label": f"panel {i}", **panel} for i in range(panels)]
+    about = {"paper": "ijsat", "name": "figure", "title": "Figure: $ a long title " * 5}
+    content = {"figure": {"figure": kind}, "panels": named, **about, **SCALE, **PLACE}
+    return FigureSpec.model_validate(content)
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("panels", [1, 2])
+def test_a_figure_is_the_same_bytes_twice(
+    kind: str, panels: int, tmp_path: Path
+) -> None:
+    make, panel = FIGURES[kind]
+    path = tmp_path / "panel.file"
+    inputs = {"panels": [path] * panels, "panels_card": [make(path)] * panels}
+    for name in ("one", "two"):
+        outputs = {form: tmp_path / f"{name}.{form}" for form in ("png", "svg")}
+        step(make_figure, figure(kind, panel, panels), inputs, outputs)
+    for form in ("png", "svg"):
+        one, two = ((tmp_path / f"{n}.{form}").read_bytes() for n in ("one", "two"))
+        assert one == two
+    assert b"date" not in (tmp_path / "one.svg").read_bytes()
+
+
+def test_a_figure_refuses_panels_that_it_cannot_show(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "panel.file"
+    inputs = {"panels": [path], "panels_card": [curve(path)]}
+    outputs = {form: tmp_path / f"x.{form}" for form in ("png", "svg")}
+    with pytest.raises(SystemExit):
+        step(
+            make_figure,
+            figure("manifold_sheet", FIGURES["training_curves"][1], 1),
+            inputs,
+            outputs,
+        )
+    assert "shows panels of 'manifold'" in capfd.readouterr().err
+    assert not outputs["png"].exists()
+
+
+def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
+    content: dict[str, Any] = {"paper": "ijsat", "table": "table1", "average": None}
+    content["title"] = "Table 1"
+    columns = [{"name": "Standard", "threat": "clean"}]
+    rows = [{"name": "AT", "defense": "at", "published": [84.15]}]
+    content = {
+        **content,
+        "columns": columns,
+        "runs": [RUN],
+        "rows": rows,
+        **SCALE,
+        **PLACE,
+    }
+    spec = TableSpec.model_validate(content)
+    inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
+    outputs = {form: tmp_path / f"table.{form}" for form in ("csv", "html", "png")}
+    step(make_table, spec, inputs, outputs)
+    table = pd.read_csv(outputs["csv"])
+    assert table["published"].tolist() == [84.15]
+    assert table["measured"].tolist() == [80.0]
+    assert all(path.stat().st_size for path in outputs.values())
+
+
+def test_claims_as_a_tidy_file_and_a_page(verdicts: Path, tmp_path: Path) -> None:
+    side = {"defense": "at", "threat": "clean"}
+    holds = [{"left": side, "relation": ">", "right": {"number": 50}}]
+    about = {"place": "Table 1", "dataset": "digits"}
+    claims = [
+        {"name": "resists", "says": "it <resists>", "holds": holds, **about},
+        {"name": "other", "says": "more", "not_run": "no attack", **about},
+    ]
+    content = {"papers": [{"paper": "ijsat", "claims": claims}], "runs": [RUN]}
+    spec = ClaimsSpec.model_validate({"scale": "demo", "manifolds": [], **content})
+    inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
+    outputs = {form: tmp_path / f"claims.{form}" for form in ("csv", "html")}
+    step(check_claims, spec, inputs | {"manifolds": []}, outputs)
+    table = pd.read_csv(outputs["csv"])
+    assert table["verdict"].tolist() == ["reproduced", "not run"]
+    page = outputs["html"].read_text()
+    assert "1 reproduced, 0 not reproduced, 1 not run" in page
+    assert "it &lt;resists&gt;" in page
+    assert "not whether the paper reproduces" in page
+
+
+def test_the_report_needs_no_records(verdicts: Path, tmp_path: Path) -> None:
+    here = verdicts.with_suffix(".json")
+    other = tmp_path / "cards" / "other.json"
+    other.parent.mkdir()
+    other.write_bytes(here.read_bytes())
+    record = {"machine": "m", "device": "cpu", "seconds": 7260.0, "peak_memory_mb": 5}
+    write_json(other.with_suffix(".record.json"), record)
+    outputs = {form: tmp_path / f"runs.{form}" for form in ("csv", "html")}
+    step(make_report, OverviewSpec(**SCALE), {"cards": [here, other]}, outputs)
+    table = pd.read_csv(outputs["csv"]).set_index("name")
+    assert table.loc["other", "seconds"] == 7260
+    assert table["seconds"].isna().sum() == 1
+    assert "took 2.0 h of computing" in outputs["html"].read_text()
+    assert json.loads(here.read_text())["step"] == "a.step"

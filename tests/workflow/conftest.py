@@ -1,0 +1,31 @@
+"""One demo is really run for all workflow tests; each works on a copy of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from workflow_house import House
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """The demo as `make demo` runs it, in a copy of the project."""
+    house = House.fresh(tmp_path_factory.mktemp("demo") / "house")
+    house.build()
+    return house
+
+
+@pytest.fixture
+def house(demo: House, tmp_path: Path) -> House:
+    """A copy of the finished demo, to be changed at will."""
+    return demo.copy(tmp_path / "house")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], House]:
+    """Fresh copies of the project at a size at which a whole run takes a minute."""
+
+    def make() -> House:
+        return House.fresh(tmp_path_factory.mktemp("tiny") / "house").tiny()
+
+    return make

@@ -1,0 +1,165 @@
+"""After a change, exactly what the change touches is planned, and nothing else."""
+
+import re
+import time
+
+import pytest
+from workflow_house import House
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+FETCH = {"fetch_dataset digits"}
+BUILD = {"build_dataset digits"}
+FLOW = {"train_flow digits glow", "project_dataset digits glow"}
+PAPER = {
+    "make_table ijsat table1",
+    "make_figure ijsat figure2",
+    "make_figure ijsat figure4",
+    "check_claims",
+    "make_report",
+}
+GLOW_FIGURE = {"make_figure ijsat figure-glow"}
+TRAIN = {f"train_defense digits {d}" for d in ("normal", "at", "ijsat")}
+ATTACK = {
+    f"attack_defense digits {d} {t}"
+    for d in ("normal", "at", "ijsat")
+    for t in ("clean", "pgd20", "jsa50")
+}
+CURVES = {f"attack_snapshots digits {d} pgd20" for d in ("at", "ijsat")}
+IJSAT = {job for job in TRAIN | ATTACK | CURVES if " ijsat" in job}
+JUDGED = ATTACK | CURVES | PAPER
+ALL = FETCH | BUILD | FLOW | TRAIN | JUDGED | GLOW_FIGURE
+
+STEPS = "pipeline_steps"
+A_LINE = "\n\nADDED = 1\n"
+
+EDITS = {
+    "nothing": ("README", "", set()),
+    "a comment in a shared module": (f"{STEPS}/core/rng.py", "\n# a comment\n", set()),
+    "the progress bar": (f"{STEPS}/core/progress.py", A_LINE, set()),
+    "the command line": (f"{STEPS}/core/step.py", A_LINE, set()),
+    "a module that every step imports": (f"{STEPS}/core/rng.py", A_LINE, ALL - PAPER),
+    "the step that trains": (
+        f"{STEPS}/defenses/train_defense.py",
+        A_LINE,
+        TRAIN | JUDGED,
+    ),
+    "the step that attacks": (
+        f"{STEPS}/evaluation/attack_defense.py",
+        A_LINE,
+        ATTACK | PAPER,
+    ),
+    "the edit of one family of threats": (
+        f"{STEPS}/threats/perturbations/latent.py",
+        A_LINE,
+        {job for job in ATTACK if "jsa50" in job} | IJSAT | PAPER,
+    ),
+    "an attack that no job names": (
+        f"{STEPS}/threats/perturbations/nothing.py",
+        A_LINE,
+        {job for job in ATTACK if "clean" in job} | PAPER,
+    ),
+    "one recipe": (f"{STEPS}/defenses/recipes/ijsat.py", A_LINE, IJSAT | PAPER),
+    "the flow": (
+        f"{STEPS}/generators/glow.py",
+        A_LINE,
+        FLOW | GLOW_FIGURE | {job for job in ATTACK if "jsa50" in job} | IJSAT | PAPER,
+    ),
+    "a table's form": (
+        f"{STEPS}/papers/tables.py",
+        A_LINE,
+        {"make_table ijsat table1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("change", EDITS)
+def test_an_edit_plans_what_it_touches(house: House, change: str) -> None:
+    file, text, touched = EDITS[change]
+    if text:
+        house.append(file, text)
+    assert house.planned() - PAPER == touched - PAPER
+    if touched:
+        assert touched & PAPER <= house.planned()
+
+
+def test_a_docstring_plans_nothing(house: House) -> None:
+    house.edit(f"{STEPS}/threats/ascent.py", r'^"""The loop', '"""This is the loop')
+    assert house.planned() == set()
+
+
+def test_an_edit_taken_back_plans_nothing(house: House) -> None:
+    path = house.root / STEPS / "core/rng.py"
+    before = path.read_text()
+    house.append(f"{STEPS}/core/rng.py", A_LINE)
+    assert house.planned()
+    path.write_text(before)
+    assert house.planned() == set()
+
+
+CONFIG = "workflow/config"
+
+
+def test_the_epochs_of_a_schedule_leave_data_and_flow_alone(house: House) -> None:
+    house.edit(
+        f"{CONFIG}/scales/demo.yaml", r"ijsat: \{epochs: \d+", "ijsat: {epochs: 9"
+    )
+    assert house.planned() == TRAIN | JUDGED
+
+
+def test_a_threat_s_setting_plans_its_evaluations(house: House) -> None:
+    house.edit(f"{CONFIG}/threats.yaml", r"steps: 20", "steps: 21")
+    pgd20 = {job for job in ATTACK | CURVES if "pgd20" in job}
+    figure4 = {"make_figure ijsat figure4"}
+    assert house.planned() == pgd20 | PAPER - figure4
+
+
+def test_a_training_threat_s_setting_retrains_who_uses_it(house: House) -> None:
+    house.edit(f"{CONFIG}/threats.yaml", r"steps: 10$", "steps: 11")
+    at = {job for job in TRAIN | ATTACK | CURVES if " at" in job}
+    assert house.planned() >= at
+    assert not [job for job in house.planned() if "normal" in job]
+
+
+def test_a_new_defense_plans_itself_alone(house: House) -> None:
+    house.append(
+        f"{CONFIG}/defenses.yaml",
+        "  at-fgsm:\n    title: AT with one step\n    architecture: resnet18\n"
+        "    recipe: {recipe: at, threat: fgsm}\n    schedule: ijsat\n",
+    )
+    assert house.planned() == set(), "a defense that no table names costs nothing"
+    house.edit(
+        f"{CONFIG}/papers/ijsat.yaml",
+        r"^(\s+)- name: DMAT\n\s+not_run: .*$",
+        r"\1- name: DMAT\n\1  defense: at-fgsm",
+    )
+    new = {job.replace(" at", " at-fgsm") for job in ATTACK if " at " in job}
+    table = {"make_table ijsat table1", "make_report"}
+    assert house.planned() == {"train_defense digits at-fgsm"} | new | table
+
+
+def test_a_second_seed_plans_its_own_runs(house: House) -> None:
+    house.edit(f"{CONFIG}/scales/demo.yaml", r"seeds: \[0\]", "seeds: [0, 1]")
+    planned = house.planned()
+    assert {job for job in TRAIN | ATTACK if job in planned} == set()
+    assert "train_defense digits at@1" in planned
+    assert "attack_defense digits ijsat@1 jsa50" in planned
+
+
+def test_a_finished_demo_has_nothing_to_do_whatever_the_times_say(house: House) -> None:
+    import os
+    import random
+
+    shuffle = random.Random(0)
+    now = time.time()
+    for path in house.root.rglob("*"):
+        if path.is_file() and not re.search(r"\.snakemake/(?!metadata)", str(path)):
+            moment = now - shuffle.randrange(10**6)
+            os.utime(path, (moment, moment))
+    assert house.planned() == set()
+
+
+@pytest.mark.parametrize("target", ["ijsat", "results/demo/papers/ijsat/table1.csv"])
+def test_a_paper_and_a_table_are_targets(house: House, target: str) -> None:
+    assert house.planned(target) == set()
+    assert house.planned(target, "--forceall") <= ALL

@@ -1,0 +1,73 @@
+"""All scales do the same work, and wrong input ends in one sentence."""
+
+import pytest
+from workflow_house import PROJECT, House
+
+from docs.generate import pages, rule_graph
+
+pytestmark = pytest.mark.xdist_group("workflow")
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+def test_every_scale_has_the_demo_s_rule_graph(scale: str) -> None:
+    assert rule_graph(scale) == rule_graph("demo")
+
+
+def test_generated_pages_are_in_step_with_the_code() -> None:
+    for path, text in pages():
+        assert path.read_text() == text, f"{path.name} is out of step; run `make docs`"
+
+
+def test_the_slurm_profile_plans_the_papers_size(tmp_path) -> None:
+    house = House.fresh(tmp_path / "house")
+    planned = house.planned("--profile", "slurm")
+    assert "train_defense cifar10 ijsat" in planned
+    assert not [job for job in planned if "digits" in job]
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "replacement", "sentence"),
+    [
+        (
+            "workflow/config/defenses.yaml",
+            "threat: pgd10",
+            "threat: pdg10",
+            "workflow/config/defenses.yaml: defenses.at: there is no threat 'pdg10'; "
+            "did you mean 'pgd10'?",
+        ),
+        (
+            "workflow/config/datasets.yaml",
+            "image: 8/255",
+            "image: 8",
+            "workflow/config/datasets.yaml: cifar10.budgets.image: 8 is outside 0 to 1",
+        ),
+        (
+            "workflow/config/scales/demo.yaml",
+            "^seeds:",
+            "seed:",
+            "workflow/config/scales/demo.yaml: seeds: the key 'seeds' is missing",
+        ),
+    ],
+)
+def test_a_wrong_config_is_one_sentence_before_any_job(
+    tmp_path, file: str, pattern: str, replacement: str, sentence: str
+) -> None:
+    house = House.fresh(tmp_path / "house")
+    house.edit(file, pattern, replacement)
+    done = house.run("--cores", "1")
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (house.root / "results").exists()
+
+
+def test_an_unknown_scale_or_key_is_one_sentence() -> None:
+    house = House(PROJECT)
+    for option, sentence in [
+        ("scale=demoo", "there is no scale 'demoo'; did you mean 'demo'?"),
+        ("scael=demo", "there is no config key 'scael'; did you mean 'scale'?"),
+    ]:
+        done = house.run("--dry-run", "--config", option)
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert "Traceback" not in done.stderr

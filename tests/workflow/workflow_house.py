@@ -1,0 +1,114 @@
+"""A copy of the project in a folder of its own: build, change one thing, build again."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[2]
+PARTS = (
+    "Snakefile",
+    "Makefile",
+    "environment.yml",
+    "requirements.lock",
+    "pyproject.toml",
+    "pipeline_steps",
+    "workflow",
+    "profiles",
+    "slurm",
+    "docs",
+)
+
+# The same shape of work in a minute: for tests that must run jobs, not judge them.
+TINY = {
+    "workflow/config/scales/demo.yaml": [
+        (r"  batch: 180", "  images: 40\n  batch: 20"),
+        (r"epochs: \d+", "epochs: 1"),
+        (r"snapshots: \d+", "snapshots: 1"),
+        (r"drops: \[.*?\]", "drops: []"),
+        (r"stand_ins:", "stand_ins:"),
+    ],
+    "workflow/config/threats.yaml": [(r"steps: (10|20|50)", "steps: 2")],
+}
+
+
+@dataclass
+class House:
+    """A working copy with its own results."""
+
+    root: Path
+
+    @classmethod
+    def fresh(cls, root: Path) -> "House":
+        root.mkdir(parents=True)
+        ignored = shutil.ignore_patterns("__pycache__")
+        for part in PARTS:
+            source = PROJECT / part
+            if source.is_dir():
+                shutil.copytree(source, root / part, ignore=ignored)
+            else:
+                shutil.copy2(source, root / part)
+        return cls(root)
+
+    def copy(self, root: Path) -> "House":
+        """The same files with the same times."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return House(root)
+
+    def tiny(self) -> "House":
+        for file, changes in TINY.items():
+            for pattern, replacement in changes:
+                self.edit(file, pattern, replacement, count=0)
+        return self
+
+    def edit(self, file: str, pattern: str, replacement: str, count: int = 1) -> None:
+        path = self.root / file
+        text, found = re.subn(
+            pattern, replacement, path.read_text(), count=count, flags=re.MULTILINE
+        )
+        assert found, f"{pattern} is not in {file}"
+        path.write_text(text)
+
+    def append(self, file: str, text: str) -> None:
+        path = self.root / file
+        path.write_text(path.read_text() + text)
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | environment,
+        )
+
+    def build(self, *arguments: str, **environment: str) -> None:
+        done = self.run("--cores", "2", *arguments, **environment)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+    def planned(self, *arguments: str) -> set[str]:
+        """The jobs that a dry run plans, each as its rule and its wildcards' values."""
+        done = self.run("--dry-run", *arguments)
+        told = done.stdout + done.stderr
+        assert done.returncode == 0, told[-3000:]
+        assert "missing metadata" not in told.lower()
+        if "Nothing to be done" in told:
+            return set()
+        return _jobs(told) - {"all"}
+
+
+def _jobs(told: str) -> set[str]:
+    found = set()
+    for block in re.split(r"\n(?=(?:local)?rule )", told):
+        rule = re.match(r"(?:local)?rule (\w+):", block)
+        if not rule:
+            continue
+        wildcards = re.search(r"^    wildcards: (.*)$", block, re.MULTILINE)
+        pairs = wildcards.group(1).split(", ") if wildcards else []
+        values = [p.split("=", 1)[1] for p in pairs if not p.startswith("scale=")]
+        found.add(" ".join([rule.group(1), *values]))
+    return found

@@ -1,0 +1,35 @@
+rule train_defense:
+    input:
+        images=ancient("data/{dataset}/train.images.npy"),
+        labels=ancient("data/{dataset}/train.labels.npy"),
+        data_card="data/cards/{dataset}.json",
+        generators=jobs.generators("train_defense"),
+        generator_cards=jobs.generator_cards("train_defense"),
+    output:
+        weights="results/{scale}/checkpoints/defenses/{dataset}/{defense}.safetensors",
+        snapshots="results/{scale}/checkpoints/defenses/{dataset}/{defense}.snapshots.safetensors",
+        history="results/{scale}/cards/defenses/{dataset}/{defense}.history.csv",
+        card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        record="results/{scale}/cards/defenses/{dataset}/{defense}.record.json",
+    log:
+        "results/{scale}/logs/train_defense/{dataset}/{defense}.log",
+    cache: True
+    conda:
+        "../../environment.yml"
+    threads: jobs.resource("train_defense", "threads")
+    resources:
+        mem_mb=jobs.resource("train_defense", "memory_mb"),
+        runtime=jobs.resource("train_defense", "minutes"),
+        gpu=jobs.resource("train_defense", "gpus"),
+    params:
+        spec=jobs.spec("train_defense"),
+        code=jobs.code("train_defense"),
+    shell:
+        "python -m pipeline_steps.defenses.train_defense"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs images={input.images} images_card={input.data_card}"
+        " labels={input.labels} labels_card={input.data_card}"
+        " generators={input.generators} generators_card={input.generator_cards}"
+        " --outputs weights={output.weights} snapshots={output.snapshots}"
+        " history={output.history} card={output.card} record={output.record}"
+        " 2> {log}"

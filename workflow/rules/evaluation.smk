@@ -1,0 +1,77 @@
+rule attack_defense:
+    input:
+        images=ancient("data/{dataset}/test.images.npy"),
+        labels=ancient("data/{dataset}/test.labels.npy"),
+        data_card="data/cards/{dataset}.json",
+        weights=ancient(
+            "results/{scale}/checkpoints/defenses/{dataset}/{defense}.safetensors"
+        ),
+        weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        generators=jobs.generators("attack_defense"),
+        generator_cards=jobs.generator_cards("attack_defense"),
+    output:
+        verdicts="results/{scale}/verdicts/{dataset}/{defense}/{threat}.parquet",
+        examples="results/{scale}/verdicts/{dataset}/{defense}/{threat}.examples.safetensors",
+        card="results/{scale}/cards/verdicts/{dataset}/{defense}/{threat}.json",
+        record="results/{scale}/cards/verdicts/{dataset}/{defense}/{threat}.record.json",
+    log:
+        "results/{scale}/logs/attack_defense/{dataset}/{defense}/{threat}.log",
+    cache: True
+    conda:
+        "../../environment.yml"
+    threads: jobs.resource("attack_defense", "threads")
+    resources:
+        mem_mb=jobs.resource("attack_defense", "memory_mb"),
+        runtime=jobs.resource("attack_defense", "minutes"),
+        gpu=jobs.resource("attack_defense", "gpus"),
+    params:
+        spec=jobs.spec("attack_defense"),
+        code=jobs.code("attack_defense"),
+    shell:
+        "python -m pipeline_steps.evaluation.attack_defense"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs images={input.images} images_card={input.data_card}"
+        " labels={input.labels} labels_card={input.data_card}"
+        " weights={input.weights} weights_card={input.weights_card}"
+        " generators={input.generators} generators_card={input.generator_cards}"
+        " --outputs verdicts={output.verdicts} examples={output.examples}"
+        " card={output.card} record={output.record} 2> {log}"
+
+
+rule attack_snapshots:
+    input:
+        images=ancient("data/{dataset}/test.images.npy"),
+        labels=ancient("data/{dataset}/test.labels.npy"),
+        data_card="data/cards/{dataset}.json",
+        snapshots=ancient(
+            "results/{scale}/checkpoints/defenses/{dataset}/{defense}.snapshots.safetensors"
+        ),
+        snapshots_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        generators=jobs.generators("attack_snapshots"),
+        generator_cards=jobs.generator_cards("attack_snapshots"),
+    output:
+        curve="results/{scale}/curves/{dataset}/{defense}/{threat}.parquet",
+        card="results/{scale}/cards/curves/{dataset}/{defense}/{threat}.json",
+        record="results/{scale}/cards/curves/{dataset}/{defense}/{threat}.record.json",
+    log:
+        "results/{scale}/logs/attack_snapshots/{dataset}/{defense}/{threat}.log",
+    cache: True
+    conda:
+        "../../environment.yml"
+    threads: jobs.resource("attack_snapshots", "threads")
+    resources:
+        mem_mb=jobs.resource("attack_snapshots", "memory_mb"),
+        runtime=jobs.resource("attack_snapshots", "minutes"),
+        gpu=jobs.resource("attack_snapshots", "gpus"),
+    params:
+        spec=jobs.spec("attack_snapshots"),
+        code=jobs.code("attack_snapshots"),
+    shell:
+        "python -m pipeline_steps.evaluation.attack_snapshots"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs images={input.images} images_card={input.data_card}"
+        " labels={input.labels} labels_card={input.data_card}"
+        " snapshots={input.snapshots} snapshots_card={input.snapshots_card}"
+        " generators={input.generators} generators_card={input.generator_cards}"
+        " --outputs curve={output.curve} card={output.card}"
+        " record={output.record} 2> {log}"

@@ -1,0 +1,30 @@
+rule train_flow:
+    input:
+        data=ancient("data/{dataset}/train.images.npy"),
+        test=ancient("data/{dataset}/test.images.npy"),
+        card="data/cards/{dataset}.json",
+    output:
+        weights="results/{scale}/checkpoints/generators/{dataset}/{generator}.safetensors",
+        history="results/{scale}/cards/generators/{dataset}/{generator}.history.csv",
+        card="results/{scale}/cards/generators/{dataset}/{generator}.json",
+        record="results/{scale}/cards/generators/{dataset}/{generator}.record.json",
+    log:
+        "results/{scale}/logs/train_flow/{dataset}/{generator}.log",
+    cache: True
+    conda:
+        "../../environment.yml"
+    threads: jobs.resource("train_flow", "threads")
+    resources:
+        mem_mb=jobs.resource("train_flow", "memory_mb"),
+        runtime=jobs.resource("train_flow", "minutes"),
+        gpu=jobs.resource("train_flow", "gpus"),
+    params:
+        spec=jobs.spec("train_flow"),
+        code=jobs.code("train_flow"),
+    shell:
+        "python -m pipeline_steps.generators.train_flow"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs data={input.data} data_card={input.card}"
+        " test={input.test} test_card={input.card}"
+        " --outputs weights={output.weights} history={output.history}"
+        " card={output.card} record={output.record} 2> {log}"

@@ -1,0 +1,125 @@
+localrules:
+    make_table,
+    make_figure,
+    check_claims,
+    make_report,
+
+
+for paper in jobs.papers:
+
+    rule:
+        name:
+            paper
+        input:
+            jobs.targets([paper]),
+
+
+rule make_table:
+    input:
+        verdicts=jobs.verdicts("make_table"),
+        verdict_cards=jobs.verdict_cards("make_table"),
+    output:
+        csv="results/{scale}/papers/{paper}/{table}.csv",
+        html=report(
+            "results/{scale}/papers/{paper}/{table}.html",
+            caption="../report/table.rst",
+            category="{paper}",
+            labels={"what": "{table}", "form": "page"},
+        ),
+        png=report(
+            "results/{scale}/papers/{paper}/{table}.png",
+            caption="../report/table.rst",
+            category="{paper}",
+            labels={"what": "{table}", "form": "picture"},
+        ),
+    log:
+        "results/{scale}/logs/make_table/{paper}/{table}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=jobs.spec("make_table"),
+        code=jobs.code("make_table"),
+    shell:
+        "python -m pipeline_steps.papers.make_table"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
+        " --outputs csv={output.csv} html={output.html} png={output.png} 2> {log}"
+
+
+rule make_figure:
+    input:
+        panels=jobs.panels,
+        panel_cards=jobs.panel_cards,
+    output:
+        png=report(
+            "results/{scale}/papers/{paper}/{figure}.png",
+            caption="../report/figure.rst",
+            category="{paper}",
+            labels={"what": "{figure}", "form": "picture"},
+        ),
+        svg="results/{scale}/papers/{paper}/{figure}.svg",
+    log:
+        "results/{scale}/logs/make_figure/{paper}/{figure}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=jobs.spec("make_figure"),
+        code=jobs.code("make_figure"),
+    shell:
+        "python -m pipeline_steps.papers.make_figure"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs panels={input.panels} panels_card={input.panel_cards}"
+        " --outputs png={output.png} svg={output.svg} 2> {log}"
+
+
+rule check_claims:
+    input:
+        verdicts=jobs.verdicts("check_claims"),
+        verdict_cards=jobs.verdict_cards("check_claims"),
+        manifolds=jobs.manifold_cards,
+    output:
+        csv="results/{scale}/claims.csv",
+        html=report(
+            "results/{scale}/claims.html",
+            caption="../report/claims.rst",
+            category="claims",
+            labels={"what": "claims", "form": "page"},
+        ),
+    log:
+        "results/{scale}/logs/check_claims.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=jobs.spec("check_claims"),
+        code=jobs.code("check_claims"),
+    shell:
+        "python -m pipeline_steps.papers.check_claims"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
+        " manifolds={input.manifolds}"
+        " --outputs csv={output.csv} html={output.html} 2> {log}"
+
+
+rule make_report:
+    input:
+        cards=jobs.all_cards,
+    output:
+        csv="results/{scale}/runs.csv",
+        html=report(
+            "results/{scale}/runs.html",
+            caption="../report/runs.rst",
+            category="runs",
+            labels={"what": "cards and run times", "form": "page"},
+        ),
+    log:
+        "results/{scale}/logs/make_report.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=jobs.spec("make_report"),
+        code=jobs.code("make_report"),
+    shell:
+        "python -m pipeline_steps.papers.make_report"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs cards={input.cards}"
+        " --outputs csv={output.csv} html={output.html} 2> {log}"
