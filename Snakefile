@@ -23,6 +23,9 @@ except PipelineError as error:
     sys.exit(f"error: {error}")
 
 
+report: "workflow/report/workflow.rst"
+
+
 wildcard_constraints:
     **jobs.patterns(),
 

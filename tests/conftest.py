@@ -79,42 +79,63 @@ def toy_architecture() -> dict[str, Any]:
     return dict(TOY_ARCHITECTURE)
 
 
-RunStep = Callable[..., subprocess.CompletedProcess]
-
-
 def step_command(
     step: str,
     spec: Mapping[str, Any],
-    outputs: Mapping[str, Path],
-    inputs: Mapping[str, Path] | None = None,
-    more: tuple[str, ...] = (),
+    outputs: Mapping[str, Any],
+    inputs: Mapping[str, Any] | None = None,
 ) -> list[str]:
     """A step as the rules call it."""
-    command = [sys.executable, "-m", f"pipeline_steps.{step}", "--spec", json.dumps(spec)]
-    if inputs:
-        command += ["--inputs", *(f"{name}={path}" for name, path in inputs.items())]
-    command += ["--outputs", *(f"{role}={path}" for role, path in outputs.items())]
-    return [*command, *more]
-
-
-def step_environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **more}
+    command = [
+        sys.executable,
+        "-m",
+        f"pipeline_steps.{step}",
+        "--spec",
+        json.dumps(spec),
+    ]
+    command += [
+        "--inputs",
+        *(f"{name}={path}" for name, path in (inputs or {}).items()),
+    ]
+    return [
+        *command,
+        "--outputs",
+        *(f"{role}={path}" for role, path in outputs.items()),
+    ]
 
 
 @pytest.fixture
-def run_step(tmp_path: Path) -> RunStep:
-    """Runs a step by its command line in a folder of its own."""
+def start_step(tmp_path: Path) -> Callable[..., subprocess.Popen]:
+    """Starts a step by its command line in a folder of its own."""
 
-    def run(*arguments: Any, folder: Path = tmp_path, **keywords: Any) -> Any:
-        environment = step_environment(**keywords.pop("environment", {}))
-        return subprocess.run(
-            step_command(*arguments, **keywords),
+    def start(
+        *told: Any,
+        folder: Path = tmp_path,
+        environment: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> subprocess.Popen:
+        return subprocess.Popen(
+            step_command(*told, **more),
             cwd=folder,
-            env=environment,
-            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
         )
+
+    return start
+
+
+@pytest.fixture
+def run_step(
+    start_step: Callable[..., subprocess.Popen],
+) -> Callable[..., subprocess.CompletedProcess]:
+    """Runs a step to its end."""
+
+    def run(*told: Any, **more: Any) -> subprocess.CompletedProcess:
+        process = start_step(*told, **more)
+        out, error = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(told, process.returncode, out, error)
 
     return run
 

@@ -222,7 +222,7 @@ def _panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
     return [
         (
             panel.what,
-            f"{spec.dataset}/{panel.generator}"
+            f"{spec.dataset}/{panel.manifold}"
             if panel.what == "manifold"
             else f"{spec.dataset}/{panel.defense}/{panel.threat}",
         )

@@ -22,7 +22,7 @@ from pipeline_steps.config.models import (
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name, Relative, Word, sentence
-from pipeline_steps.papers.spec import Claim, Panel, Side
+from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
 FOLDER = Path("workflow/config")
 
@@ -75,9 +75,8 @@ class _Reader:
         overrides = (self.raw.get("overrides") or {}).get(name, {})
         place = f"{_file(self.name)}: overrides.{name}"
         for key, known in _unknown(content, overrides):
-            raise PipelineError(
-                f"{place}: there is no '{key}' to override{did_you_mean(key, known)}"
-            )
+            near = did_you_mean(key, known)
+            raise PipelineError(f"{place}: there is no '{key}' to override{near}")
         return (
             _checked(model, _merge(content, overrides), place) if overrides else alone
         )
@@ -87,10 +86,21 @@ def _file(name: str) -> str:
     return f"{FOLDER / name}.yaml"
 
 
+class _Yaml(yaml.CSafeLoader):
+    """Refuses a key that stands twice: its first value would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.YAMLError(f"the key '{key.value}' stands twice")
+        return super().construct_mapping(node, deep)
+
+
 def _yaml(root: Path, name: str) -> dict[str, Any]:
     path = root / _file(name)
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), yaml.CSafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except FileNotFoundError:
         raise PipelineError(f"{_file(name)} is missing") from None
     except yaml.YAMLError as error:
@@ -104,13 +114,10 @@ def _yaml(root: Path, name: str) -> dict[str, Any]:
 def _merge(base: Any, over: Any) -> Any:
     if not isinstance(base, Mapping) or not isinstance(over, Mapping):
         return over
-    keys = [*base, *(key for key in over if key not in base)]
-    return {
-        key: _merge(base[key], over[key])
-        if key in base and key in over
-        else over.get(key, base.get(key))
-        for key in keys
+    laid = {
+        key: _merge(base[key], over[key]) if key in base else over[key] for key in over
     }
+    return {**base, **laid}
 
 
 def _unknown(base: Any, over: Any) -> Iterator[tuple[str, list[str]]]:
@@ -128,7 +135,7 @@ def _checked(model: Any, content: Any, file: str) -> Any:
     try:
         return adapter.validate_python(content)
     except ValidationError as error:
-        first = dict(error.errors()[0])
+        first: dict[str, Any] = dict(error.errors()[0])
         loc = tuple(part for part in first["loc"] if part != "[key]")
         owner = model
         for part in loc[:-1]:
@@ -183,11 +190,9 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         yield place, "schedule", defense.schedule
         for word in _names(defense.recipe):
             yield place, word.kind, word
-    stand_ins = f"{_file(f'scales/{config.name}')}: stand_ins.datasets"
-    for dataset, stand_in in config.scale.stand_ins.datasets.items():
-        yield stand_ins, "dataset", dataset
-        yield stand_ins, "dataset", stand_in
     scale = _file(f"scales/{config.name}")
+    for pair in config.scale.stand_ins.datasets.items():
+        yield from ((f"{scale}: stand_ins.datasets", "dataset", name) for name in pair)
     for architecture in config.scale.stand_ins.architectures:
         yield f"{scale}: stand_ins.architectures", "architecture", architecture
     for step in set(config.scale.resources) - {"default"}:
@@ -195,11 +200,11 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     for paper, content in config.papers.items():
         for place, item in _parts_of_paper(content):
             where = f"{_file(f'papers/{paper}')}: {place}"
-            for kind in ("dataset", "defense", "threat", "generator"):
-                name = getattr(item, kind, None)
-                if name is not None:
-                    yield where, kind, name
-            if isinstance(item, Side) and item.manifold is not None:
+            for kind in ("dataset", "defense", "threat"):
+                named = getattr(item, kind, None)
+                if named is not None:
+                    yield where, kind, named
+            if isinstance(item, Side | Panel) and item.manifold is not None:
                 yield where, "generator", item.manifold
 
 
@@ -248,13 +253,12 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
         where = _file(f"papers/{paper}")
         for name, table in content.tables.items():
             for row in table.rows:
-                if len(row.published) != len(table.columns):
-                    yield (
-                        f"{where}: tables.{name}, row '{row.name}'",
-                        f"{len(row.published)} published numbers for "
-                        f"{len(table.columns)} columns",
-                    )
-            for part in [*table.columns, *table.rows]:
+                told, wanted = len(row.published), len(table.columns)
+                if told != wanted:
+                    place = f"{where}: tables.{name}, row '{row.name}'"
+                    yield place, f"{told} published numbers for {wanted} columns"
+            parts: list[Column | Row] = [*table.columns, *table.rows]
+            for part in parts:
                 behind = getattr(part, "threat", None) or getattr(part, "defense", None)
                 if (behind is None) == (part.not_run is None):
                     yield (
@@ -271,16 +275,16 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _unfit_panel(panel: Panel, config: Config) -> Iterator[str]:
-    wanted = ("generator",) if panel.what == "manifold" else ("defense", "threat")
+    wanted = ("manifold",) if panel.what == "manifold" else ("defense", "threat")
     for key in wanted:
         if getattr(panel, key) is None:
             yield f"a panel that shows a {panel.what} names its {key}"
-    if panel.what == "curve" and panel.defense is not None:
-        if not config.defenses.defenses[panel.defense].snapshots:
-            yield (
-                f"the defense '{panel.defense}' keeps no weights on the way; set its "
-                "`snapshots` above 0"
-            )
+    defense = config.defenses.defenses.get(panel.defense or "")
+    if panel.what == "curve" and defense and not defense.snapshots:
+        yield (
+            f"the defense '{panel.defense}' keeps no weights on the way; set its "
+            "`snapshots` above 0"
+        )
 
 
 def _unfit(claim: Claim) -> Iterator[str]:

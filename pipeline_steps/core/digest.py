@@ -1,6 +1,6 @@
 """What a job's code is: a digest of every project module that can shape its result.
 
-Syntax trees are hashed, without docstrings, so that a comment changes nothing and a
+Syntax trees are hashed, without what documents them, so that a comment changes nothing and a
 real edit changes exactly the jobs that could run it. Modules that declare
 `CHANGES_NO_RESULT` stay out, and what they import is not followed.
 """
@@ -122,14 +122,19 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """The tree without strings that stand alone: they document, and do nothing."""
     for node in ast.walk(tree):
-        documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-        if (
-            isinstance(node, documented)
-            and ast.get_docstring(node, clean=False) is not None
-        ):
-            node.body = node.body[1:]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [n for n in node.body if not _documents(n)]
     return tree
+
+
+def _documents(node: ast.stmt) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 def _canonical(node: Any) -> Any:

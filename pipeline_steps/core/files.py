@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,8 +47,10 @@ def _umask() -> int:
 def disk_is_full(error: BaseException) -> bool:
     """Whatever library met it: some wrap the system's error in one of their own."""
     number = error.errno if isinstance(error, OSError) else None
-    full = number in (errno.ENOSPC, errno.EDQUOT)
-    return full or "No space left on device" in str(error)
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    short_of_bytes = re.search(r"\d+ requested and \d+ written", str(error))
+    return bool(short_of_bytes) or "No space left on device" in str(error)
 
 
 def write_error(path: Path, error: OSError) -> PipelineError:

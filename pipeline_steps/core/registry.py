@@ -65,7 +65,8 @@ def _class(kind: str, word: str) -> ast.ClassDef | None:
     classes = [
         n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)
     ]
-    return next((c for c in classes if c.name == class_name(word)), None)
+    named = (c for c in classes if c.name == class_name(word))
+    return next((c for c in named if "Protocol" not in map(ast.unparse, c.bases)), None)
 
 
 @cache

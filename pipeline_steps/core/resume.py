@@ -68,7 +68,7 @@ class Resume:
             return 0
         tensors = read_tensors(self.file)
         with safe_open(self.file, "pt") as file:
-            about = file.metadata()
+            about = file.metadata() or {}
         try:
             state = _unpack(json.loads(about["frame"]), tensors)
             for name, part in parts.items():

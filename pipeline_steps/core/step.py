@@ -167,8 +167,8 @@ def _sentence(error: Exception) -> str | None:
         return f"error: {error}"
     if disk_is_full(error):
         return (
-            f"error: the disk is full ({error}); nothing of this job was kept; free "
-            "some space and run the same command again"
+            "error: the disk is full; nothing of this job was kept; free some space and "
+            "run the same command again"
         )
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"error: out of memory ({error}); ask for more, or use a smaller batch"

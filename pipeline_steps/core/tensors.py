@@ -19,7 +19,7 @@ def write_tensors(
     """Named tensors as safetensors, on the CPU, each in memory of its own."""
     whole = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
     with writing(path) as partial:
-        save_file(whole, partial, metadata=dict(about or {}))
+        save_file(whole, partial, metadata=dict(about) if about else None)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -32,8 +32,15 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """A memory-mapped array; pickled objects are refused."""
-    return _read(path, lambda p: np.load(p, mmap_mode="r", allow_pickle=False))
+    """A memory-mapped array; pickled objects and archives are refused."""
+    return _read(path, _mapped)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError("it is an archive")
+    return array
 
 
 def _read(path: Path, load: Callable[[Path], Any]) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import disk_is_full
 from pipeline_steps.core.progress import say
 
 PAUSES = (1, 5, 20)
@@ -22,7 +23,9 @@ def download(address: str, place: Path, length: int, md5: str) -> None:
     for candidate in _candidates(address, name):
         try:
             _copy(candidate, place)
-        except (OSError, urllib.error.URLError) as error:
+        except OSError as error:
+            if disk_is_full(error):
+                raise
             failures.append(f"{candidate}: {error}")
             continue
         _check(candidate, place, length, md5)
@@ -55,7 +58,7 @@ def _copy(candidate: str, place: Path) -> None:
         except urllib.error.HTTPError:
             raise
         except OSError as error:
-            if pause is None:
+            if pause is None or disk_is_full(error):
                 raise
             say(f"{candidate}: {error}; trying again in {pause} s")
             time.sleep(pause)

@@ -32,8 +32,9 @@ def with_weights(
     model = new_model(architecture, seed=0)
     try:
         model.load_state_dict(weights)
-    except RuntimeError as error:
+    except RuntimeError:
         raise PipelineError(
-            f"{whose} holds the weights of another network: {error}"
+            f"{whose} holds the weights of another network than the config describes; "
+            "build or pull it again"
         ) from None
     return model.eval()

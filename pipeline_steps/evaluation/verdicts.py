@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
 from pipeline_steps.datasets.loader import ImageSet, check_range
 from pipeline_steps.threats.batch import Batch
@@ -46,7 +47,9 @@ def judge(
     model: nn.Module, data: ImageSet, threat: Threat, batch: int, seed: int
 ) -> Iterator[Judged]:
     """Attacks the images batch by batch; every image has a random start of its own."""
-    for rows in torch.arange(len(data), device=data.labels.device).split(batch):
+    batches = torch.arange(len(data), device=data.labels.device).split(batch)
+    for i, _ in counted("batches", len(batches)):
+        rows = batches[i]
         images, labels = data[rows]
         draw = image_rng(seed, rows.tolist(), "attack", device=images.device)
         edited = threat(model, Batch(images, labels), draw)

@@ -9,7 +9,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, pixel_shuffle, pixel_unshuffle, relu
+from torch.nn.functional import conv2d, relu
 
 from pipeline_steps.core.rng import Rng
 
@@ -52,10 +52,17 @@ class Squeeze(FlowLayer):
     """Each 2x2 square of pixels becomes one pixel of four times the channels."""
 
     def scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return pixel_unshuffle(x, 2), x.new_zeros(1, 1, 1, 1)
+        # torch's own pixel_unshuffle forgets the channels of a batch of no images.
+        count, channels, height, width = x.shape
+        squares = x.reshape(count, channels, height // 2, 2, width // 2, 2)
+        shape = (count, 4 * channels, height // 2, width // 2)
+        return squares.permute(0, 1, 3, 5, 2, 4).reshape(shape), x.new_zeros(1, 1, 1, 1)
 
     def inverse(self, z: Tensor) -> Tensor:
-        return pixel_shuffle(z, 2)
+        count, channels, height, width = z.shape
+        squares = z.reshape(count, channels // 4, 2, 2, height, width)
+        shape = (count, channels // 4, 2 * height, 2 * width)
+        return squares.permute(0, 1, 4, 2, 5, 3).reshape(shape)
 
 
 class ActNorm(FlowLayer):

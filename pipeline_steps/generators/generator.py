@@ -33,9 +33,10 @@ def load_generator(entry: Mapping[str, Any], weights: Path) -> Any:
     generator = build_generator(entry)
     try:
         generator.load_state_dict(read_tensors(weights))
-    except RuntimeError as error:
+    except RuntimeError:
         raise PipelineError(
-            f"{weights} holds other weights than asked: {error}"
+            f"{weights} holds the weights of another generator than the config "
+            "describes; build or pull it again"
         ) from None
     return generator.eval().requires_grad_(False)
 

@@ -65,7 +65,8 @@ class Panel(Settings):
     what: Literal["curve", "examples", "manifold"]
     defense: str | None = None
     threat: str | None = None
-    generator: str | None = None
+    manifold: str | None = None
+    """The generator whose manifold it is."""
 
 
 class FigureSpec(Settings):

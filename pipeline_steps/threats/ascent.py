@@ -45,7 +45,7 @@ def ascend(
     """The edited images after so many steps; the model is left as it was."""
     with held_still(model):
         parameters = perturbation.start(batch, rng)
-        for _ in range(steps):
+        for _ in range(steps if parameters else 0):
             leaves = [parameter.detach().requires_grad_() for parameter in parameters]
             edited = perturbation.apply(batch, leaves)
             gain = objective(model, edited, batch).sum()

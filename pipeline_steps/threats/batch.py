@@ -18,5 +18,5 @@ class Batch:
         """The images on a generator's manifold; encoded when first asked for."""
         key = id(generator)
         if key not in self.latents:
-            self.latents[key] = generator.encode(self.images).detach()
+            self.latents[key] = generator.encode(self.images)
         return self.latents[key]

@@ -54,7 +54,9 @@ def test_every_scale_has_the_same_jobs(scale):
 @pytest.mark.parametrize("scale", scales())
 def test_every_scale_has_the_same_targets(scale):
     at_paper = [path.replace("/paper/", "/X/") for path in Jobs("paper").targets()]
-    assert [path.replace(f"/{scale}/", "/X/") for path in Jobs(scale).targets()] == at_paper
+    assert [
+        path.replace(f"/{scale}/", "/X/") for path in Jobs(scale).targets()
+    ] == at_paper
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -87,8 +89,12 @@ def test_the_runs_behind_a_table_are_its_inputs_in_order():
     jobs = Jobs("demo")
     wildcards = SimpleNamespace(scale="demo", paper="ijsat", table="table1")
     runs = Plan(load_config("demo")).table("ijsat", "table1").runs
-    expected = [f"results/demo/verdicts/{r.dataset}/{r.defense}/{r.threat}" for r in runs]
+    expected = [
+        f"results/demo/verdicts/{r.dataset}/{r.defense}/{r.threat}" for r in runs
+    ]
     paths = [str(path) for path in jobs.verdicts("make_table")(wildcards)]
     assert paths == [f"{path}.parquet" for path in expected]
     cards = jobs.verdict_cards("make_table")(wildcards)
-    assert [path.replace("/cards", "").removesuffix(".json") for path in cards] == expected
+    assert [
+        path.replace("/cards", "").removesuffix(".json") for path in cards
+    ] == expected

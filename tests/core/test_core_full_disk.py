@@ -41,13 +41,6 @@ LARGE = {
 }
 
 
-SHORT_COUNT = pytest.mark.xfail(
-    strict=True,
-    reason="NumPy tells of a full disk as 'N requested and M written', without errno; "
-    "core.files.disk_is_full does not know that",
-)
-
-
 @pytest.mark.parametrize("name", LARGE)
 def test_a_file_that_does_not_fit_leaves_the_disk_as_it_was(tiny_disk, name):
     (tiny_disk / name).write_text("earlier")
@@ -57,14 +50,14 @@ def test_a_file_that_does_not_fit_leaves_the_disk_as_it_was(tiny_disk, name):
     assert (tiny_disk / name).read_text() == "earlier"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=SHORT_COUNT if "array" in n else []) for n in LARGE]
-)
+@pytest.mark.parametrize("name", LARGE)
 def test_a_full_disk_is_known_as_one_whatever_library_met_it(tiny_disk, name):
     with pytest.raises((PipelineError, SafetensorError)) as caught:
         LARGE[name](tiny_disk / name)
     told = isinstance(caught.value, PipelineError)
-    assert "the disk is full" in str(caught.value) if told else disk_is_full(caught.value)
+    assert (
+        "the disk is full" in str(caught.value) if told else disk_is_full(caught.value)
+    )
 
 
 DIGITS = {
@@ -102,16 +95,10 @@ def test_a_step_on_a_full_disk_keeps_the_earlier_result(
     assert all(p.read_text() == f"earlier {p.name}" for p in outputs.values())
 
 
-@SHORT_COUNT
 def test_a_step_on_a_full_disk_says_so(build_on_tiny_disk, a_sentence):
     assert "the disk is full" in a_sentence(build_on_tiny_disk[0].stderr)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="datasets.download takes a full disk for a mirror that fails, and its remedy "
-    "is to put the archive into a folder",
-)
 def test_a_fetch_onto_a_full_disk_asks_for_space(
     tiny_disk, tmp_path, run_step, a_sentence
 ):

@@ -32,7 +32,10 @@ COMPUTES = {
     "PIL",
 }
 DYNAMIC = {"import_module", "__import__", "exec", "eval"}
-DYNAMIC_WHERE = {"core/registry.py": ["import_module"], "core/settings.py": ["eval", "eval"]}
+DYNAMIC_WHERE = {
+    "core/registry.py": ["import_module"],
+    "core/settings.py": ["eval", "eval"],
+}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 every_module = pytest.mark.parametrize(
@@ -58,8 +61,13 @@ def project_modules(path: Path) -> Iterator[Path]:
     """The files of this project that a module imports."""
     for name in imports(path):
         if name.split(".")[0] == "pipeline_steps":
-            stems = [ROOT / name.replace(".", "/"), (ROOT / name.replace(".", "/")).parent]
-            options = [p for s in stems for p in (s.with_suffix(".py"), s / "__init__.py")]
+            stems = [
+                ROOT / name.replace(".", "/"),
+                (ROOT / name.replace(".", "/")).parent,
+            ]
+            options = [
+                p for s in stems for p in (s.with_suffix(".py"), s / "__init__.py")
+            ]
             yield next(option for option in options if option.is_file())
 
 
@@ -71,8 +79,7 @@ def calls(path: Path) -> Iterator[tuple[str, ast.Call]]:
 
 def changes_no_result(path: Path) -> bool:
     return any(
-        isinstance(node, ast.Assign)
-        and ast.unparse(node) == "CHANGES_NO_RESULT = True"
+        isinstance(node, ast.Assign) and ast.unparse(node) == "CHANGES_NO_RESULT = True"
         for node in tree_of(path).body
     )
 

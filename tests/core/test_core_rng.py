@@ -2,6 +2,7 @@
 
 import math
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -51,9 +52,7 @@ def test_a_batch_can_be_cut_anywhere_without_changing_an_image_s_numbers(cuts):
     whole = image_rng(7, range(12), "attack")
     expected = [whole.uniform([12, 2, 3]), whole.normal([12, 4])]
     edges = [0, *sorted(cuts), 12]
-    parts = [
-        image_rng(7, range(a, b), "attack") for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    parts = [image_rng(7, range(a, b), "attack") for a, b in pairwise(edges)]
     uniform = [part.uniform([len(part.streams), 2, 3]) for part in parts]
     normal = [part.normal([len(part.streams), 4]) for part in parts]
     assert torch.equal(torch.cat(uniform), expected[0])

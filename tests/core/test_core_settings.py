@@ -15,7 +15,14 @@ def amount(value):
 
 @pytest.mark.parametrize(
     ("written", "meant"),
-    [("8/255", 8 / 255), (0.02, 0.02), (0, 0.0), (1, 1.0), ("1e-3", 1e-3), (" 1/4 ", 0.25)],
+    [
+        ("8/255", 8 / 255),
+        (0.02, 0.02),
+        (0, 0.0),
+        (1, 1.0),
+        ("1e-3", 1e-3),
+        (" 1/4 ", 0.25),
+    ],
 )
 def test_an_amount_is_a_number_or_a_fraction(written, meant):
     assert amount(written) == meant
@@ -46,13 +53,23 @@ def test_an_amount_may_be_a_multiple_of_a_budget(written, meant):
 
 @pytest.mark.parametrize("written", [8, 1.5, -0.1, "-1/255", "9/8", float("nan")])
 def test_an_amount_outside_of_0_to_1_is_refused_with_the_way_to_write_it(written):
-    with pytest.raises(ValidationError, match="outside 0 to 1.*write 8/255 for"):
+    with pytest.raises(ValidationError, match=r"outside 0 to 1.*write 8/255 for"):
         amount(written)
 
 
 @pytest.mark.parametrize(
     "written",
-    ["", "eight", "8/0", "imagine/4", "image/x", "x*image", "image*2", "image/0", "-1*image"],
+    [
+        "",
+        "eight",
+        "8/0",
+        "imagine/4",
+        "image/x",
+        "x*image",
+        "image*2",
+        "image/0",
+        "-1*image",
+    ],
 )
 def test_nonsense_is_no_amount(written):
     with pytest.raises(ValidationError, match="is no amount"):
@@ -99,7 +116,12 @@ def test_a_choice_is_a_word_or_a_word_with_settings_and_brings_its_defaults():
             "unknown key 'stat_at'; did you mean 'start_at'?",
         ),
         (
-            {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0, "start_at": "one"},
+            {
+                "perturbation": "pixel",
+                "epsilon": 0.1,
+                "step_size": 0,
+                "start_at": "one",
+            },
             "'random' or 'zero', not 'one'",
         ),
     ],

@@ -46,7 +46,13 @@ def toy(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words").write_text("hello ")
     facts = {"sha256": sha256(tmp_path / "words"), "bytes": 6}
-    card = {"outputs": {"words": facts}, "step": "", "spec": {}, "code": {}, "inputs": {}}
+    card = {
+        "outputs": {"words": facts},
+        "step": "",
+        "spec": {},
+        "code": {},
+        "inputs": {},
+    }
     (tmp_path / "words.json").write_text(json.dumps(card))
 
     def toy(folder="out", more=(), **spec):
@@ -65,7 +71,11 @@ def toy(tmp_path, monkeypatch):
 
 
 def everything_in(folder):
-    found = [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
+    found = (
+        [path for path in folder.rglob("*") if path.is_file()]
+        if folder.exists()
+        else []
+    )
     return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
@@ -93,7 +103,13 @@ def test_a_card_tells_settings_code_inputs_outputs_and_metrics(toy, tmp_path):
 def test_a_record_tells_of_the_run_and_no_path_is_in_a_card(toy, tmp_path):
     toy()
     record = read_json(tmp_path / "out" / "record.json")
-    assert {"machine", "python", "started", "seconds", "peak_memory_mb"} <= record.keys()
+    assert {
+        "machine",
+        "python",
+        "started",
+        "seconds",
+        "peak_memory_mb",
+    } <= record.keys()
     assert str(tmp_path) not in (tmp_path / "out" / "card.json").read_text()
 
 

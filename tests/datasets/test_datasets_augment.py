@@ -51,7 +51,9 @@ def test_a_mirror_turns_about_half_of_the_images_and_leaves_the_rest(images):
     mirrored = torch.tensor(
         [torch.equal(a, b.flip(2)) for a, b in zip(turned, images, strict=True)]
     )
-    kept = torch.tensor([torch.equal(a, b) for a, b in zip(turned, images, strict=True)])
+    kept = torch.tensor(
+        [torch.equal(a, b) for a, b in zip(turned, images, strict=True)]
+    )
     assert (mirrored ^ kept).all()
     assert COUNT / 4 < mirrored.sum() < 3 * COUNT / 4
 

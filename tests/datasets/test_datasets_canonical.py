@@ -52,12 +52,17 @@ def test_the_digits_are_enlarged_and_otherwise_as_published(digits):
 
 def test_digits_of_another_version_of_their_package_are_refused(tmp_path):
     source = make("source", {"source": "digits", "digest": "0" * 64})
-    with pytest.raises(PipelineError, match="install the version that the lock file pins"):
+    with pytest.raises(
+        PipelineError, match="install the version that the lock file pins"
+    ):
         source.fetch(tmp_path / "archive")
 
 
 def rows_of(split):
-    return {(image.tobytes(), int(y)) for image, y in zip(*vars(split).values(), strict=True)}
+    return {
+        (image.tobytes(), int(y))
+        for image, y in zip(*vars(split).values(), strict=True)
+    }
 
 
 def test_the_split_is_disjoint_complete_and_stratified(digits):
@@ -83,7 +88,8 @@ FIRST_TESTED = [3, 4, 6, 8, 9, 0, 7, 0, 1, 2, 6, 0]
 
 
 @given(
-    counts=st.lists(st.integers(4, 9), min_size=2, max_size=4), share=st.floats(0.2, 0.8)
+    counts=st.lists(st.integers(4, 9), min_size=2, max_size=4),
+    share=st.floats(0.2, 0.8),
 )
 @settings(max_examples=25, deadline=None)
 def test_any_data_set_is_cut_class_by_class(counts, share):
@@ -106,7 +112,10 @@ def toy_split(count=8, **changes):
     ("changes", "told"),
     [
         ({"labels": np.arange(3)}, "8 images for 3 labels"),
-        ({"images": np.zeros((0, 3, 6, 6), np.uint8), "labels": np.arange(0)}, "0 images"),
+        (
+            {"images": np.zeros((0, 3, 6, 6), np.uint8), "labels": np.arange(0)},
+            "0 images",
+        ),
         ({"images": np.zeros((8, 6, 6, 3), np.uint8)}, r"each is \(6, 6, 3\), where"),
         ({"images": np.zeros((8, 3, 6, 6), np.float32)}, "float32, not uint8"),
         ({"labels": np.full(8, 4)}, "labels run from 4 to 4, not 0 to 3"),
@@ -125,7 +134,9 @@ def test_facts_are_those_of_the_images():
     assert told["images"] == 8
     assert told["per_class"] == [2, 2, 2, 2]
     assert told["mean"] == pytest.approx((split.images / 255).mean((0, 2, 3)), abs=1e-6)
-    assert told["deviation"] == pytest.approx((split.images / 255).std((0, 2, 3)), abs=1e-6)
+    assert told["deviation"] == pytest.approx(
+        (split.images / 255).std((0, 2, 3)), abs=1e-6
+    )
 
 
 def test_images_are_loaded_as_they_lie_on_disk_and_floated_to_0_to_1(toy_files):

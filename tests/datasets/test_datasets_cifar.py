@@ -62,7 +62,7 @@ def test_an_archive_gives_its_images_in_order(tmp_path, labels):
 @pytest.mark.parametrize("member", [{}, {"toy/batch_1": batch(2, 0)}])
 def test_an_archive_without_a_member_is_named(tmp_path, member):
     archive = archive_of(tmp_path / "toy.tar.gz", member)
-    with pytest.raises(PipelineError, match=r"toy\.tar\.gz holds no toy/batch_"):
+    with pytest.raises(PipelineError, match=r"toy\.tar\.gz.? holds no toy/batch_"):
         cifar().decode(archive, TOY)
 
 
@@ -84,7 +84,9 @@ class Trap:
 )
 def test_nothing_but_arrays_is_unpickled(tmp_path, content, asked):
     archive = archive_of(tmp_path / "toy.tar.gz", {TRAIN[0]: content})
-    with pytest.raises(PipelineError, match=f"batch_1 is no pickle.*asks for .*{asked}"):
+    with pytest.raises(
+        PipelineError, match=f"batch_1 is no pickle.*asks for .*{asked}"
+    ):
         cifar().decode(archive, TOY)
 
 
@@ -104,9 +106,6 @@ def test_a_truncated_pickle_is_one_sentence(share):
         load_arrays(io.BytesIO(content[: int(share * len(content))]), "toy")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a wrong `labels` in datasets.yaml ends in a KeyError"
-)
 def test_a_setting_that_names_no_part_of_a_batch_is_one_sentence(tmp_path):
     batches = {name: batch(4, 0) for name in [*TRAIN, *TEST]}
     archive = archive_of(tmp_path / "toy.tar.gz", batches)

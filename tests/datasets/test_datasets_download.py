@@ -87,7 +87,9 @@ def test_a_mirror_may_be_an_address_too(server, tmp_path, monkeypatch):
     assert (tmp_path / "got").read_bytes() == CONTENT
 
 
-def test_a_mirror_without_the_archive_falls_back_on_the_address(server, mirror, tmp_path):
+def test_a_mirror_without_the_archive_falls_back_on_the_address(
+    server, mirror, tmp_path
+):
     (mirror / "toy.tar.gz").unlink()
     download(f"{server}/toy.tar.gz", tmp_path / "got", LENGTH, MD5)
     assert (tmp_path / "got").read_bytes() == CONTENT
@@ -102,7 +104,9 @@ def test_a_server_that_fails_at_first_is_asked_again(server, tmp_path):
 @pytest.mark.parametrize("content", [CONTENT[:-1], b"", CONTENT + b"x"])
 def test_an_archive_of_another_length_is_refused(mirror, tmp_path, content):
     (mirror / "toy.tar.gz").write_bytes(content)
-    told = rf"mirror/toy\.tar\.gz gave {len(content):,} bytes where 10,240 were expected"
+    told = (
+        rf"mirror/toy\.tar\.gz gave {len(content):,} bytes where 10,240 were expected"
+    )
     with pytest.raises(PipelineError, match=told):
         download(NOWHERE, tmp_path / "got", LENGTH, MD5)
 

@@ -76,7 +76,7 @@ def pictures(path: Path) -> Path:
 FIGURES = {
     "training_curves": (curve, {"what": "curve", "defense": "at", "threat": "pgd20"}),
     "attacked_images": (examples, {"what": "examples", "defense": "at"}),
-    "manifold_sheet": (pictures, {"what": "manifold", "generator": "glow"}),
+    "manifold_sheet": (pictures, {"what": "manifold", "manifold": "glow"}),
 }
 
 
@@ -153,7 +153,9 @@ def test_claims_as_a_tidy_file_and_a_page(verdicts: Path, tmp_path: Path) -> Non
         {"name": "other", "says": "more", "not_run": "no attack", **about},
     ]
     content = {"papers": [{"paper": "ijsat", "claims": claims}], "runs": [RUN]}
-    spec = ClaimsSpec.model_validate({"scale": "demo", "manifolds": [], **content})
+    spec = ClaimsSpec.model_validate(
+        {"scale": "demo", "scale_title": "toy", "manifolds": [], **content}
+    )
     inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
     outputs = {form: tmp_path / f"claims.{form}" for form in ("csv", "html")}
     step(check_claims, spec, inputs | {"manifolds": []}, outputs)

@@ -40,7 +40,12 @@ class Edits:
         return make("perturbation", entry)
 
     def latent(self, epsilon=EPSILON, generator="toy", **more):
-        entry = {"perturbation": "latent", "epsilon": epsilon, "step_size": STEP, **more}
+        entry = {
+            "perturbation": "latent",
+            "epsilon": epsilon,
+            "step_size": STEP,
+            **more,
+        }
         return make("perturbation", entry, generator=self.generators[generator])
 
     def together(self, *parts):
@@ -151,8 +156,8 @@ def test_the_gradient_is_not_lost_where_an_image_is_cut(edits, case):
             assert gradient.abs().sum() > 0
 
 
-@every_case
 @pytest.mark.parametrize("count", [0, 1])
+@every_case
 def test_the_smallest_batches_are_edited_too(edits, case, count):
     batch, perturbation = a_batch(count), edits.case(case)
     parameters = perturbation.start(batch, rng(0))
@@ -207,11 +212,6 @@ def test_images_are_encoded_once_an_attack(toy_generator):
     assert counting.encode.call_count == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Together hands the latents of the first image on to every part, so a latent "
-    "edit that follows another edit undoes it",
-)
 @pytest.mark.parametrize("first", ["pixel", "latent of a Glow"])
 def test_a_latent_edit_may_follow_another_edit(edits, first):
     batch, latent = a_batch(), edits.latent()

@@ -50,7 +50,10 @@ class Cifar:
                 file = None
             if file is None:
                 raise PipelineError(f"the archive {archive.name!r} holds no {name}")
-            batches.append(load_arrays(file, name))
+            batch = load_arrays(file, name)
+            if self.labels.encode() not in batch:
+                raise PipelineError(f"{name} holds no '{self.labels}'")
+            batches.append(batch)
         pixels = np.concatenate([batch[b"data"] for batch in batches])
         labels = np.concatenate([batch[self.labels.encode()] for batch in batches])
         shape = (-1, spec.channels, spec.size, spec.size)

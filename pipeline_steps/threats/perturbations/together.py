@@ -26,7 +26,8 @@ class Together:
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
         for part, own in self._shared_out(parameters):
-            batch = replace(batch, images=part.apply(batch, own))
+            # Moved images lie elsewhere on a manifold: they must be encoded anew.
+            batch = replace(batch, images=part.apply(batch, own), latents={})
         return batch.images
 
     def step(

@@ -1,0 +1,116 @@
+"""A trained toy defense with its card, and the steps that judge it."""
+
+import json
+from functools import partial
+
+import pytest
+import torch
+
+from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.step import run
+from pipeline_steps.core.tensors import write_tensors
+from pipeline_steps.defenses.load import new_model
+from pipeline_steps.defenses.spec import DefenseSpec
+from pipeline_steps.defenses.train_defense import train_defense
+from pipeline_steps.evaluation import attack_defense, attack_snapshots
+from pipeline_steps.evaluation.spec import AttackSpec
+
+PIXEL = {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0.05}
+STEPS = {
+    "attack_defense": (attack_defense.main, ("verdicts", "examples", "card")),
+    "attack_snapshots": (attack_snapshots.main, ("curve", "card")),
+}
+
+
+@pytest.fixture
+def threat_entry():
+    """A threat's spec: so many steps on the pixels."""
+
+    def threat_entry(steps=3, **more):
+        objective = {"objective": "cross_entropy"}
+        return {"edit": {**PIXEL, **more}, "objective": objective, "steps": steps}
+
+    return threat_entry
+
+
+@pytest.fixture
+def trained(toy_images, toy_dataset, toy_architecture, tmp_path):
+    """A network that knows the toy images quite well."""
+    spec = DefenseSpec(
+        name="normal",
+        dataset=toy_dataset,
+        augmentation={},
+        architecture=toy_architecture,
+        recipe={"recipe": "normal"},
+        schedule={"epochs": 6, "batch": 16, "learning_rate": 0.1},
+        snapshots=0,
+        seed=0,
+    )
+    cpu = torch.device("cpu")
+    return train_defense(spec, toy_images, {}, tmp_path / "scratch", cpu)[0]
+
+
+@pytest.fixture
+def checkpoint(tmp_path, trained, toy_architecture):
+    """Weights and snapshots on disk, with their card."""
+    files = {
+        role: tmp_path / f"{role}.safetensors" for role in ("weights", "snapshots")
+    }
+    states = {3: new_model(toy_architecture, seed=0), 6: trained}
+    write_tensors(files["weights"], trained.state_dict())
+    kept = {f"{e}/{n}": t for e, m in states.items() for n, t in m.state_dict().items()}
+    write_tensors(files["snapshots"], kept)
+    facts = {role: file_facts(path) for role, path in files.items()}
+    files["card"] = tmp_path / "defense.json"
+    Card("defenses.train_defense", {}, {}, {}, facts).write(files["card"])
+    return files
+
+
+@pytest.fixture
+def judge_step(
+    tmp_path,
+    monkeypatch,
+    toy_files,
+    checkpoint,
+    toy_dataset,
+    toy_architecture,
+    threat_entry,
+):
+    """Runs a step of this floor in this process: its exit status, and its outputs."""
+
+    def judge_step(step="attack_defense", folder="out", **changes):
+        monkeypatch.chdir(tmp_path)
+        spec = {
+            "dataset": toy_dataset,
+            "architecture": toy_architecture,
+            "threat": threat_entry(),
+            "images": None,
+            "batch": 6,
+            "kept": 4,
+            "seed": 0,
+        }
+        main, roles = STEPS[step]
+        places = {role: tmp_path / folder / role for role in roles}
+        data = toy_files["card"]
+        source = "weights" if step == "attack_defense" else "snapshots"
+        inputs = {
+            "images": toy_files["test_images"],
+            "images_card": data,
+            "labels": toy_files["test_labels"],
+            "labels_card": data,
+            source: checkpoint[source],
+            f"{source}_card": checkpoint["card"],
+            "generators": "",
+            "generators_card": "",
+        }
+        command = ["--spec", json.dumps({**spec, **changes})]
+        command += ["--inputs", *(f"{name}={path}" for name, path in inputs.items())]
+        command += ["--outputs", *(f"{role}={path}" for role, path in places.items())]
+        start = partial(run, f"evaluation.{step}", AttackSpec, main)
+        try:
+            start(command)
+        except SystemExit as error:
+            return error.code, places
+        return 0, places
+
+    return judge_step
