@@ -174,17 +174,17 @@ def rule_graph(scale: str) -> tuple[set[str], set[tuple[str, str]]]:
 def _drawing(graph: tuple[set[str], set[tuple[str, str]]]) -> str:
     """The rule graph from left to right, each rule behind all that it needs."""
     rules, edges = graph
-    depth = dict.fromkeys(rules, 0)
+    left = dict.fromkeys(rules, 0)  # how many rules still follow, at the most
     for _ in rules:
         for a, b in edges:
-            depth[b] = max(depth[b], depth[a] + 1)
+            left[a] = max(left[a], left[b] + 1)
     columns = [
-        sorted(r for r in rules if depth[r] == d)
-        for d in range(max(depth.values()) + 1)
+        sorted(rule for rule in rules if left[rule] == distance)
+        for distance in reversed(range(max(left.values()) + 1))
     ]
     place = {
-        rule: (2.4 * d, (len(column) - 1) / 2 - i + 0.3 * (d % 2))
-        for d, column in enumerate(columns)
+        rule: (2.4 * x, (len(column) - 1) / 2 - i)
+        for x, column in enumerate(columns)
         for i, rule in enumerate(column)
     }
     # A path that skips a column would run through the boxes between.
