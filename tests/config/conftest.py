@@ -6,7 +6,7 @@ import shutil
 import pytest
 import yaml
 
-from pipeline_steps.config.load import FOLDER
+from pipeline_steps.config.checks import FOLDER
 from pipeline_steps.core.registry import ROOT
 
 GONE = object()
