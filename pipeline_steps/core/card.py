@@ -3,7 +3,8 @@
 A record stands beside it and tells of the one run that made it; nothing depends on it.
 """
 
-from dataclasses import asdict, dataclass, field
+import os
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,43 @@ class Card:
     step: str
     spec: dict[str, Any]
     code: dict[str, Any]
-    inputs: dict[str, Any]
+    inputs: dict[str, list[dict[str, Any]]]
     outputs: dict[str, dict[str, Any]]
     metrics: dict[str, Any] = field(default_factory=dict)
 
     def write(self, path: Path) -> None:
         write_json(path, asdict(self))
+
+    def seen_from(self, folder: Path) -> "Card":
+        """The card with its files named as they lie from its own folder.
+
+        So it says the same in every checkout and at every scale.
+        """
+
+        def near(facts: dict[str, Any]) -> dict[str, Any]:
+            return facts | {"file": os.path.relpath(facts["file"], folder)}
+
+        return replace(
+            self,
+            inputs={
+                name: [near(f) for f in files] for name, files in self.inputs.items()
+            },
+            outputs={role: near(f) for role, f in self.outputs.items()},
+        )
+
+    def files(self, card_path: Path) -> dict[str, Path]:
+        """Where the outputs lie, by their roles."""
+        return {
+            role: Path(os.path.normpath(card_path.parent / facts["file"]))
+            for role, facts in self.outputs.items()
+        }
+
+    def input_files(self, card_path: Path) -> dict[str, list[Path]]:
+        """Where the inputs lie, by their names."""
+        return {
+            name: [Path(os.path.normpath(card_path.parent / f["file"])) for f in files]
+            for name, files in self.inputs.items()
+        }
 
 
 def code_facts(code: Code) -> dict[str, Any]:
@@ -35,8 +67,13 @@ def code_facts(code: Code) -> dict[str, Any]:
     return {"digest": code.digest, "modules": modules, "packages": code.packages}
 
 
-def file_facts(path: Path) -> dict[str, Any]:
-    return {"sha256": sha256(path), "bytes": path.stat().st_size}
+def file_facts(path: Path, place: Path | None = None) -> dict[str, Any]:
+    """What a card says of a file that lies at `path`, or will lie at `place`."""
+    return {
+        "file": str(place or path),
+        "sha256": sha256(path),
+        "bytes": path.stat().st_size,
+    }
 
 
 def read_card(path: Path) -> Card:

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline_steps.core.card import Card, code_facts, file_facts, read_card, verify
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import Interrupted, PipelineError
-from pipeline_steps.core.files import disk_is_full, sha256, write_json
+from pipeline_steps.core.files import disk_is_full, write_json
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.registry import ROOT
 
@@ -76,26 +76,31 @@ class Job(Generic[Spec]):
     def scratch(self) -> Path:
         """A folder for what this very job must find again if it is killed."""
         plain = self.spec.model_dump(mode="json")
-        facts = [self.step, plain, self.code.digest, self.input_digests()]
+        digests = [fact["sha256"] for facts in self._told().values() for fact in facts]
+        facts = [self.step, plain, self.code.digest, digests]
         return UNFINISHED / text_digest(spec_text(facts))[:32]
 
-    def input_digests(self) -> dict[str, Any]:
-        """Digests of the inputs; a file that has a card is told by its card."""
+    def _told(self) -> dict[str, list[dict[str, Any]]]:
+        """The facts of the inputs; a file that has a card is told by its card."""
         small = {k: v for k, v in self.inputs.items() if f"{k}_card" not in self.inputs}
-        return {name: [sha256(path) for path in paths] for name, paths in small.items()}
+        return {
+            name: [file_facts(path) for path in paths] for name, paths in small.items()
+        }
 
     def finish(self, metrics: dict[str, Any]) -> None:
         """Write card and record, then move every output to its place."""
         roles = [role for role in self.places if role not in ("card", "record")]
         if "card" in self.places:
-            Card(
+            outputs = {role: (self.output(role), self.places[role]) for role in roles}
+            card = Card(
                 step=self.step,
                 spec=self.spec.model_dump(mode="json"),
                 code=code_facts(self.code),
-                inputs=self.input_digests(),
-                outputs={role: file_facts(self.output(role)) for role in roles},
+                inputs=self._told(),
+                outputs={role: file_facts(*paths) for role, paths in outputs.items()},
                 metrics=metrics,
-            ).write(self.output("card"))
+            )
+            card.seen_from(self.places["card"].parent).write(self.output("card"))
         if "record" in self.places:
             write_json(self.output("record"), self._record())
         for role in sorted(self.places, key=lambda role: role == "card"):

@@ -93,9 +93,11 @@ def test_a_card_tells_settings_code_inputs_outputs_and_metrics(toy, tmp_path):
     assert card["spec"] == spec
     assert card["code"]["digest"] == code(STEP, spec).digest
     # An input with a card is told by its card, which tells the bytes.
-    assert card["inputs"] == {"words_card": [sha256(tmp_path / "words.json")]}
-    whole = tmp_path / "out" / "whole.txt"
-    assert card["outputs"]["whole"] == {"sha256": sha256(whole), "bytes": 12}
+    words = tmp_path / "words.json"
+    told = {"sha256": sha256(words), "bytes": words.stat().st_size}
+    assert card["inputs"] == {"words_card": [{"file": "../words.json", **told}]}
+    whole = {"sha256": sha256(tmp_path / "out" / "whole.txt"), "bytes": 12}
+    assert card["outputs"]["whole"] == {"file": "whole.txt", **whole}
     assert card["outputs"].keys() == {"whole", "length"}
     assert card["metrics"] == {"length": 12}
 

@@ -32,6 +32,8 @@ rule make_table:
             category="{paper}",
             labels={"what": "{table}", "form": "picture"},
         ),
+        card="results/{scale}/cards/papers/{paper}/{table}.json",
+        record="results/{scale}/cards/papers/{paper}/{table}.record.json",
     log:
         "results/{scale}/logs/make_table/{paper}/{table}.log",
     conda:
@@ -43,7 +45,8 @@ rule make_table:
         "python -m pipeline_steps.papers.make_table"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
-        " --outputs csv={output.csv} html={output.html} png={output.png} 2> {log}"
+        " --outputs csv={output.csv} html={output.html} png={output.png}"
+        " card={output.card} record={output.record} 2> {log}"
 
 
 rule make_figure:
@@ -58,6 +61,8 @@ rule make_figure:
             labels={"what": "{figure}", "form": "picture"},
         ),
         svg="results/{scale}/papers/{paper}/{figure}.svg",
+        card="results/{scale}/cards/papers/{paper}/{figure}.json",
+        record="results/{scale}/cards/papers/{paper}/{figure}.record.json",
     log:
         "results/{scale}/logs/make_figure/{paper}/{figure}.log",
     conda:
@@ -69,7 +74,8 @@ rule make_figure:
         "python -m pipeline_steps.papers.make_figure"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs panels={input.panels} panels_card={input.panel_cards}"
-        " --outputs png={output.png} svg={output.svg} 2> {log}"
+        " --outputs png={output.png} svg={output.svg}"
+        " card={output.card} record={output.record} 2> {log}"
 
 
 rule check_claims:
@@ -85,6 +91,8 @@ rule check_claims:
             category="claims",
             labels={"what": "claims", "form": "page"},
         ),
+        card="results/{scale}/cards/papers/claims.json",
+        record="results/{scale}/cards/papers/claims.record.json",
     log:
         "results/{scale}/logs/check_claims.log",
     conda:
@@ -97,7 +105,8 @@ rule check_claims:
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
         " manifolds={input.manifolds}"
-        " --outputs csv={output.csv} html={output.html} 2> {log}"
+        " --outputs csv={output.csv} html={output.html}"
+        " card={output.card} record={output.record} 2> {log}"
 
 
 rule make_report:
