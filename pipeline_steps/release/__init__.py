@@ -1,0 +1,1 @@
+"""Releases: published with DVC, pulled, loaded from other projects, and explained."""

@@ -1,0 +1,140 @@
+"""Publish a scale's results: bytes to DVC's remote, all that ties them together to Git.
+
+    python -m pipeline_steps.release.publish [--scale demo]
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_steps.core.card import Card
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.release.checkout import Checkout, record_of, size
+from pipeline_steps.release.verify import damaged, without_card
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication put where."""
+
+    commit: str | None
+    """The commit that was made; none where everything was published already."""
+    files: int
+    bytes: int
+    families: list[Path]
+
+
+def publish(root: Path = ROOT, scale: str = "demo") -> Published:
+    """Results of a clean DAG, published whole: bytes first, then one commit."""
+    checkout = Checkout(root)
+    refuse_other_changes(checkout, scale)
+    cards = checkout.cards(scale)
+    if not cards:
+        raise PipelineError(f"there are no results of scale {scale}; run snakemake first")
+    planned = checkout.planned(scale)
+    if planned:
+        raise PipelineError(
+            f"{len(planned)} jobs are still to be run ({_some(planned)}); run snakemake, "
+            "then publish"
+        )
+    own_files(checkout, cards)
+    families = [str(family) for family in checkout.families(scale)]
+    with ThreadPoolExecutor() as pool:  # both read every byte, so they read together
+        check = pool.submit(damaged, checkout, cards)
+        checkout.dvc("add", "--quiet", "--no-relink", *families)
+        findings = [*check.result(), *without_card(checkout, scale)]
+    if findings:
+        raise PipelineError(f"nothing was published: {_some(map(str, findings))}")
+    checkout.dvc("push", "--quiet", *families)
+    commit = commit_all(checkout, cards, scale)
+    large = [facts for card in cards.values() for facts in card.outputs.values()]
+    return Published(
+        commit=commit,
+        files=len(large),
+        bytes=sum(facts["bytes"] for facts in large),
+        families=checkout.families(scale),
+    )
+
+
+def refuse_other_changes(checkout: Checkout, scale: str) -> None:
+    """A release commit holds results alone, so nothing else may wait in Git."""
+    told = checkout.git("status", "--porcelain=v1", "-z", "--untracked-files=all")
+    changed = [entry[3:] for entry in told.split("\0") if entry]
+    ours = ("data/", f"results/{scale}/", ".snakemake/")
+    results = "results/"  # of other scales: neither published nor in the way
+    other = [f for f in changed if not f.startswith(ours) and not f.startswith(results)]
+    if other:
+        raise PipelineError(
+            f"Git has changes that are no results ({_some(other)}); commit or stash "
+            "them first, so that the release says which code made it"
+        )
+
+
+def own_files(checkout: Checkout, cards: dict[Path, Card]) -> None:
+    """Replaces links into Snakemake's cache by copies with the same times."""
+    objects = (checkout.root / ".dvc").resolve()
+    for path, card in cards.items():
+        record = path.with_suffix(".record.json")
+        for file in [path, record, *card.files(path).values()]:
+            place = checkout.root / file
+            if not place.is_symlink() or objects in place.resolve().parents:
+                continue
+            copy = place.with_name(f".copy-{os.getpid()}-{place.name}")
+            shutil.copy2(place, copy)
+            copy.replace(place)
+
+
+def commit_all(checkout: Checkout, cards: dict[Path, Card], scale: str) -> str | None:
+    """One commit of pointers, cards, pages and Snakemake's records."""
+    made = [f for path, card in cards.items() for f in [path, *card.files(path).values()]]
+    pages = [path.relative_to(checkout.root) for path in _pages(checkout.root, scale)]
+    records = [record_of(file) for file in [*made, *pages]]
+    known = [str(record) for record in records if (checkout.root / record).is_file()]
+    pointers = [str(pointer) for pointer in checkout.pointers(scale)]
+    checkout.git("add", "--all", "--", f"results/{scale}", "data/cards", *pointers)
+    for begin in range(0, len(known), 500):
+        checkout.git("add", "--", *known[begin : begin + 500])
+    if not checkout.git("diff", "--cached", "--name-only").strip():
+        return None
+    checkout.git("commit", "--quiet", "--message", f"Publish the results of scale {scale}")
+    return checkout.git("rev-parse", "--short", "HEAD").strip()
+
+
+def _pages(root: Path, scale: str) -> list[Path]:
+    """What has no card: the overview of runs, and the records beside the cards."""
+    folder = root / "results" / scale
+    return [*folder.glob("*.*"), *folder.glob("cards/**/*.record.json")]
+
+
+def _some(items: object) -> str:
+    told = [str(item) for item in items]  # type: ignore[attr-defined]
+    more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return ", ".join(told[:SHOWN]) + more
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--scale", default="demo")
+    told = parser.parse_args()
+    try:
+        published = publish(Path.cwd(), told.scale)
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
+    for family in published.families:
+        print(f"  {family}")
+    print(f"{published.files:,} files, {size(published.bytes)}")
+    if published.commit:
+        print(f"published as commit {published.commit}; share it with git push")
+    else:
+        print("all of it was published already")
+
+
+if __name__ == "__main__":
+    main()
