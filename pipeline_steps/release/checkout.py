@@ -92,7 +92,7 @@ class Checkout:
         if told.returncode != 0:
             lines = [line.strip() for line in told.stderr.splitlines() if line.strip()]
             errors = [line[6:].strip() for line in lines if line.startswith("ERROR:")]
-            said = "; ".join(dict.fromkeys(errors or lines[-1:])) or "no reason told"
+            said = "; ".join(dict.fromkeys(errors or lines[-1:])) or "it gave no reason"
             action = next(a for a in command if a in ACTIONS)
             raise PipelineError(f"{name} {action} failed: {said}")
         return told.stdout
@@ -130,7 +130,9 @@ def _job(block: str) -> str:
     """A planned job as its rule and the values of its wildcards."""
     rule = block.split("rule ", 1)[1].split(":", 1)[0]
     told = re.search(r"^    wildcards: (.*)$", block, re.MULTILINE)
-    values = [pair.split("=", 1)[1] for pair in told.group(1).split(", ")] if told else []
+    values = (
+        [pair.split("=", 1)[1] for pair in told.group(1).split(", ")] if told else []
+    )
     return " ".join([rule, *values])
 
 

@@ -1,6 +1,6 @@
 """Publish a scale's results: bytes to DVC's remote, all that ties them together to Git.
 
-    python -m pipeline_steps.release.publish [--scale demo]
+python -m pipeline_steps.release.publish [--scale demo]
 """
 
 import argparse
@@ -37,7 +37,9 @@ def publish(root: Path = ROOT, scale: str = "demo") -> Published:
     refuse_other_changes(checkout, scale)
     cards = checkout.cards(scale)
     if not cards:
-        raise PipelineError(f"there are no results of scale {scale}; run snakemake first")
+        raise PipelineError(
+            f"there are no results of scale {scale}; run snakemake first"
+        )
     planned = checkout.planned(scale)
     if planned:
         raise PipelineError(
@@ -48,11 +50,11 @@ def publish(root: Path = ROOT, scale: str = "demo") -> Published:
     families = [str(family) for family in checkout.families(scale)]
     with ThreadPoolExecutor() as pool:  # both read every byte, so they read together
         check = pool.submit(damaged, checkout, cards)
-        checkout.dvc("add", "--quiet", "--no-relink", *families)
+        checkout.dvc("add", "--no-relink", *families)
         findings = [*check.result(), *without_card(checkout, scale)]
     if findings:
         raise PipelineError(f"nothing was published: {_some(map(str, findings))}")
-    checkout.dvc("push", "--quiet", *families)
+    checkout.dvc("push", *families)
     commit = commit_all(checkout, cards, scale)
     large = [facts for card in cards.values() for facts in card.outputs.values()]
     return Published(
@@ -93,24 +95,28 @@ def own_files(checkout: Checkout, cards: dict[Path, Card]) -> None:
 
 def commit_all(checkout: Checkout, cards: dict[Path, Card], scale: str) -> str | None:
     """One commit of pointers, cards, pages and Snakemake's records."""
-    made = [f for path, card in cards.items() for f in [path, *card.files(path).values()]]
-    pages = [path.relative_to(checkout.root) for path in _pages(checkout.root, scale)]
-    records = [record_of(file) for file in [*made, *pages]]
+    made = [
+        f for path, card in cards.items() for f in [path, *card.files(path).values()]
+    ]
+    beside = [path.with_suffix(".record.json") for path in cards]
+    pages = (checkout.root / "results" / scale).glob("*.*")  # they have no card
+    overview = [path.relative_to(checkout.root) for path in pages]
+    records = [record_of(file) for file in [*made, *beside, *overview]]
     known = [str(record) for record in records if (checkout.root / record).is_file()]
     pointers = [str(pointer) for pointer in checkout.pointers(scale)]
-    checkout.git("add", "--all", "--", f"results/{scale}", "data/cards", *pointers)
+    ignored = [
+        f for f in ["data/.gitignore"] if (checkout.root / f).is_file()
+    ]  # by DVC
+    wanted = [f"results/{scale}", "data/cards", *pointers, *ignored]
+    checkout.git("add", "--all", "--", *wanted)
     for begin in range(0, len(known), 500):
         checkout.git("add", "--", *known[begin : begin + 500])
     if not checkout.git("diff", "--cached", "--name-only").strip():
         return None
-    checkout.git("commit", "--quiet", "--message", f"Publish the results of scale {scale}")
+    checkout.git(
+        "commit", "--quiet", "--message", f"Publish the results of scale {scale}"
+    )
     return checkout.git("rev-parse", "--short", "HEAD").strip()
-
-
-def _pages(root: Path, scale: str) -> list[Path]:
-    """What has no card: the overview of runs, and the records beside the cards."""
-    folder = root / "results" / scale
-    return [*folder.glob("*.*"), *folder.glob("cards/**/*.record.json")]
 
 
 def _some(items: object) -> str:

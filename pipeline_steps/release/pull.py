@@ -1,6 +1,6 @@
 """Pull published results, check each file against its card, and say what is left to do.
 
-    python -m pipeline_steps.release.pull [--scale demo] [--paper P] [--defense D] [PATH …]
+python -m pipeline_steps.release.pull [--scale demo] [--paper P] [--defense D] [PATH …]
 """
 
 import argparse
@@ -54,7 +54,7 @@ def pull(
     files = [f for p, c in wanted.items() for f in c.files(p).values() if is_large(f)]
     targets = pointers if whole else [str(file) for file in files]
     if targets:
-        checkout.dvc("pull", "--quiet", *targets)
+        checkout.dvc("pull", *targets)
     findings = damaged(checkout, wanted)
     if findings:
         findings = mend(checkout, wanted, findings)
@@ -65,7 +65,9 @@ def pull(
         ]
     return Pulled(
         files=len(files),
-        bytes=sum((checkout.root / f).stat().st_size for f in files if _is(checkout, f)),
+        bytes=sum(
+            (checkout.root / f).stat().st_size for f in files if _is(checkout, f)
+        ),
         findings=findings,
         planned=checkout.planned(scale),
     )
@@ -123,7 +125,7 @@ def mend(
             target.unlink(missing_ok=True)
         place.unlink(missing_ok=True)
     if large:
-        checkout.dvc("pull", "--quiet", *map(str, large))
+        checkout.dvc("pull", *map(str, large))
     return damaged(checkout, cards)
 
 
@@ -142,7 +144,9 @@ def main() -> None:
         pulled = pull(Path.cwd(), told.scale, told.paper, told.defense, told.paths)
     except PipelineError as error:
         sys.exit(f"error: {error}")
-    print(f"{pulled.files:,} files, {size(pulled.bytes)}, each checked against its card")
+    print(
+        f"{pulled.files:,} files, {size(pulled.bytes)}, each checked against its card"
+    )
     for finding in pulled.findings[:SHOWN]:
         print(f"  {finding}")
     if len(pulled.findings) > SHOWN:
@@ -154,7 +158,9 @@ def main() -> None:
     else:
         print("snakemake: nothing to be done")
     if pulled.findings:
-        sys.exit(f"error: {len(pulled.findings)} results are not as they were published")
+        sys.exit(
+            f"error: {len(pulled.findings)} results are not as they were published"
+        )
 
 
 if __name__ == "__main__":

@@ -53,7 +53,10 @@ def without_card(checkout: Checkout, scale: str) -> Iterator[Finding]:
     cards = checkout.cards(scale)
     known = {file for path, card in cards.items() for file in card.files(path).values()}
     folders = [Path("results") / scale / family for family in FAMILIES]
-    for folder in [*folders, *(f for f in checkout.families(scale) if f not in folders)]:
+    for folder in [
+        *folders,
+        *(f for f in checkout.families(scale) if f not in folders),
+    ]:
         for place in sorted((checkout.root / folder).rglob("*")):
             file = place.relative_to(checkout.root)
             if not place.is_dir() and is_large(file) and file not in known:
@@ -63,6 +66,7 @@ def without_card(checkout: Checkout, scale: str) -> Iterator[Finding]:
 def without_record(checkout: Checkout, cards: Mapping[Path, Card]) -> Iterator[Finding]:
     """Results of which Snakemake has no record, so that it can't see if they are stale."""
     for path, card in cards.items():
-        for file in [path, *card.files(path).values()]:
+        record = path.with_suffix(".record.json")
+        for file in [path, record, *card.files(path).values()]:
             if not (checkout.root / record_of(file)).is_file():
                 yield Finding(file, "has no record in .snakemake/metadata")
