@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
 RUN := snakemake --cores $(CORES) --config scale=$(SCALE)
 
-.PHONY: help setup demo report test lint format docs lock clean
+.PHONY: help setup demo report publish pull why test lint format docs lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,16 @@ report: results/$(SCALE)/report.html ## one HTML file with all tables, figures, 
 results/$(SCALE)/report.html: $(wildcard results/$(SCALE)/papers/*/* results/$(SCALE)/*.csv workflow/report/*) | setup
 	snakemake --config scale=$(SCALE) --report $@
 	@echo "Open results/$(SCALE)/report.html"
+
+publish: setup ## bring the results of this scale to DVC's remote, and commit what ties them
+	python -m pipeline_steps.release.publish --scale $(SCALE)
+
+pull: setup ## fetch published results, checked (PAPER=ijsat, DEFENSE=at or FILES=… for a part)
+	python -m pipeline_steps.release.pull --scale $(SCALE) \
+	  $(if $(PAPER),--paper $(PAPER)) $(if $(DEFENSE),--defense $(DEFENSE)) $(FILES)
+
+why: setup ## tell what made a file (FILE=…, and CELL="METHOD, COLUMN" of a table)
+	python -m pipeline_steps.release.why $(FILE) $(if $(CELL),--cell "$(CELL)")
 
 test: setup ## run all tests
 	python -m pytest --numprocesses $(CORES) --dist loadgroup

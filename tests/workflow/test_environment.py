@@ -10,7 +10,8 @@ from workflow_house import PROJECT
 def pins(lines: list[str]) -> dict[str, str]:
     pairs = (line.split("==") for line in lines if "==" in line)
     return {
-        re.sub(r"[-_.]+", "-", name).lower(): version.strip() for name, version in pairs
+        re.sub(r"[-_.]+", "-", name.split("[")[0]).lower(): version.strip()
+        for name, version in pairs
     }
 
 
