@@ -54,6 +54,13 @@ def check_range(images: Tensor, whose: str) -> None:
         )
 
 
+def mixtures(images: Tensor, rng: BatchRng) -> Tensor:
+    """Random pairs, mixed by random shares, as IJSAT's mixup feeds its generator."""
+    partner = images[rng.permutation(len(images)).to(images.device)]
+    share = rng.uniform([len(images), 1, 1, 1]).to(images.device)
+    return partner.lerp(images, share)
+
+
 def augment(images: Tensor, how: Augmentation, rng: BatchRng) -> Tensor:
     """Each image shifted by up to `pad` pixels, and mirrored at an even chance."""
     count, _, height, width = images.shape

@@ -16,6 +16,7 @@ from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import read_array, write_tensors
+from pipeline_steps.datasets.loader import floats, mixtures
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import FlowSpec, FlowTraining
 
@@ -61,7 +62,7 @@ def train_flow(
             meter.show(bits_per_dimension=epochs[-1])
             if epoch % EPOCHS_BETWEEN_CHECKS == 0:
                 check_error(
-                    worst_error(model, floated(chosen)), f"after epoch {epoch + 1}"
+                    worst_error(model, floats(chosen)), f"after epoch {epoch + 1}"
                 )
     return model, {"bits_per_dimension": epochs}
 
@@ -72,7 +73,7 @@ def fresh_flow(spec: FlowSpec, images: Tensor, device: torch.device) -> Any:
     model.draw_weights(rng(spec.seed, "flow", "weights"))
     model = model.to(device)
     order = rng(spec.seed, "flow", "fit").permutation(len(images))[:IMAGES_TO_FIT]
-    first = floated(images[order.to(device)])
+    first = floats(images[order.to(device)])
     noise = rng(spec.seed, "flow", "fit noise", device=device).uniform(first.shape)
     model.initialise(model.dequantised(first, noise))
     return model
@@ -88,7 +89,7 @@ def likelihood_step(
     """One step uphill in likelihood; gives the bits per dimension before it."""
     training = spec.training
     noise = rng(spec.seed, "flow", "noise", step, device=chosen.device)
-    bits = model.bits_per_dimension(floated(chosen), noise.uniform(chosen.shape)).mean()
+    bits = model.bits_per_dimension(floats(chosen), noise.uniform(chosen.shape)).mean()
     told = float(bits.detach())
     if not math.isfinite(told):
         raise PipelineError(
@@ -111,10 +112,6 @@ def learning_rate(training: FlowTraining, step: int, total: int) -> float:
     """
     rise = (step + 1) / (training.warm_up + 1)
     return training.learning_rate * min(1.0, rise) * (1 - step / total)
-
-
-def floated(images: Tensor) -> Tensor:
-    return images.float() / 255
 
 
 @torch.no_grad()
@@ -140,15 +137,13 @@ def measure_flow(
     """Bits per dimension and errors of reconstruction on images never trained on."""
     bits, worst, mixed = [], 0.0, 0.0
     for index, whole in enumerate(images.split(spec.training.batch)):
-        clean = floated(whole.to(device))
+        clean = floats(whole.to(device))
         stream = rng(spec.seed, "flow", "test", index)
         noise = stream.uniform(clean.shape).to(device)
         bits.append(model.bits_per_dimension(clean, noise).double())
-        partner = clean[stream.permutation(len(clean)).to(device)]
-        share = stream.uniform([len(clean), 1, 1, 1]).to(device)
         # max() would drop a NaN that comes second; np.maximum keeps it.
         worst = float(np.maximum(worst, worst_error(model, clean)))
-        mixture = partner.lerp(clean, share)
+        mixture = mixtures(clean, stream)
         mixed = float(np.maximum(mixed, worst_error(model, mixture)))
     check_error(worst, "on test images")
     check_error(mixed, "on mixtures of test images")

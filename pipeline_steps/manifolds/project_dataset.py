@@ -13,6 +13,7 @@ from pipeline_steps.core.progress import Meter
 from pipeline_steps.core.rng import BatchRng, rng
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import read_array, write_array, write_tensors
+from pipeline_steps.datasets.loader import floats, mixtures
 from pipeline_steps.generators.generator import load_generator
 from pipeline_steps.manifolds.spec import ManifoldSpec
 
@@ -56,14 +57,7 @@ def batches(
     """Where each batch starts, and its images in [0, 1]."""
     for start in range(0, len(images), batch):
         whole = np.array(images[start : start + batch])
-        yield start, torch.from_numpy(whole).to(device).float() / 255
-
-
-def mixtures(images: Tensor, stream: BatchRng) -> Tensor:
-    """Random pairs, mixed by random shares, as IJSAT's mixup feeds its generator."""
-    partner = images[stream.permutation(len(images)).to(images.device)]
-    share = stream.uniform([len(images), 1, 1, 1]).to(images.device)
-    return partner.lerp(images, share)
+        yield start, floats(torch.from_numpy(whole).to(device))
 
 
 def errors(projected: Tensor, images: Tensor, start: int) -> Tensor:
