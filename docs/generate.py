@@ -135,7 +135,9 @@ def _table(title: str, schema: dict[str, Any]) -> Iterator[str]:
     yield from ["| key | type | default | what |", "|---|---|---|---|"]
     required = schema.get("required", [])
     for key, field in schema["properties"].items():
-        default = "required" if key in required else f"`{field.get('default')}`"
+        value = field.get("default")
+        optional = "none" if value in (None, {}, []) else f"`{value}`"
+        default = "required" if key in required else optional
         what = str(field.get("description", "")).replace("\n", " ")
         yield f"| `{key}` | {_type(field)} | {default} | {what} |"
 
@@ -144,15 +146,23 @@ def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
         return field["$ref"].rpartition("/")[2]
     if "anyOf" in field:
-        return " or ".join(dict.fromkeys(_type(option) for option in field["anyOf"]))
+        options = dict.fromkeys(_type(option) for option in field["anyOf"])
+        return " or ".join(option for option in options if option != "none")
     if "enum" in field or "const" in field:
         return " or ".join(f"`{v}`" for v in field.get("enum", [field.get("const")]))
     kind = str(field.get("type", "any"))
+    if kind == "null":
+        return "none"
     if kind == "array":
         return f"list of {_type(field.get('items', {}))}"
     if kind == "object":
-        inside = field.get("additionalProperties")
-        return f"names with {_type(inside)}" if isinstance(inside, dict) else "settings"
+        named = [
+            field.get("additionalProperties"),
+            *field.get("patternProperties", {}).values(),
+        ]
+        inside = next((schema for schema in named if isinstance(schema, dict)), {})
+        what = _type(inside)
+        return f"names with {what}" if what not in ("any", "settings") else "settings"
     return kind
 
 

@@ -26,139 +26,189 @@ from pipeline_steps.papers.spec import Claim, Column, Panel, Row
 class Budgets(Settings):
     """How far an edit may go on this data set; threats speak in multiples of it."""
 
-    image: Amount = Field(description="in image space, L∞, images in [0, 1]")
-    latent: Amount = Field(description="in a flow's raw latents, L∞")
+    image: Amount
+    """In image space, L∞, for images in [0, 1]."""
+    latent: Amount
+    """In a flow's raw latents, L∞."""
 
 
 class Dataset(Settings):
     """A data set: where it comes from, what it holds, and how it is augmented."""
 
     title: str
+    """What it is, in words."""
     source: Source
+    """Where its bytes come from."""
     classes: Count
-    size: Count = Field(description="height and width in pixels")
+    """How many classes it has."""
+    size: Count
+    """Height and width in pixels."""
     channels: Count = 3
-    test_share: Share = Field(
-        0.0, description="kept for testing, where the source has no split of its own"
-    )
+    """Colours of a pixel."""
+    test_share: Share = 0.0
+    """The part kept for testing, where the source has no split of its own."""
     budgets: Budgets
+    """How far threats may go."""
     augmentation: Augmentation = Augmentation()
+    """What training does to its images."""
 
 
 class Generator(Settings):
     """A generator and its training."""
 
     title: str
+    """What it is, in words."""
     model: GeneratorModel
+    """Its family and size."""
     training: FlowTraining
+    """The course of its training."""
 
 
 class ThreatConfig(Settings):
     """An attack: an edit, what it shall achieve, and in how many steps."""
 
     title: str
+    """What it is, in words, with the paper's place."""
     edit: Perturbation
+    """What may be changed, and how far."""
     objective: Objective = "cross_entropy"
+    """What is raised at each step."""
     steps: Whole
+    """How many steps are taken."""
 
 
 class Defense(Settings):
     """A network, the recipe that trains it, and the name of its schedule."""
 
     title: str
+    """What it is, in words, with the paper's place."""
     architecture: Architecture
+    """The network."""
     recipe: Recipe
-    schedule: str = Field(description="one of `schedules`")
-    snapshots: Whole = Field(
-        0, description="how often the weights are kept on the way, for curves"
-    )
+    """Which images it learns from, and by which loss."""
+    schedule: Word
+    """One of `schedules`."""
+    snapshots: Whole = 0
+    """How often the weights are kept on the way, for curves over training."""
 
 
 class Defenses(Settings):
     """The file of defenses: schedules first, since many defenses share one."""
 
     schedules: dict[Word, Schedule]
+    """Courses of training, by name."""
     defenses: dict[Word, Defense]
+    """Defenses, by the names that stand in tables and paths."""
 
 
 class Table(Settings):
     """A table of a paper: what it prints, and what stands behind each cell."""
 
     title: str
-    dataset: str
-    average: str | None = Field(None, description="name of the column of row means")
+    """Its number and what it shows."""
+    dataset: Word
+    """The data set that the paper names."""
+    average: str | None = None
+    """The name of the column of row means, if it has one."""
     columns: list[Column]
+    """Its columns, from left to right."""
     rows: list[Row]
+    """Its rows, from the top."""
 
 
 class FigureConfig(Settings):
     """A figure of a paper, or one of ours that belongs beside it."""
 
     title: str
-    dataset: str
+    """Its number and what it shows."""
+    dataset: Word
+    """The data set that the paper names."""
     figure: Figure
+    """How it is drawn."""
     panels: list[Panel]
+    """What it shows, in order."""
 
 
 class Paper(Settings):
     """One paper: its tables, its figures and its claims."""
 
     title: str
+    """As printed."""
     authors: str
+    """As printed."""
     tables: dict[Word, Table] = Field(default_factory=dict)
+    """By the names of their files."""
     figures: dict[Word, FigureConfig] = Field(default_factory=dict)
+    """By the names of their files."""
     claims: list[Claim] = Field(default_factory=list)
+    """Sentences that numbers decide."""
 
 
 class Resources(Settings):
     """What a job of one step asks of a cluster."""
 
     threads: Count = 1
+    """CPU cores."""
     memory_mb: Count = 4000
+    """Main memory."""
     minutes: Count = 60
+    """Time limit."""
     gpus: Whole = 0
+    """GPUs."""
 
 
 class Evaluation(Settings):
     """On how many test images defenses are judged."""
 
-    images: Count | None = Field(None, description="all of the test set if not stated")
+    images: Count | None = None
+    """From the start of the test set; all if not stated."""
     batch: Count
-    kept: Whole = Field(8, description="edited images kept for pictures")
+    """Images that are attacked at once."""
+    kept: Whole = 8
+    """Edited images kept for pictures."""
 
 
 class StandIns(Settings):
-    """What takes a smaller one's place at this scale."""
+    """What takes a larger one's place at this scale."""
 
-    datasets: dict[str, str] = Field(default_factory=dict)
+    datasets: dict[Word, Word] = Field(default_factory=dict)
+    """By the name of the data set that a paper names."""
     architectures: dict[str, Architecture] = Field(default_factory=dict)
+    """By the word of the architecture that a defense names."""
 
 
 class Overrides(Settings):
     """What this scale changes in the other files, key by key, before they are checked."""
 
     generators: dict[Word, dict] = Field(default_factory=dict)
+    """Laid over generators.yaml."""
     threats: dict[Word, dict] = Field(default_factory=dict)
+    """Laid over threats.yaml."""
     defenses: dict[Word, dict] = Field(default_factory=dict)
+    """Laid over defenses.yaml."""
 
 
 class Scale(Settings):
     """How large everything is; the shape of the work is the same at every scale."""
 
     title: str
+    """What it is for, in words; it stands in every title."""
     seeds: list[Whole] = Field(min_length=1)
+    """Every defense is trained once from each."""
     stand_ins: StandIns = StandIns()
+    """Smaller data sets and networks in the papers' place."""
     evaluation: Evaluation
-    resources: dict[str, Resources] = Field(
-        description="by step; `default` for the rest"
-    )
+    """How defenses are judged."""
+    resources: dict[str, Resources]
+    """By step; `default` for the rest."""
     overrides: Overrides = Overrides()
+    """Changes of the other files."""
 
 
 class Config(Settings):
     """Everything that is to be computed at one scale."""
 
-    name: str
+    name: Word
     scale: Scale
     datasets: dict[Word, Dataset]
     generators: dict[Word, Generator]

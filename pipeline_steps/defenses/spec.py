@@ -18,14 +18,21 @@ class Schedule(Settings):
     """The course of a training run: stochastic gradient descent with steps."""
 
     epochs: Count
+    """Passes over the training images."""
     batch: Count
+    """Images of a step."""
     learning_rate: Positive
+    """At the start."""
     momentum: Share = 0.9
+    """Of the optimiser."""
     weight_decay: NotNegative = 0.0
+    """Of all parameters."""
     nesterov: bool = False
+    """Whether the momentum looks ahead."""
     drops: list[Count] = Field(default_factory=list)
     """Epochs after which the learning rate is multiplied by `factor`."""
     factor: Share = 0.1
+    """What each drop leaves of the learning rate."""
 
 
 class DefenseSpec(Settings):

@@ -11,8 +11,11 @@ class FlowTraining(Settings):
     """How a flow is trained by likelihood."""
 
     epochs: Count
+    """Passes over the training images."""
     batch: Count
+    """Images of a step."""
     learning_rate: Positive
+    """After the warm-up; it falls to zero over the run."""
     warm_up: Whole = 0
     """Steps over which the learning rate rises from zero."""
     gradient_limit: Positive = 50.0

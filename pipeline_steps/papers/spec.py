@@ -13,7 +13,9 @@ class Column(Settings):
     """A column of a published table, and the threat behind it."""
 
     name: str
+    """As printed."""
     threat: str | None = None
+    """The threat under which its numbers are measured."""
     not_run: str | None = None
     """Why nothing stands behind this column."""
 
@@ -22,12 +24,15 @@ class Row(Settings):
     """A row of a published table, and the defense behind it."""
 
     name: str
+    """As printed."""
     defense: str | None = None
+    """The defense whose numbers it shows."""
     not_run: str | None = None
     """Why nothing stands behind this row."""
     published: list[float | None]
     """The printed numbers, in the order of the columns."""
     published_average: float | None = None
+    """The printed mean of the row."""
     note: str | None = None
     """What contradicts these numbers elsewhere in the paper."""
 
@@ -62,9 +67,13 @@ class Panel(Settings):
     """One thing that a figure shows, and the file behind it."""
 
     label: str
+    """What stands beside it."""
     what: Literal["curve", "examples", "manifold"]
+    """Accuracy over training, edited images, or a generator's reconstructions."""
     defense: str | None = None
+    """Whose curve or examples."""
     threat: str | None = None
+    """Under which threat."""
     manifold: str | None = None
     """The generator whose manifold it is."""
 
@@ -87,28 +96,41 @@ class Side(Settings):
     """One side of a comparison: a defense's accuracy in percent, or an error."""
 
     defense: str | None = None
+    """Whose accuracy."""
     threat: str | None = None
+    """Under which threat."""
     manifold: str | None = None
+    """The generator of whose manifold a metric is meant."""
     metric: str | None = None
+    """A metric of that manifold's card."""
     number: float | None = None
+    """A plain number."""
 
 
 class Comparison(Settings):
     """Two quantities, and how the paper says they relate."""
 
     left: Side
+    """What is compared."""
     relation: Relation
+    """How it must stand to the right side."""
     right: Side
+    """What it is compared with."""
 
 
 class Claim(Settings):
     """A sentence of a paper as comparisons that must all hold."""
 
     name: str
+    """A short name of its own."""
     place: str
+    """Where the paper says it."""
     says: str
+    """What it says, in our words."""
     dataset: str
+    """The data set that it speaks of."""
     holds: list[Comparison] = Field(default_factory=list)
+    """What must hold, all of it."""
     not_run: str | None = None
     """Why it can't be decided yet."""
     ours: bool = False
