@@ -72,4 +72,4 @@ lock: ## resolve pyproject.toml anew and pin everything
 	touch .venv/ready
 
 clean: ## remove what the pipeline made at this scale; the environment and the data stay
-	rm -rf results/$(SCALE) results/.unfinished
+	rm -rf results/$(SCALE) results/.unfinished results/.locks

@@ -31,6 +31,7 @@ class Resume:
         self.every = float(
             os.environ.get("PIPELINE_SAVE_SECONDS", SECONDS_BETWEEN_SAVES)
         )
+        self.deadline = float(os.environ.get("PIPELINE_DEADLINE", "inf"))
 
     def steps(
         self, parts: Mapping[str, Any], total: int, title: str
@@ -47,6 +48,8 @@ class Resume:
                 for step in range(start, total):
                     yield step, meter
                     meter.at(step + 1)
+                    if time.time() >= self.deadline and step + 1 < total:
+                        asked.append("the time limit is near")
                     if asked or time.monotonic() - saved >= self.every:
                         self._save(parts, step + 1)
                         saved = time.monotonic()

@@ -28,6 +28,7 @@ from pipeline_steps.core.card import Card, code_facts, file_facts, read_card, ve
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import Interrupted, PipelineError
 from pipeline_steps.core.files import disk_is_full, write_json
+from pipeline_steps.core.lock import alone
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.registry import ROOT
 
@@ -36,7 +37,11 @@ CHANGES_NO_RESULT = True
 Spec = TypeVar("Spec", bound=BaseModel)
 
 INTERRUPTED = 75
+# How long before its limit a job stops: seconds at the least, and a part of the limit.
+SMALLEST_MARGIN = 30.0
+LIMIT_MARGIN = 0.02
 UNFINISHED = Path("results/.unfinished")
+LOCKS = Path("results/.locks")
 
 
 @dataclass
@@ -87,19 +92,38 @@ class Job(Generic[Spec]):
             name: [file_facts(path) for path in paths] for name, paths in small.items()
         }
 
+    @property
+    def lock(self) -> Path:
+        """What a second copy of this job, on any machine, waits for."""
+        outputs = sorted(str(place) for place in self.places.values())
+        return LOCKS / text_digest(spec_text(outputs))[:32]
+
+    def is_made(self) -> bool:
+        """Whether all outputs lie in their places, made by this very job."""
+        if not all(place.is_file() for place in self.places.values()):
+            return False
+        if "card" not in self.places:
+            return False
+        card = read_card(self.places["card"])
+        own = self._card({}, {}).seen_from(self.places["card"].parent)
+        same = (card.step, card.spec, card.code, card.inputs)
+        if same != (own.step, own.spec, own.code, own.inputs):
+            return False
+        files = card.files(self.places["card"])
+        return all(
+            files.get(role) == Path(os.path.normpath(self.places[role]))
+            and self.places[role].stat().st_size == card.outputs[role]["bytes"]
+            for role in self._roles()
+        )
+
     def finish(self, metrics: dict[str, Any]) -> None:
         """Write card and record, then move every output to its place."""
-        roles = [role for role in self.places if role not in ("card", "record")]
         if "card" in self.places:
-            outputs = {role: (self.output(role), self.places[role]) for role in roles}
-            card = Card(
-                step=self.step,
-                spec=self.spec.model_dump(mode="json"),
-                code=code_facts(self.code),
-                inputs=self._told(),
-                outputs={role: file_facts(*paths) for role, paths in outputs.items()},
-                metrics=metrics,
-            )
+            outputs = {
+                role: file_facts(self.output(role), self.places[role])
+                for role in self._roles()
+            }
+            card = self._card(outputs, metrics)
             card.seen_from(self.places["card"].parent).write(self.output("card"))
         if "record" in self.places:
             write_json(self.output("record"), self._record())
@@ -108,6 +132,21 @@ class Job(Generic[Spec]):
                 os.fsync(file.fileno())
             self.output(role).replace(self.places[role])
         shutil.rmtree(self.scratch, ignore_errors=True)
+
+    def _roles(self) -> list[str]:
+        return [role for role in self.places if role not in ("card", "record")]
+
+    def _card(
+        self, outputs: dict[str, dict[str, Any]], metrics: dict[str, Any]
+    ) -> Card:
+        return Card(
+            step=self.step,
+            spec=self.spec.model_dump(mode="json"),
+            code=code_facts(self.code),
+            inputs=self._told(),
+            outputs=outputs,
+            metrics=metrics,
+        )
 
     def abandon(self) -> None:
         for role in self.places:
@@ -151,8 +190,14 @@ def run(
     """Parse the command line, do the step, and end in outputs or in one sentence."""
     job: Job[Spec] | None = None
     try:
-        job = _job(step, spec_type, argv)
-        job.finish(main(job))
+        told = _told(step, argv)
+        job = _job(step, spec_type, told)
+        _mind_the_clock(job.started, told.minutes)
+        with alone(job.lock) as waited:
+            if waited and job.is_made():
+                say("the other copy made the outputs of this job")
+            else:
+                job.finish(main(job))
     except Exception as error:
         sentence = _sentence(error)
         if sentence is None:
@@ -180,13 +225,27 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
-def _job(step: str, spec_type: type[Spec], argv: Sequence[str] | None) -> Job[Spec]:
+def _told(step: str, argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m pipeline_steps.{step}")
     parser.add_argument("--spec", required=True, help="the job's settings, as JSON")
     parser.add_argument("--code", help="the digest of the code that was planned")
     parser.add_argument("--inputs", nargs="*", default=[], metavar="NAME=FILE")
     parser.add_argument("--outputs", nargs="+", required=True, metavar="ROLE=FILE")
-    told = parser.parse_args(argv)
+    parser.add_argument("--minutes", type=float, help="the job's time limit")
+    return parser.parse_args(argv)
+
+
+def _mind_the_clock(started: float, minutes: float | None) -> None:
+    """A cluster ends a job at its limit; training stops itself before, and saves.
+
+    Limits are told for every job, and bind where PIPELINE_LIMITED says so.
+    """
+    if minutes and os.environ.get("PIPELINE_LIMITED"):
+        margin = max(SMALLEST_MARGIN, LIMIT_MARGIN * 60 * minutes)
+        os.environ["PIPELINE_DEADLINE"] = str(started + 60 * minutes - margin)
+
+
+def _job(step: str, spec_type: type[Spec], told: argparse.Namespace) -> Job[Spec]:
     try:
         spec = spec_type.model_validate(json.loads(told.spec))
     except (ValueError, ValidationError) as error:

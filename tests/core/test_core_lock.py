@@ -1,0 +1,118 @@
+"""Two copies of one job never write together, and a job minds its own clock."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from pipeline_steps.core import lock
+from pipeline_steps.core.errors import Interrupted
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.resume import Resume
+
+STEP = """
+import sys, time
+from pathlib import Path
+from pipeline_steps.core.settings import Settings
+from pipeline_steps.core.step import run
+
+class Spec(Settings):
+    seconds: float
+
+def main(job):
+    with open("runs", "a") as file:
+        file.write("run\\n")
+    time.sleep(job.spec.seconds)
+    job.output("whole").write_text("made")
+    return {}
+
+run("datasets.fetch_dataset", Spec, main, sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a copy of one job in a folder."""
+    (tmp_path / "step.py").write_text(STEP)
+    started = []
+
+    def start(seconds=1.5):
+        spec = json.dumps({"seconds": seconds})
+        outputs = ["whole=out/whole.txt", "card=out/card.json", "record=out/r.json"]
+        process = subprocess.Popen(
+            [sys.executable, "step.py", "--spec", spec, "--outputs", *outputs],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_second_copy_waits_and_does_nothing_twice(start, tmp_path):
+    first = start()
+    wait_for((tmp_path / "runs").exists)
+    second = start()
+    assert "another copy of this job is running" in second.stderr.readline()
+    assert first.wait(30) == 0
+    assert second.wait(30) == 0
+    assert "the other copy made the outputs" in second.stderr.read()
+    assert (tmp_path / "runs").read_text() == "run\n"
+    assert (tmp_path / "out/whole.txt").read_text() == "made"
+
+
+def test_a_second_copy_does_the_work_that_a_killed_one_left(start, tmp_path):
+    first = start(seconds=60)
+    wait_for((tmp_path / "runs").exists)
+    second = start(seconds=0)
+    assert "another copy of this job is running" in second.stderr.readline()
+    first.send_signal(signal.SIGKILL)
+    assert second.wait(30) == 0
+    assert (tmp_path / "runs").read_text() == "run\nrun\n"
+
+
+def test_without_another_copy_a_step_by_hand_runs_again(start, tmp_path):
+    assert start(seconds=0).wait(30) == 0
+    assert start(seconds=0).wait(30) == 0
+    assert (tmp_path / "runs").read_text() == "run\nrun\n"
+
+
+def test_a_file_system_without_locks_stops_nobody(tmp_path, monkeypatch, capfd):
+    def unsupported(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(lock.fcntl, "flock", unsupported)
+    with lock.alone(tmp_path / "lock") as waited:
+        assert not waited
+    assert "knows no locks" in capfd.readouterr().err
+
+
+def test_training_stops_before_its_limit_and_goes_on_later(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIPELINE_DEADLINE", "0")
+    done = []
+    model = torch.nn.Linear(1, 1)
+    with pytest.raises(Interrupted, match="the time limit is near"):
+        for step, _ in Resume(tmp_path).steps({"model": model}, 3, "toy"):
+            done.append(step)
+    monkeypatch.delenv("PIPELINE_DEADLINE")
+    for step, _ in Resume(tmp_path).steps({"model": model}, 3, "toy"):
+        done.append(step)
+    assert done == [0, 1, 2]
