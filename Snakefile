@@ -11,14 +11,14 @@ from pipeline_steps.core.registry import did_you_mean
 min_version("9.20")
 
 # The rules run in the environment that snakemake itself runs in.
-shell.prefix(f'PATH="{Path(sys.executable).parent}:$PATH"; ')
+limited = "PIPELINE_LIMITED=1" if config.get("limited") else ""
+shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {limited}; ')
 
 try:
-    for key in set(config) - {"scale"}:
-        raise PipelineError(
-            f"there is no config key '{key}'{did_you_mean(key, ['scale'])}"
-        )
-    jobs = Jobs(str(config.get("scale", "demo")))
+    keys = ["scale", "gpus", "limited"]
+    for key in set(config) - set(keys):
+        raise PipelineError(f"there is no config key '{key}'{did_you_mean(key, keys)}")
+    jobs = Jobs(str(config.get("scale", "demo")), str(config.get("gpus", "gpu")))
 except PipelineError as error:
     sys.exit(f"error: {error}")
 

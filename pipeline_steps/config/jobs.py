@@ -11,6 +11,7 @@ from snakemake.io import ancient
 from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.digest import code, spec_text
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.papers.spec import Run
@@ -42,8 +43,12 @@ def plan(scale: str, root: Path = ROOT) -> Plan:
 class Jobs:
     """The functions of the rule files; rules without a scale of their own use `scale`."""
 
-    def __init__(self, scale: str, root: Path = ROOT) -> None:
-        self.scale, self.root = scale, root
+    def __init__(self, scale: str, gpus: str = "gpu", root: Path = ROOT) -> None:
+        self.scale, self.gpus_as, self.root = scale, gpus, root
+        if not re.fullmatch(r"gpu|gres(:\w+)?", gpus):
+            raise PipelineError(
+                f"config key 'gpus' is 'gpu', 'gres' or 'gres:MODEL', not '{gpus}'"
+            )
         self.plan(None)
 
     def plan(self, wildcards: Wildcards) -> Plan:
@@ -61,11 +66,35 @@ class Jobs:
     def resource(self, step: str, name: str) -> Function:
         """What the scale's table grants to jobs of this step."""
 
-        def granted(wildcards: Wildcards) -> int:
-            table = self.plan(wildcards).config.scale.resources
-            return int(getattr(table.get(step, table["default"]), name))
+        return lambda wildcards: self._granted(step, name, wildcards)
+
+    def growing(self, step: str, name: str) -> Function:
+        """As `resource`, and as much again at each further attempt."""
+
+        def granted(wildcards: Wildcards, attempt: int) -> int:
+            return attempt * self._granted(step, name, wildcards)
 
         return granted
+
+    def gpus(self, step: str) -> Function:
+        """GPUs for clusters that are asked by `--gpus`."""
+        asked = self.gpus_as == "gpu"
+        return lambda w: self._granted(step, "gpus", w) if asked else 0
+
+    def gres(self, step: str) -> Function:
+        """GPUs for clusters that know them as `--gres` alone: `gpu:1`, `gpu:a100:1`."""
+
+        def granted(wildcards: Wildcards) -> str:
+            count = self._granted(step, "gpus", wildcards)
+            if self.gpus_as == "gpu" or not count:
+                return ""
+            return f"{self.gpus_as.replace('gres', 'gpu', 1)}:{count}"
+
+        return granted
+
+    def _granted(self, step: str, name: str, wildcards: Wildcards) -> int:
+        table = self.plan(wildcards).config.scale.resources
+        return int(getattr(table.get(step, table["default"]), name))
 
     def generators(self, step: str) -> Function:
         """The weights of every generator that the job's spec names."""

@@ -40,14 +40,15 @@ rule build_dataset:
         "../../environment.yml"
     threads: jobs.resource("build_dataset", "threads")
     resources:
-        mem_mb=jobs.resource("build_dataset", "memory_mb"),
-        runtime=jobs.resource("build_dataset", "minutes"),
+        mem_mb=jobs.growing("build_dataset", "memory_mb"),
+        runtime=jobs.growing("build_dataset", "minutes"),
     params:
         spec=jobs.spec("build_dataset"),
         code=jobs.code("build_dataset"),
     shell:
         "python -m pipeline_steps.datasets.build_dataset"
         " --spec {params.spec:q} --code {params.code}"
+        " --minutes {resources.runtime}"
         " --inputs archive={input.archive} archive_card={input.archive_card}"
         " --outputs train_images={output.train_images}"
         " train_labels={output.train_labels} test_images={output.test_images}"

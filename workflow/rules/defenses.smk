@@ -18,15 +18,17 @@ rule train_defense:
         "../../environment.yml"
     threads: jobs.resource("train_defense", "threads")
     resources:
-        mem_mb=jobs.resource("train_defense", "memory_mb"),
-        runtime=jobs.resource("train_defense", "minutes"),
-        gpu=jobs.resource("train_defense", "gpus"),
+        mem_mb=jobs.growing("train_defense", "memory_mb"),
+        runtime=jobs.growing("train_defense", "minutes"),
+        gpu=jobs.gpus("train_defense"),
+        gres=jobs.gres("train_defense"),
     params:
         spec=jobs.spec("train_defense"),
         code=jobs.code("train_defense"),
     shell:
         "python -m pipeline_steps.defenses.train_defense"
         " --spec {params.spec:q} --code {params.code}"
+        " --minutes {resources.runtime}"
         " --inputs images={input.images} images_card={input.data_card}"
         " labels={input.labels} labels_card={input.data_card}"
         " generators={input.generators} generators_card={input.generator_cards}"

@@ -21,15 +21,17 @@ rule attack_defense:
         "../../environment.yml"
     threads: jobs.resource("attack_defense", "threads")
     resources:
-        mem_mb=jobs.resource("attack_defense", "memory_mb"),
-        runtime=jobs.resource("attack_defense", "minutes"),
-        gpu=jobs.resource("attack_defense", "gpus"),
+        mem_mb=jobs.growing("attack_defense", "memory_mb"),
+        runtime=jobs.growing("attack_defense", "minutes"),
+        gpu=jobs.gpus("attack_defense"),
+        gres=jobs.gres("attack_defense"),
     params:
         spec=jobs.spec("attack_defense"),
         code=jobs.code("attack_defense"),
     shell:
         "python -m pipeline_steps.evaluation.attack_defense"
         " --spec {params.spec:q} --code {params.code}"
+        " --minutes {resources.runtime}"
         " --inputs images={input.images} images_card={input.data_card}"
         " labels={input.labels} labels_card={input.data_card}"
         " weights={input.weights} weights_card={input.weights_card}"
@@ -60,15 +62,17 @@ rule attack_snapshots:
         "../../environment.yml"
     threads: jobs.resource("attack_snapshots", "threads")
     resources:
-        mem_mb=jobs.resource("attack_snapshots", "memory_mb"),
-        runtime=jobs.resource("attack_snapshots", "minutes"),
-        gpu=jobs.resource("attack_snapshots", "gpus"),
+        mem_mb=jobs.growing("attack_snapshots", "memory_mb"),
+        runtime=jobs.growing("attack_snapshots", "minutes"),
+        gpu=jobs.gpus("attack_snapshots"),
+        gres=jobs.gres("attack_snapshots"),
     params:
         spec=jobs.spec("attack_snapshots"),
         code=jobs.code("attack_snapshots"),
     shell:
         "python -m pipeline_steps.evaluation.attack_snapshots"
         " --spec {params.spec:q} --code {params.code}"
+        " --minutes {resources.runtime}"
         " --inputs images={input.images} images_card={input.data_card}"
         " labels={input.labels} labels_card={input.data_card}"
         " snapshots={input.snapshots} snapshots_card={input.snapshots_card}"

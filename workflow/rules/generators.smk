@@ -15,15 +15,17 @@ rule train_flow:
         "../../environment.yml"
     threads: jobs.resource("train_flow", "threads")
     resources:
-        mem_mb=jobs.resource("train_flow", "memory_mb"),
-        runtime=jobs.resource("train_flow", "minutes"),
-        gpu=jobs.resource("train_flow", "gpus"),
+        mem_mb=jobs.growing("train_flow", "memory_mb"),
+        runtime=jobs.growing("train_flow", "minutes"),
+        gpu=jobs.gpus("train_flow"),
+        gres=jobs.gres("train_flow"),
     params:
         spec=jobs.spec("train_flow"),
         code=jobs.code("train_flow"),
     shell:
         "python -m pipeline_steps.generators.train_flow"
         " --spec {params.spec:q} --code {params.code}"
+        " --minutes {resources.runtime}"
         " --inputs data={input.data} data_card={input.card}"
         " test={input.test} test_card={input.card}"
         " --outputs weights={output.weights} history={output.history}"

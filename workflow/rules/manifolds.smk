@@ -18,15 +18,17 @@ rule project_dataset:
         "../../environment.yml"
     threads: jobs.resource("project_dataset", "threads")
     resources:
-        mem_mb=jobs.resource("project_dataset", "memory_mb"),
-        runtime=jobs.resource("project_dataset", "minutes"),
-        gpu=jobs.resource("project_dataset", "gpus"),
+        mem_mb=jobs.growing("project_dataset", "memory_mb"),
+        runtime=jobs.growing("project_dataset", "minutes"),
+        gpu=jobs.gpus("project_dataset"),
+        gres=jobs.gres("project_dataset"),
     params:
         spec=jobs.spec("project_dataset"),
         code=jobs.code("project_dataset"),
     shell:
         "python -m pipeline_steps.manifolds.project_dataset"
         " --spec {params.spec:q} --code {params.code}"
+        " --minutes {resources.runtime}"
         " --inputs images={input.images} images_card={input.images_card}"
         " generator={input.generator} generator_card={input.generator_card}"
         " --outputs latents={output.latents} pictures={output.pictures}"
