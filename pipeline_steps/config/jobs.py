@@ -32,7 +32,7 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 Wildcards = Any
-Function = Callable[[Wildcards], Any]
+Function = Callable[..., Any]
 
 
 @cache

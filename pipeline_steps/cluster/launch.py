@@ -1,0 +1,175 @@
+"""Runs `snakemake --profile slurm` so that it can be typed again whatever happened.
+
+    python -m pipeline_steps.cluster.launch [--orphans wait|cancel] [snakemake's arguments]
+
+It lets no second controller into the checkout, deals with the jobs that a dead one left
+behind, unlocks, watches that Snakemake has not lost its jobs, and sums up at the end.
+"""
+
+import argparse
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from pipeline_steps.cluster.queue import cancel, counted, jobs_of
+from pipeline_steps.cluster.summary import Summary
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.progress import say
+
+LOCK = Path("results/.locks/launcher")
+SECONDS_BETWEEN_LOOKS = 10.0
+LAUNCHES = 5
+
+
+@contextmanager
+def only_controller(lock: Path) -> Iterator[None]:
+    """Refuses to start beside another launcher of this checkout."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise PipelineError(
+                f"another launcher runs in this checkout ({file.read().strip()}); wait "
+                "for it, or end it first"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        yield
+
+
+def settle_orphans(folder: Path, how: str) -> None:
+    """Jobs of a controller that died: waited for, or cancelled and waited for.
+
+    Started beside them, a new controller would submit the same jobs again.
+    """
+    orphans = jobs_of(folder)
+    if not orphans:
+        return
+    say(f"jobs of an earlier controller are alive: {counted(orphans)}")
+    if how == "cancel":
+        cancel(orphans)
+    while orphans := jobs_of(folder):
+        say(f"waiting for them to end: {counted(orphans)}")
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+@dataclass
+class Watch:
+    """Sees whether Snakemake still has jobs, or only believes so."""
+
+    folder: Path
+    patience: float
+    moved: float = field(default_factory=time.monotonic)
+
+    def stir(self) -> None:
+        """Snakemake said something."""
+        self.moved = time.monotonic()
+
+    def is_stuck(self) -> bool:
+        """Silent for long, while SLURM has no job of this checkout.
+
+        The executor forgets its jobs when SLURM does not answer it several times in a
+        row, and then waits for ever.
+        """
+        if time.monotonic() - self.moved < self.patience:
+            return False
+        try:
+            jobs = jobs_of(self.folder)
+        except PipelineError as error:
+            say(f"SLURM does not answer: {error}")
+            jobs = None
+        if jobs is None or jobs:
+            self.stir()
+            return False
+        return True
+
+
+def run_snakemake(arguments: Sequence[str], watch: Watch, summary: Summary) -> bool:
+    """One controller from start to end; False where it lost its jobs and was ended."""
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        reader = threading.Thread(
+            target=_relay, args=(process.stdout, watch, summary), daemon=True
+        )
+        reader.start()
+        try:
+            while process.poll() is None:
+                time.sleep(min(SECONDS_BETWEEN_LOOKS, watch.patience / 2))
+                if watch.is_stuck():
+                    say("snakemake waits for jobs that SLURM does not have; ending it")
+                    process.kill()
+                    process.wait()
+                    return False
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)  # it cancels its jobs
+            process.wait()
+            raise
+        reader.join()
+        summary.status = process.returncode
+    return True
+
+
+def _relay(stream: IO[str], watch: Watch, summary: Summary) -> None:
+    for line in stream:
+        print(line, end="", flush=True)
+        watch.stir()
+        summary.read(line)
+
+
+def launch(arguments: Sequence[str], orphans: str, patience: float) -> Summary:
+    """Controllers one after the other, until one ends of itself."""
+    folder, summary = Path.cwd(), Summary()
+    unlock = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--unlock"]
+    with only_controller(LOCK):
+        for _ in range(LAUNCHES):
+            settle_orphans(folder, orphans)
+            subprocess.run([*unlock, *arguments], capture_output=True, check=False)
+            if run_snakemake(arguments, Watch(folder, patience), summary):
+                return summary
+    raise PipelineError(
+        f"snakemake lost its jobs {LAUNCHES} times; see whether slurmctld is well"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--orphans",
+        choices=["wait", "cancel"],
+        default="wait",
+        help="what to do with jobs that an earlier controller left",
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=15,
+        help="minutes of silence after which a controller without jobs is started anew",
+    )
+    told, arguments = parser.parse_known_args()
+    try:
+        summary = launch(arguments, told.orphans, 60 * told.patience)
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; its jobs are cancelled, and the same command goes on")
+    print(summary.text(Path.cwd()))
+    sys.exit(summary.status)
+
+
+if __name__ == "__main__":
+    main()

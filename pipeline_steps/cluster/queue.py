@@ -1,0 +1,54 @@
+"""What SLURM knows of the jobs that were started from one checkout."""
+
+import os
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline_steps.core.errors import PipelineError
+
+ALIVE = ("PENDING", "RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "REQUEUED")
+
+
+@dataclass(frozen=True)
+class SlurmJob:
+    """A job that SLURM has not ended yet."""
+
+    number: str
+    state: str
+
+
+def jobs_of(folder: Path) -> list[SlurmJob]:
+    """The jobs alive that were submitted from this folder by this user."""
+    told = _slurm("squeue", "--noheader", "--me", "--format", "%A|%T|%Z")
+    rows = (line.split("|", 2) for line in told.splitlines() if line.count("|") >= 2)
+    return [
+        SlurmJob(number, state)
+        for number, state, where in rows
+        if state in ALIVE and os.path.realpath(where) == os.path.realpath(folder)
+    ]
+
+
+def cancel(jobs: list[SlurmJob]) -> None:
+    _slurm("scancel", *(job.number for job in jobs))
+
+
+def counted(jobs: list[SlurmJob]) -> str:
+    """So many running, so many pending."""
+    states = Counter(job.state.lower() for job in jobs)
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+
+
+def _slurm(command: str, *arguments: str) -> str:
+    try:
+        told = subprocess.run(
+            [command, *arguments], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise PipelineError(
+            f"there is no {command} here; start the cluster run on a login node of SLURM"
+        ) from None
+    if told.returncode != 0:
+        raise PipelineError(f"{command} failed: {told.stderr.strip()}")
+    return told.stdout
