@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline_steps.core.card import read_card
-from pipeline_steps.core.files import read_json
+from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.spec import OverviewSpec
 from pipeline_steps.papers.style import escape, html_table, page
@@ -26,13 +26,16 @@ COLUMNS = (
 
 SHOWN = 4
 
+GENERATOR_METRICS = ("bits_per_dimension", "worst_error")
+
 
 def main(job: Job[OverviewSpec]) -> dict[str, Any]:
-    """A line for each card."""
+    """A line for each card, and the numbers that releases are compared by."""
     lines = [line(path) for path in sorted(job.inputs["cards"])]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     table.to_csv(job.output("csv"), index=False, lineterminator="\n")
     job.output("html").write_text(as_page(job.spec, lines), encoding="utf-8")
+    write_json(job.output("summary"), summary(job.inputs["cards"]))
     return {"runs": len(lines)}
 
 
@@ -44,11 +47,31 @@ def line(path: Path) -> dict[str, Any]:
     numbers = {k: v for k, v in card.metrics.items() if isinstance(v, int | float)}
     return {
         "step": card.step,
-        "name": str(path.with_suffix("")).rpartition("cards/")[2],
+        "name": "/".join(named(path)),
         "metrics": ", ".join(f"{k} {number(v)}" for k, v in numbers.items()),
         "code": str(card.code.get("digest", ""))[:12],
         **{name: record.get(name, "") for name in COLUMNS[4:]},
     }
+
+
+def named(path: Path) -> list[str]:
+    """What a card's place says it is of: `verdicts`, `digits`, `at`, `pgd20`."""
+    return str(path.with_suffix("")).rpartition("cards/")[2].split("/")
+
+
+def summary(cards: Sequence[Path]) -> dict[str, Any]:
+    """The numbers that releases are compared by, nested as their names are."""
+    found: dict[str, Any] = {"accuracy": {}, "generators": {}}
+    for path in sorted(cards):
+        match named(path):
+            case ["verdicts", dataset, defense, threat]:
+                own = found["accuracy"].setdefault(dataset, {}).setdefault(defense, {})
+                own[threat] = read_card(path).metrics["accuracy"]
+            case ["generators", dataset, generator]:
+                metrics = read_card(path).metrics
+                told = {k: metrics[k] for k in GENERATOR_METRICS if k in metrics}
+                found["generators"].setdefault(dataset, {})[generator] = told
+    return found
 
 
 def number(value: float) -> str:

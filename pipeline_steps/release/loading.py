@@ -4,10 +4,15 @@
 
     model = load_defense("ijsat", "cifar10", repository="https://…", revision="v1")
 
-Without a repository the files are those of this checkout. Either way each file is checked
+Without a repository the files are those of this checkout; a repository that is a folder,
+without a revision, is that working copy as it stands. Either way each file is checked
 against its card before it is opened, and nothing that could carry code is ever opened.
+What a repository gave is kept in the user's cache folder, so that it is fetched once.
 """
 
+import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +25,13 @@ from torch import nn
 
 from pipeline_steps.core.card import Card, read_card, verify
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.files import sha256, writing
+from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.tensors import read_array
 from pipeline_steps.defenses.load import load_model
 from pipeline_steps.generators.generator import load_generator
+
+NO_CARD = re.compile(r"^\.|\.record\.json$|\.csv$")
 
 
 @dataclass(frozen=True)
@@ -77,9 +85,9 @@ def load_manifold(
 ) -> Manifold:
     """A data set's latents, with the images and labels that they belong to."""
     path = Path(f"results/{scale}/cards/manifolds/{dataset}/{generator}.json")
-    data = Path(f"data/cards/{dataset}.json")
     with _source(repository, revision) as source:
         card, latents = source.checked(path, "latents")
+        data = card.input_files(path)["images_card"][0]
         _, images = source.checked(data, "test_images")
         _, labels = source.checked(data, "test_labels")
         return Manifold(
@@ -91,52 +99,128 @@ def load_manifold(
 
 
 @dataclass(frozen=True)
-class _Source:
-    """Where files come from: a folder, filled from a repository where there is one."""
+class _Checkout:
+    """This very checkout as a source of files."""
 
     folder: Path
-    files: Any = None
 
     def checked(self, card_path: Path, role: str) -> tuple[Card, Path]:
         """A card, and the file of one role once its bytes are what the card says."""
-        self._bring(card_path)
-        where = read_card(self.folder / card_path).files(card_path).get(role)
-        if where is None:
-            raise PipelineError(f"{card_path} says nothing of any '{role}'")
-        self._bring(where)
-        return verify(self.folder / where, self.folder / card_path, role), (
-            self.folder / where
-        )
+        if not (self.folder / card_path).is_file():
+            raise _unknown(card_path, self._names, f"here, below {self.folder}")
+        file = _told(read_card(self.folder / card_path), card_path, role)
+        card = verify(self.folder / file, self.folder / card_path, role)
+        return card, self.folder / file
 
-    def _bring(self, path: Path) -> None:
-        if self.files is None:
-            return
-        place = self.folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
+    def _names(self, folder: Path) -> list[str]:
+        return [path.name for path in (self.folder / folder).glob("*")]
+
+
+@dataclass(frozen=True)
+class _Repository:
+    """A revision of a repository, through DVC: small files from Git, large from a remote."""
+
+    name: str
+    files: Any
+    folder: Path
+    """Where files are put down until they are known to be right."""
+
+    def checked(self, card_path: Path, role: str) -> tuple[Card, Path]:
+        if not self.files.isfile(str(card_path)):
+            raise _unknown(card_path, self._names, f"in that revision of {self.name}")
+        card = read_card(self._fetched(card_path))
+        file, facts = _told(card, card_path, role), card.outputs[role]
+        digest = str(facts["sha256"])
+        if not re.fullmatch("[0-9a-f]{64}", digest):  # it becomes the name of a file
+            raise PipelineError(f"{card_path} of {self.name} holds no digest of {file}")
+        kept = _cache() / digest
+        if not (kept.is_file() and sha256(kept) == digest):
+            fetched = self._fetched(file)
+            if sha256(fetched) != digest:
+                raise PipelineError(
+                    f"{file} of {self.name} does not match its card {card_path}: it was "
+                    "changed after it was published, and is not opened"
+                )
+            with writing(kept) as partial:
+                shutil.copyfile(fetched, partial)
+        return card, kept
+
+    def _fetched(self, file: Path) -> Path:
+        # Under a name of our own: a card of others may name any place.
+        place = self.folder / f"file{len(list(self.folder.iterdir()))}"
         try:
-            self.files.get_file(str(path), str(place))
-        except FileNotFoundError:
-            raise PipelineError(
-                f"{path} was not published in that revision of the repository"
-            ) from None
+            self.files.get_file(str(file), str(place))
         except Exception as error:  # every remote fails in an exception of its own
-            raise PipelineError(f"{path} could not be fetched: {error}") from error
+            raise PipelineError(
+                f"{file} could not be fetched from the DVC remote of {self.name} "
+                f"({_reason(error)}); check that the remote can be reached from here, "
+                "and that the revision was pushed to it"
+            ) from error
+        return place
+
+    def _names(self, folder: Path) -> list[str]:
+        if not self.files.isdir(str(folder)):
+            return []
+        return [Path(path).name for path in self.files.ls(str(folder), detail=False)]
+
+
+def _told(card: Card, card_path: Path, role: str) -> Path:
+    file = card.files(card_path).get(role)
+    if file is None:
+        raise PipelineError(f"{card_path} says nothing of any '{role}'")
+    return file
+
+
+def _unknown(card_path: Path, names: Any, where: str) -> PipelineError:
+    """The first word of a card's path that was not published, and the nearest that was."""
+    folder = Path()
+    for part in card_path.parts:
+        known = {name for name in names(folder) if not NO_CARD.search(name)}
+        if part not in known:
+            word = part.removesuffix(".json")
+            near = did_you_mean(word, {name.removesuffix(".json") for name in known})
+            return PipelineError(
+                f"{card_path} was not published {where}: there is no '{word}'{near}"
+            )
+        folder /= part
+    return PipelineError(f"{card_path} was not published {where}")
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "robust-papers"
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of the innermost cause: DVC's own words often say only 'SCM error'."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @contextmanager
-def _source(repository: str | None, revision: str | None) -> Iterator[_Source]:
+def _source(
+    repository: str | None, revision: str | None
+) -> Iterator[_Checkout | _Repository]:
     if repository is None:
         if revision is not None:
             raise PipelineError("a revision is one of a repository; name that too")
-        yield _Source(ROOT)
+        yield _Checkout(ROOT)
         return
-    from dvc.api import DVCFileSystem  # only here: a GPU machine may have no DVC
-
+    try:
+        from dvc.api import DVCFileSystem  # only here: a GPU machine may have no DVC
+    except ImportError:
+        raise PipelineError(
+            "a model of a repository is fetched by DVC, which is not installed; install "
+            "it (pip install dvc), or load from a checkout"
+        ) from None
     try:
         files = DVCFileSystem(repository, rev=revision)
+        files.ls("/", detail=False)  # the repository is opened when first asked
     except Exception as error:
+        at = f" at {revision}" if revision else ""
         raise PipelineError(
-            f"the repository {repository} could not be opened: {error}"
+            f"the repository {repository} could not be opened{at}: {_reason(error)}"
         ) from error
     with tempfile.TemporaryDirectory() as folder:
-        yield _Source(Path(folder), files)
+        yield _Repository(repository, files, Path(folder))

@@ -174,10 +174,47 @@ def test_the_report_needs_no_records(verdicts: Path, tmp_path: Path) -> None:
     other.write_bytes(here.read_bytes())
     record = {"machine": "m", "device": "cpu", "seconds": 7260.0, "peak_memory_mb": 5}
     write_json(other.with_suffix(".record.json"), record)
-    outputs = {form: tmp_path / f"runs.{form}" for form in ("csv", "html")}
+    outputs = overview(tmp_path)
     step(make_report, OverviewSpec(**SCALE), {"cards": [here, other]}, outputs)
     table = pd.read_csv(outputs["csv"]).set_index("name")
     assert table.loc["other", "seconds"] == 7260
     assert table["seconds"].isna().sum() == 1
     assert "took 2.0 h of computing" in outputs["html"].read_text()
     assert json.loads(here.read_text())["step"] == "a.step"
+
+
+def overview(folder: Path) -> dict[str, Path]:
+    forms = {"csv": "runs.csv", "html": "runs.html", "summary": "summary.json"}
+    return {form: folder / name for form, name in forms.items()}
+
+
+def test_the_summary_holds_what_releases_are_compared_by(tmp_path: Path) -> None:
+    metrics = {
+        "verdicts/digits/at/pgd20": {"accuracy": 74.95, "images": 539},
+        "verdicts/digits/at@1/pgd20": {"accuracy": 75.5},
+        "verdicts/digits/at/clean": {"accuracy": 97.96},
+        "generators/digits/glow": {"bits_per_dimension": 1.3, "worst_error": 6e-7},
+        "generators/digits/gan": {"frechet": 9.0},
+        "defenses/digits/at": {"loss": 0.6},
+        "curves/digits/at/pgd20": {"accuracy": {"3": 37.8}},
+    }
+    cards = []
+    for name, numbers in metrics.items():
+        cards.append(tmp_path / "cards" / f"{name}.json")
+        Card("a.step", {}, {}, {}, {}, numbers).write(cards[-1])
+    for folder, given in (("one", cards), ("two", cards[::-1])):
+        outputs = overview(tmp_path / folder)
+        step(make_report, OverviewSpec(**SCALE), {"cards": given}, outputs)
+    text = (tmp_path / "one/summary.json").read_text()
+    assert json.loads(text) == {
+        "accuracy": {
+            "digits": {"at": {"clean": 97.96, "pgd20": 74.95}, "at@1": {"pgd20": 75.5}}
+        },
+        "generators": {
+            "digits": {
+                "gan": {},
+                "glow": {"bits_per_dimension": 1.3, "worst_error": 6e-7},
+            }
+        },
+    }
+    assert text == (tmp_path / "two/summary.json").read_text()

@@ -120,6 +120,7 @@ rule make_report:
             category="runs",
             labels={"what": "cards and run times", "form": "page"},
         ),
+        summary="results/{scale}/summary.json",
     log:
         "results/{scale}/logs/make_report.log",
     conda:
@@ -131,4 +132,5 @@ rule make_report:
         "python -m pipeline_steps.papers.make_report"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs cards={input.cards}"
-        " --outputs csv={output.csv} html={output.html} 2> {log}"
+        " --outputs csv={output.csv} html={output.html}"
+        " summary={output.summary} 2> {log}"

@@ -1,0 +1,241 @@
+"""Why a result is what it is: the chain of all that made it, told by cards alone.
+
+python -m pipeline_steps.release.why WHAT [--cell "METHOD, COLUMN"] [--json]
+
+WHAT is any file that a card speaks of (a table, a figure, a checkpoint, verdicts), or a
+card. The large files themselves need not be here: a clone without a pull can explain.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline_steps.core.card import Card, code_facts, read_card, verify
+from pipeline_steps.core.digest import code
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import read_json, sha256
+from pipeline_steps.core.registry import ROOT, did_you_mean
+from pipeline_steps.release.why_text import show
+
+NUMBERS = ("published", "measured", "low", "high", "images", "seeds")
+
+
+def explain(root: Path, what: str | Path, cell: str | None = None) -> dict[str, Any]:
+    """The chain behind a file, the file's own step first; plain values, ready for JSON.
+
+    With a cell of a table only the verdicts behind it are followed.
+    """
+    file = _within(root, what)
+    start = _card_of(root, file)
+    told: dict[str, Any] = {"what": str(file), "card": str(start)}
+    only = None
+    if cell is not None:
+        told["cell"], only = _cell(root, start, cell)
+    return told | {"steps": _chain(root, start, only)}
+
+
+def _within(root: Path, what: str | Path) -> Path:
+    """A path from the root; links stay what they are, for DVC makes links."""
+    place = os.path.abspath(root / what)
+    file = Path(os.path.relpath(place, os.path.abspath(root)))
+    if file.parts[:1] == ("..",):
+        raise PipelineError(f"{file} lies outside of this project")
+    if (root / file).is_dir():
+        raise PipelineError(f"{file} is a folder; name one of its files")
+    return file
+
+
+def _is_card(file: Path) -> bool:
+    name = file.name
+    beside = name.endswith(".record.json")
+    return "cards" in file.parts and file.suffix == ".json" and not beside
+
+
+def _card_of(root: Path, file: Path) -> Path:
+    """The card that speaks of a file."""
+    if file.name.endswith(".record.json"):
+        file = file.with_name(file.name.removesuffix(".record.json") + ".json")
+    if _is_card(file) and (root / file).is_file():
+        return file
+    folders = ["data/cards"]
+    if file.parts[0] == "results" and len(file.parts) > 2:
+        folders.append(f"results/{file.parts[1]}/cards")
+    paths = (p for folder in folders for p in sorted(root.glob(f"{folder}/**/*.json")))
+    cards = [path.relative_to(root) for path in paths if _is_card(path)]
+    speaks = {f: p for p in cards for f in read_card(root / p).files(p).values()}
+    if file in speaks:
+        return speaks[file]
+    if (root / file).is_file():
+        raise PipelineError(f"no card speaks of {file}, so nothing is known of it")
+    near = did_you_mean(str(file), map(str, [*speaks, *cards]))
+    hint = near if near.startswith("; did") else "; build it, or pull it"
+    raise PipelineError(f"there is no {file}{hint}")
+
+
+def _cell(root: Path, path: Path, cell: str) -> tuple[dict[str, Any], set[Path]]:
+    """A cell as the table's tidy file tells it, and the cards of its verdicts."""
+    card = read_card(root / path)
+    spec, tidy = card.spec, card.files(path).get("csv")
+    if tidy is None or not {"rows", "columns", "runs"} <= spec.keys():
+        raise PipelineError(f"{path} is no table's card, so it has no cells")
+    method, _, name = (part.strip() for part in cell.rpartition(","))
+    row = _named("method", method, spec["rows"])
+    average = {"name": spec.get("average"), "threat": None}
+    column = _named(
+        "column", name, [*spec["columns"], *([average] * bool(average["name"]))]
+    )
+    # The average stands on all columns.
+    beneath = spec["columns"] if column is average else [column]
+    threats = {one["threat"] for one in beneath}
+    behind = {
+        verdicts
+        for run, verdicts in zip(
+            spec["runs"], card.input_files(path)["verdicts_card"], strict=True
+        )
+        if run["dataset"] == spec["dataset"]
+        and run["defense"] == row["defense"]
+        and run["threat"] in threats
+    }
+    # A number is explained only if it is the one that this card speaks of.
+    verify(root / tidy, root / path, "csv")
+    return _read_cell(root / tidy, row["name"], column["name"]), behind
+
+
+def _named(kind: str, name: str, options: Iterable[Mapping[str, Any]]) -> Any:
+    table = {one["name"].casefold(): one for one in options}
+    if name.casefold() not in table:
+        names = [one["name"] for one in table.values()]
+        # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
+        near = [one for one in names if name and name.casefold() in one.casefold()]
+        hint = did_you_mean(near[0] if len(near) == 1 else name, names)
+        raise PipelineError(f"there is no {kind} '{name}'{hint}")
+    return table[name.casefold()]
+
+
+def _read_cell(tidy: Path, method: str, column: str) -> dict[str, Any]:
+    with tidy.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            if (line["method"], line["column"]) == (method, column):
+                numbers = {k: float(line[k]) if line[k] else None for k in NUMBERS}
+                return {"method": method, "column": column, **numbers} | {
+                    "flags": [flag for flag in line["flags"].split("; ") if flag]
+                }
+    raise PipelineError(f"{tidy} holds no cell '{method}, {column}'; build it again")
+
+
+def _chain(root: Path, start: Path, only: set[Path] | None) -> list[dict[str, Any]]:
+    """Each step once, depth first; `only` limits the branches of the first."""
+    steps: dict[Path, dict[str, Any]] = {}
+
+    def visit(path: Path, limit: set[Path] | None) -> None:
+        steps[path] = told = _step(root, path, limit)
+        for file in map(Path, (one["file"] for one in told["inputs"])):
+            if file not in steps and _is_card(file) and (root / file).is_file():
+                visit(file, None)
+
+    visit(start, only)
+    return list(steps.values())
+
+
+def _step(root: Path, path: Path, only: set[Path] | None) -> dict[str, Any]:
+    """All that a card and the record beside it say, and what holds of it today."""
+    card = read_card(root / path)
+    beside = root / path.with_suffix(".record.json")
+    return {
+        "card": str(path),
+        "step": card.step,
+        "seed": card.spec.get("seed"),
+        "settings": card.spec,
+        "metrics": card.metrics,
+        "outputs": _outputs(root, path, card),
+        "inputs": _inputs(root, path, card, only),
+        "code": _code(root, card),
+        "record": read_json(beside) if beside.is_file() else None,
+    }
+
+
+def _outputs(root: Path, path: Path, card: Card) -> list[dict[str, Any]]:
+    """Sizes alone are compared: `make pull` reads every byte, this reads none."""
+    found = []
+    for role, file in card.files(path).items():
+        facts, place = card.outputs[role], root / file
+        state = "not here"
+        if place.is_file():
+            size = place.stat().st_size
+            state = "here" if size == facts["bytes"] else f"here with {size:,} bytes"
+        found.append({"role": role, **facts, "file": str(file), "state": state})
+    return found
+
+
+def _inputs(
+    root: Path, path: Path, card: Card, only: set[Path] | None
+) -> list[dict[str, Any]]:
+    """Each input once, with all names that the step has for it."""
+    found: dict[Path, dict[str, Any]] = {}
+    for name, files in card.input_files(path).items():
+        for file, facts in zip(files, card.inputs[name], strict=True):
+            if only is not None and file not in only:
+                continue
+            if file not in found:
+                state = _state(root / file, facts["sha256"])
+                found[file] = {**facts, "names": [], "file": str(file), "state": state}
+            found[file]["names"].append(name)
+    return list(found.values())
+
+
+def _state(place: Path, recorded: str) -> str:
+    if not place.is_file():
+        return "not here"
+    return "as recorded" if sha256(place) == recorded else "changed since"
+
+
+def _code(root: Path, card: Card) -> dict[str, Any]:
+    """The code that ran, and how today's differs from it."""
+    then = {"modules": {}, "packages": {}, "digest": ""} | card.code
+    told = {"digest": then["digest"], "same": False, "gone": None, "changes": {}}
+    try:
+        now = code_facts(code(card.step, card.spec, root))
+    except PipelineError as error:
+        return told | {"gone": str(error)}
+    changes = {
+        kind: _changes(then[kind], now[kind])
+        for kind in ("modules", "packages")
+        if then[kind] != now[kind]
+    }
+    return told | {"same": then["digest"] == now["digest"], "changes": changes}
+
+
+def _changes(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[str]]:
+    both = then.keys() & now.keys()
+    return {
+        "added": sorted(now.keys() - then.keys()),
+        "removed": sorted(then.keys() - now.keys()),
+        "changed": sorted(name for name in both if then[name] != now[name]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", help="a file that a card speaks of, or a card")
+    parser.add_argument("--cell", metavar='"METHOD, COLUMN"', help="a cell of a table")
+    parser.add_argument("--json", action="store_true", help="one JSON document")
+    told = parser.parse_args()
+    here = Path.cwd()
+    root = here if (here / "pipeline_steps").is_dir() else ROOT
+    try:
+        explained = explain(root, here / told.what, told.cell)
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
+    if told.json:
+        print(json.dumps(explained, indent=2, ensure_ascii=False))
+    else:
+        show(explained)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""A released model loads in three lines from anywhere, and only if it is what was released."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.tensors import write_array, write_tensors
+from pipeline_steps.defenses.load import new_model
+from pipeline_steps.generators.generator import build_generator
+from pipeline_steps.release import loading
+from pipeline_steps.release.loading import (
+    load_defense,
+    load_manifold,
+    load_released_generator,
+)
+
+ARCHITECTURE = {"architecture": "small_cnn", "classes": 3, "channels": 3, "width": 8}
+GLOW = {"generator": "glow", "name": "glow", "channels": 3, "size": 8}
+GLOW |= {"steps": 1, "width": 8}
+WEIGHTS = "results/demo/checkpoints/defenses/digits/at.safetensors"
+CARD = "results/demo/cards/defenses/digits/at.json"
+FAMILIES = ("data/digits", "results/demo/checkpoints", "results/demo/manifolds")
+IMAGES = torch.rand(4, 3, 8, 8, generator=torch.manual_seed(0))
+LINES = """
+from pipeline_steps.release.loading import load_defense
+model = load_defense("at", "digits", {told})
+import sys, torch
+images = torch.rand(4, 3, 8, 8, generator=torch.manual_seed(0))
+torch.save(model(images).detach(), sys.argv[1])
+print(model.training, model.card.step)
+"""
+WITHOUT_DVC = "import sys\nsys.modules['dvc'] = sys.modules['dvc.api'] = None\n"
+
+
+def trained(seed: int) -> nn.Module:
+    """A network whose batch norm has seen images, so that it has a mode to be in."""
+    model = new_model(ARCHITECTURE, seed)
+    model(IMAGES)
+    return model.eval()
+
+
+def card(root: Path, place: str, spec: Any, inputs: Any, outputs: Any) -> None:
+    told = {k: [file_facts(root / f)] for k, f in inputs.items()}
+    made = {role: file_facts(root / file) for role, file in outputs.items()}
+    path = root / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Card("a.step", spec, {}, told, made).seen_from(path.parent).write(path)
+
+
+def release_defense(root: Path, seed: int) -> None:
+    write_tensors(root / WEIGHTS, trained(seed).state_dict())
+    card(root, CARD, {"architecture": ARCHITECTURE}, {}, {"weights": WEIGHTS})
+
+
+def release_manifold(root: Path) -> None:
+    (root / "data/digits").mkdir(parents=True)
+    arrays = {"test_images": np.zeros((2, 3, 8, 8), np.uint8)}
+    arrays["test_labels"] = np.array([2, 1])
+    files = {role: f"data/digits/{role.replace('_', '.')}.npy" for role in arrays}
+    for role, array in arrays.items():
+        write_array(root / files[role], array)
+    data = "data/cards/digits.json"
+    card(root, data, {}, {}, files)
+    weights = "results/demo/checkpoints/generators/digits/glow.safetensors"
+    write_tensors(root / weights, build_generator(GLOW).state_dict())
+    place = "results/demo/cards/generators/digits/glow.json"
+    card(root, place, {"model": GLOW}, {}, {"weights": weights})
+    latents = "results/demo/manifolds/digits/glow.latents.npy"
+    (root / latents).parent.mkdir(parents=True)
+    write_array(root / latents, np.ones((2, 192), np.float32))
+    place = "results/demo/cards/manifolds/digits/glow.json"
+    card(root, place, {}, {"images_card": data}, {"latents": latents})
+
+
+@dataclass
+class Release:
+    """A repository with two published versions of a defense, and its DVC remote."""
+
+    root: Path
+    store: Path
+    old: str
+    new: str
+
+    def keep_remote_only(self) -> None:
+        """Large files are neither in the working copy nor in its cache."""
+        for place in (".dvc/cache", *FAMILIES):
+            shutil.rmtree(self.root / place, ignore_errors=True)
+
+
+def publish(root: Path) -> str:
+    def do(*command: str) -> str:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    do(sys.executable, "-m", "dvc", "add", "--no-relink", *FAMILIES)
+    do(sys.executable, "-m", "dvc", "push")
+    do("git", "add", ".")
+    do("git", "commit", "--quiet", "--message", "Publish")
+    return do("git", "rev-parse", "HEAD")
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    root = tmp_path_factory.mktemp("release") / "project"
+    root.mkdir()
+    store = root.with_name("store")
+    config = "[core]\n remote = folder\n analytics = false\n['remote \"folder\"']\n"
+    for command in (
+        ["git", "init", "--quiet"],
+        ["git", "config", "user.name", "A Tester"],
+        ["git", "config", "user.email", "tester@example.org"],
+        [sys.executable, "-m", "dvc", "init", "--quiet"],
+    ):
+        subprocess.run(command, cwd=root, check=True)
+    (root / ".dvc/config").write_text(f"{config} url = {store}\n")
+    release_manifold(root)
+    release_defense(root, seed=1)
+    old = publish(root)
+    release_defense(root, seed=2)
+    return Release(root, store, old, publish(root))
+
+
+@pytest.fixture
+def release(
+    published: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Release:
+    """A copy to be changed at will; what is fetched is kept in a folder of the test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "kept"))
+    copy = tmp_path / "copy"
+    shutil.copytree(published.root.parent, copy, symlinks=True)
+    root, store = copy / published.root.name, copy / published.store.name
+    config = root / ".dvc/config"
+    config.write_text(config.read_text().replace(str(published.store), str(store)))
+    subprocess.run(["git", "commit", "-qam", "Another store"], cwd=root, check=True)
+    return Release(root, store, published.old, published.new)
+
+
+@pytest.fixture
+def three_lines(tmp_path: Path) -> Callable[..., tuple[str, Tensor]]:
+    """Runs the three lines in a folder of another project."""
+
+    def run(told: str, project: Path = ROOT, first: str = "") -> tuple[str, Tensor]:
+        elsewhere, logits = tmp_path / "elsewhere", tmp_path / "logits.pt"
+        elsewhere.mkdir(exist_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-c", first + LINES.format(told=told), str(logits)],
+            cwd=elsewhere,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(project)},
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip(), torch.load(logits, weights_only=True)
+
+    return run
+
+
+def test_three_lines_load_from_a_repository(
+    release: Release, three_lines: Callable[..., tuple[str, Tensor]]
+) -> None:
+    told = f"scale='demo', repository={str(release.root)!r}"
+    said, logits = three_lines(told)
+    assert said == "False a.step"
+    assert torch.equal(logits, trained(2)(IMAGES))
+    _, logits = three_lines(f"{told}, revision={release.old!r}")
+    assert torch.equal(logits, trained(1)(IMAGES))
+
+
+def test_three_lines_load_from_the_checkout_without_dvc(
+    release: Release, three_lines: Callable[..., tuple[str, Tensor]]
+) -> None:
+    (release.root / "pipeline_steps").symlink_to(ROOT / "pipeline_steps")
+    said, logits = three_lines("scale='demo'", release.root, WITHOUT_DVC)
+    assert said == "False a.step"
+    assert torch.equal(logits, trained(2)(IMAGES))
+
+
+def test_a_repository_without_dvc_installed_is_one_sentence(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "dvc.api", None)
+    with pytest.raises(PipelineError, match="pip install dvc"):
+        load_defense("at", "digits", "demo", str(release.root))
+
+
+@pytest.fixture(params=["checkout", "repository"])
+def source(
+    request: pytest.FixtureRequest, release: Release, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """The same release as a checkout, and as a repository whose bytes are remote."""
+    if request.param == "checkout":
+        monkeypatch.setattr(loading, "ROOT", release.root)
+        return {"scale": "demo"}
+    release.keep_remote_only()
+    return {"scale": "demo", "repository": str(release.root)}
+
+
+def test_a_generator_and_a_manifold_load_too(source: dict[str, Any]) -> None:
+    generator = load_released_generator("glow", "digits", **source)
+    assert generator.decode(generator.encode(IMAGES)).sub(IMAGES).abs().max() < 1e-4
+    assert generator.card.spec["model"] == GLOW
+    manifold = load_manifold("glow", "digits", **source)
+    assert manifold.latents.shape == (2, 192)
+    assert manifold.images.dtype == np.uint8
+    assert manifold.labels.tolist() == [2, 1]
+    assert manifold.card.outputs["latents"]["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "scale", "says"),
+    [
+        ("att", "digits", "demo", "no 'att'; did you mean 'at'"),
+        ("at", "digit", "demo", "no 'digit'; did you mean 'digits'"),
+        ("at", "digits", "dem", "no 'dem'; did you mean 'demo'"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest(
+    source: dict[str, Any], name: str, dataset: str, scale: str, says: str
+) -> None:
+    with pytest.raises(PipelineError) as caught:
+        load_defense(name, dataset, **(source | {"scale": scale}))
+    assert says in str(caught.value)
+
+
+def tamper(path: Path) -> None:
+    """Other bytes of the same size, whatever the permissions say."""
+    path.chmod(0o644)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+
+def stored(release: Release, file: Path) -> Path:
+    """Where the remote keeps the bytes of a file."""
+    content = file.read_bytes()
+    objects = (path for path in release.store.rglob("*") if path.is_file())
+    return next(path for path in objects if path.read_bytes() == content)
+
+
+def test_a_tampered_file_is_refused_in_a_checkout(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "ROOT", release.root)
+    tamper(release.root / WEIGHTS)
+    with pytest.raises(PipelineError, match="does not match its card"):
+        load_defense("at", "digits", "demo")
+
+
+def test_a_tampered_object_of_the_remote_is_refused(release: Release) -> None:
+    tamper(stored(release, release.root / WEIGHTS))
+    release.keep_remote_only()
+    repository = str(release.root)
+    with pytest.raises(PipelineError, match=r"at\.safetensors"):
+        load_defense("at", "digits", "demo", repository)
+    older = load_defense("at", "digits", "demo", repository, release.old)
+    assert torch.equal(older(IMAGES), trained(1)(IMAGES))
+
+
+def test_a_pickle_with_a_fitting_card_is_refused(
+    release: Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "ROOT", release.root)
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(release.root / "opened"),)
+
+    (release.root / WEIGHTS).write_bytes(pickle.dumps(Evil()))
+    card(release.root, CARD, {"architecture": ARCHITECTURE}, {}, {"weights": WEIGHTS})
+    with pytest.raises(PipelineError, match="damaged or of another format"):
+        load_defense("at", "digits", "demo")
+    assert not (release.root / "opened").exists()
+
+
+def test_bytes_are_fetched_once_and_again_if_what_was_kept_is_damaged(
+    release: Release, tmp_path: Path
+) -> None:
+    release.keep_remote_only()
+    told = ("at", "digits", "demo", str(release.root))
+    load_defense(*told)
+    (kept,) = (p for p in (tmp_path / "kept").rglob("*") if p.is_file())
+    tamper(kept)
+    assert torch.equal(load_defense(*told)(IMAGES), trained(2)(IMAGES))
+    release.store.rename(tmp_path / "away")
+    assert torch.equal(load_defense(*told)(IMAGES), trained(2)(IMAGES))
+
+
+def test_bytes_that_were_never_pushed_are_one_sentence(
+    release: Release, tmp_path: Path
+) -> None:
+    release.keep_remote_only()
+    release.store.rename(tmp_path / "away")
+    with pytest.raises(PipelineError, match="could not be fetched") as caught:
+        load_defense("at", "digits", "demo", str(release.root))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_card_of_others_can_not_place_a_file(
+    release: Release, tmp_path: Path
+) -> None:
+    path = release.root / CARD
+    digest = file_facts(release.root / WEIGHTS)["sha256"]
+    path.write_text(path.read_text().replace(digest, "../../outside"))
+    with pytest.raises(PipelineError, match="holds no digest"):
+        load_defense("at", "digits", "demo", str(release.root))
+
+
+@pytest.mark.parametrize(
+    ("repository", "revision", "says"),
+    [
+        ("/nowhere/at/all", None, "could not be opened"),
+        ("HERE", "no-such-tag", "could not be opened at no-such-tag: unknown"),
+        (None, "v1", "a revision is one of a repository"),
+    ],
+)
+def test_a_repository_that_is_not_there_is_one_sentence(
+    release: Release, repository: str | None, revision: str | None, says: str
+) -> None:
+    place = str(release.root) if repository == "HERE" else repository
+    with pytest.raises(PipelineError, match=says) as caught:
+        load_defense("at", "digits", "demo", place, revision)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,346 @@
+"""The chain behind a result is told from cards alone, and says what changed since."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline_steps.core.card import Card, code_facts, file_facts
+from pipeline_steps.core.digest import code
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import write_json
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.release.why import explain
+from pipeline_steps.release.why_text import branch, heading, plain, show
+
+CARDS = Path("results/demo/cards")
+TABLE = "results/demo/papers/ijsat/table1.csv"
+WEIGHTS = "results/demo/checkpoints/defenses/digits/{}.safetensors"
+CSV = """method,column,published,measured,low,high,images,seeds,flags
+AT,Standard,84.15,97.96,96.66,99.07,539,2,
+AT,PGD-20,49.85,74.95,71.24,78.48,539,2,red flag: it is odd; a note
+AT,AA,44.71,,,,,,not run: no attack
+AT,Avg,59.57,,,,,,not run: 2 of 3 columns measured
+"Ours, mixed",Standard,83.16,97.40,95.92,98.70,539,1,
+"Ours, mixed",PGD-20,53.68,75.70,71.99,79.22,539,1,
+"""
+RUNS = [
+    ("at", "clean", 0),
+    ("at", "clean", 1),
+    ("at", "pgd20", 0),
+    ("at", "pgd20", 1),
+    ("ijsat", "clean", 0),
+    ("ijsat", "pgd20", 0),
+]
+RECORD = {
+    "machine": "node7",
+    "device": "cpu",
+    "seconds": 40.25,
+    "started": "2026-01-02T03:04:05Z",
+    "revision": "abc123",
+}
+
+
+def label(defense: str, seed: int) -> str:
+    return f"{defense}@{seed}" if seed else defense
+
+
+class Toy:
+    """A project of five small steps, with a card of each result and no large file."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.source("core/rng.py", "SEED = 1")
+        self.source("datasets/build_dataset.py", "from pipeline_steps.core import rng")
+        self.source("defenses/train_defense.py", "from pipeline_steps.core import rng")
+        self.source("defenses/recipes/at.py", "import torch\n\nclass At: ...")
+        self.source("evaluation/attack_defense.py", "import numpy")
+        self.source("papers/make_table.py", "import csv")
+        for name in (".", "core", "datasets", "defenses", "evaluation", "papers"):
+            self.source(f"{name}/__init__.py", "")
+        self.cards()
+
+    def source(self, file: str, text: str) -> None:
+        path = self.root / "pipeline_steps" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def cards(self) -> None:
+        data = self.card(
+            "data/cards/digits.json",
+            "datasets.build_dataset",
+            {"dataset": {"name": "digits", "size": 16}},
+            {},
+            {"test_images": "data/digits/test.images.npy"},
+        )
+        verdicts = [self.verdicts(data, *run) for run in RUNS]
+        table = self.root / TABLE
+        table.parent.mkdir(parents=True)
+        table.write_text(CSV)
+        self.card(
+            f"{CARDS}/papers/ijsat/table1.json",
+            "papers.make_table",
+            table_spec(),
+            {"verdicts_card": verdicts},
+            {"csv": TABLE},
+        )
+
+    def verdicts(self, data: str, defense: str, threat: str, seed: int) -> str:
+        name = label(defense, seed)
+        spec: dict[str, Any] = {"recipe": {"recipe": "at", "steps": 10}, "seed": seed}
+        inputs = {"images_card": [data], "labels_card": [data]}
+        place = f"{CARDS}/defenses/digits/{name}.json"
+        if not (self.root / place).exists():
+            outputs = {"weights": WEIGHTS.format(name)}
+            self.card(place, "defenses.train_defense", spec, inputs, outputs)
+            write_json((self.root / place).with_suffix(".record.json"), RECORD)
+        return self.card(
+            f"{CARDS}/verdicts/digits/{name}/{threat}.json",
+            "evaluation.attack_defense",
+            {"threat": {"steps": 20}, "seed": seed},
+            {"weights_card": [place], **inputs},
+            {"verdicts": f"results/demo/verdicts/digits/{name}/{threat}.parquet"},
+        )
+
+    def card(
+        self,
+        place: str,
+        step: str,
+        spec: dict[str, Any],
+        inputs: dict[str, list[str]],
+        outputs: dict[str, str],
+    ) -> str:
+        told = {
+            name: [file_facts(self.root / file) for file in files]
+            for name, files in inputs.items()
+        }
+        made: dict[str, dict[str, Any]] = {
+            role: file_facts(self.root / file)
+            if (self.root / file).is_file()
+            else {"file": str(self.root / file), "sha256": "ab" * 32, "bytes": 4}
+            for role, file in outputs.items()
+        }
+        facts = code_facts(code(step, spec, self.root))
+        path = self.root / place
+        Card(step, spec, facts, told, made).seen_from(path.parent).write(path)
+        return place
+
+    def why(self, *arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            [sys.executable, "-m", "pipeline_steps.release.why", *arguments],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1"},
+        )
+
+    def told(self, *arguments: str) -> dict[str, Any]:
+        done = self.why(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+def table_spec() -> dict[str, Any]:
+    columns = [("Standard", "clean"), ("PGD-20", "pgd20"), ("AA", None)]
+    rows = [("AT", "at"), ("Ours, mixed", "ijsat")]
+    runs = [{"defense": d, "threat": t, "seed": s} for d, t, s in RUNS]
+    return {
+        "average": "Avg",
+        "dataset": "digits",
+        "columns": [{"name": n, "threat": t} for n, t in columns],
+        "rows": [{"name": n, "defense": d} for n, d in rows],
+        "runs": [run | {"dataset": "digits"} for run in runs],
+    }
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Toy:
+    return Toy(tmp_path / "project")
+
+
+def cards_of(told: dict[str, Any]) -> list[str]:
+    return [step["card"] for step in told["steps"]]
+
+
+def step_named(told: dict[str, Any], card: str) -> dict[str, Any]:
+    return next(step for step in told["steps"] if step["card"].endswith(card))
+
+
+def text(told: dict[str, Any]) -> str:
+    return "\n".join([*heading(told), *plain(branch(told))])
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        WEIGHTS.format("at"),
+        f"{CARDS}/defenses/digits/at.json",
+        f"{CARDS}/defenses/digits/at.record.json",
+        "./results/demo/papers/../checkpoints/defenses/digits/at.safetensors",
+    ],
+)
+def test_a_checkpoint_is_explained_whatever_names_it(toy: Toy, what: str) -> None:
+    told = explain(toy.root, what)
+    assert cards_of(told) == [
+        f"{CARDS}/defenses/digits/at.json",
+        "data/cards/digits.json",
+    ]
+    trained = told["steps"][0]
+    assert trained["seed"] == 0
+    assert trained["settings"]["recipe"] == {"recipe": "at", "steps": 10}
+    assert trained["outputs"][0]["state"] == "not here"
+    assert trained["inputs"][0]["names"] == ["images_card", "labels_card"]
+    assert trained["inputs"][0]["state"] == "as recorded"
+    assert trained["record"] == RECORD
+    assert trained["code"]["same"]
+
+
+def test_every_step_behind_a_table_is_told_once(toy: Toy) -> None:
+    told = explain(toy.root, TABLE)
+    assert len(cards_of(told)) == len(set(cards_of(told))) == 1 + 6 + 3 + 1
+    said = text(told)
+    assert said.count("datasets.build_dataset") == 1
+    assert said.count("images, labels: data/cards/digits.json, told above") == 8
+    assert said.count("no record") == 8
+    assert "cpu on node7, revision abc123" in said
+
+
+def test_a_cell_is_explained_by_the_verdicts_of_its_seeds(toy: Toy) -> None:
+    told = explain(toy.root, TABLE, "at, pgd-20")
+    verdicts = [card for card in cards_of(told) if "verdicts" in card]
+    folder = f"{CARDS}/verdicts/digits"
+    assert verdicts == [f"{folder}/at/pgd20.json", f"{folder}/at@1/pgd20.json"]
+    assert told["cell"]["published"] == 49.85
+    assert (told["cell"]["low"], told["cell"]["high"]) == (71.24, 78.48)
+    assert told["cell"]["flags"] == ["red flag: it is odd", "a note"]
+    assert heading(told)[1:3] == [
+        "AT, PGD-20",
+        "published 49.85, measured 74.95 [71.24, 78.48], 539 images, 2 seeds",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "behind"),
+    [("AT, AA", 0), ("AT, Avg", 4), ("Ours, mixed, Standard", 1)],
+)
+def test_an_average_stands_on_its_row_and_a_cell_that_was_not_run_on_nothing(
+    toy: Toy, cell: str, behind: int
+) -> None:
+    told = explain(toy.root, TABLE, cell)
+    assert sum("verdicts" in card for card in cards_of(told)) == behind
+    assert text(told)
+
+
+@pytest.mark.parametrize(
+    ("what", "cell", "says"),
+    [
+        (TABLE, "AT, PGD-2", "no column 'PGD-2'; did you mean 'PGD-20'?"),
+        (TABLE, "Ours, AA", "no method 'Ours'; did you mean 'Ours, mixed'?"),
+        (TABLE, "AT", "no method ''"),
+        (WEIGHTS.format("at"), "AT, AA", "is no table's card"),
+        (WEIGHTS.format("ta"), None, "did you mean"),
+        ("results/demo", None, "is a folder"),
+        ("pipeline_steps/core/rng.py", None, "no card speaks of pipeline_steps/core"),
+        ("nothing.csv", None, "there is no nothing.csv"),
+        ("../other.csv", None, "lies outside"),
+    ],
+)
+def test_a_wrong_word_ends_in_one_sentence(
+    toy: Toy, what: str, cell: str | None, says: str
+) -> None:
+    with pytest.raises(PipelineError) as caught:
+        explain(toy.root, what, cell)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cell_of_a_table_that_is_not_the_cards_is_not_explained(toy: Toy) -> None:
+    (toy.root / TABLE).write_text(CSV.replace("74.95", "84.95"))
+    with pytest.raises(PipelineError, match="does not match its card"):
+        explain(toy.root, TABLE, "AT, PGD-20")
+
+
+def test_code_that_changed_is_named_module_by_module(toy: Toy) -> None:
+    toy.source("core/rng.py", "from pipeline_steps.core import noise\nSEED = 1")
+    toy.source("core/noise.py", "import scipy")
+    toy.source("defenses/train_defense.py", '"""A docstring."""\nimport numpy')
+    told = toy.told(WEIGHTS.format("at"))
+    trained, built = (step["code"] for step in told["steps"])
+    assert built["changes"] == {
+        "modules": {
+            "added": ["pipeline_steps.core.noise"],
+            "removed": [],
+            "changed": ["pipeline_steps.core.rng"],
+        },
+        "packages": {"added": ["scipy"], "removed": [], "changed": []},
+    }
+    assert trained["changes"]["modules"]["removed"][-2:] == [
+        "pipeline_steps.core",
+        "pipeline_steps.core.rng",
+    ]
+    assert not trained["same"]
+    said = toy.why(WEIGHTS.format("at")).stdout
+    assert "modules changed: pipeline_steps.defenses.train_defense" in said
+    assert "packages added: scipy" in said
+
+
+def test_a_step_that_is_gone_is_said_so(toy: Toy) -> None:
+    (toy.root / "pipeline_steps/datasets/build_dataset.py").unlink()
+    told = toy.told("data/digits/test.images.npy")
+    assert (
+        "no module pipeline_steps.datasets.build_dataset"
+        in told["steps"][0]["code"]["gone"]
+    )
+
+
+def test_inputs_that_changed_or_went_are_named(toy: Toy) -> None:
+    card = toy.root / "data/cards/digits.json"
+    card.write_text(card.read_text().replace("16", "32"))
+    (toy.root / CARDS / "defenses/digits/ijsat.json").unlink()
+    told = explain(toy.root, TABLE, "Ours, mixed, Standard")
+    attacked = step_named(told, "ijsat/clean.json")
+    states = {one["file"]: one["state"] for one in attacked["inputs"]}
+    assert states == {
+        f"{CARDS}/defenses/digits/ijsat.json": "not here",
+        "data/cards/digits.json": "changed since",
+    }
+    assert "this input is changed since" in text(told)
+    assert "this input is not here" in text(told)
+
+
+def test_a_file_of_another_size_is_seen(toy: Toy) -> None:
+    place = toy.root / WEIGHTS.format("at")
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"12345")
+    told = explain(toy.root, WEIGHTS.format("at"))
+    assert told["steps"][0]["outputs"][0]["state"] == "here with 5 bytes"
+
+
+def test_the_command_prints_text_or_one_document(toy: Toy) -> None:
+    done = toy.why(TABLE, "--cell", "AT, PGD-20")
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"{TABLE}\nAT, PGD-20\npublished 49.85")
+    assert "\x1b" not in done.stdout
+    assert "set  recipe at(steps 10)" in done.stdout
+    assert toy.told(TABLE) == explain(toy.root, TABLE)
+
+
+def test_a_terminal_gets_a_tree(
+    toy: Toy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    show(explain(toy.root, WEIGHTS.format("at")))
+    out = capsys.readouterr().out
+    assert "└── " in out
+    assert f"{CARDS}/defenses/digits/at.json" in out.replace("\n", "")
+
+
+def test_the_command_fails_with_one_sentence(toy: Toy) -> None:
+    done = toy.why("nothing.csv")
+    assert done.returncode == 1
+    assert done.stderr == "error: there is no nothing.csv; build it, or pull it\n"
