@@ -1,16 +1,21 @@
 """A checkout: its cards, the files that they speak of, and the tools that move them."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+
+import yaml
 
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.release.dvc_process import DvcProcess
 
 FAMILIES = ("checkpoints", "curves", "manifolds", "verdicts")
 SMALL = ("cards", "logs")  # of the folders below data/
@@ -50,12 +55,12 @@ class Checkout:
                 waiting += self.below(path, cards[path])
         return found
 
-    def families(self, scale: str) -> list[Path]:
+    def families(self, scale: str, cards: Mapping[Path, Card]) -> list[Path]:
         """The folders of large files that exist, each with a pointer of its own."""
         of_scale = [Path("results") / scale / family for family in FAMILIES]
         sets = {
             Path(*file.parts[:2])
-            for path, card in self.cards(scale).items()
+            for path, card in cards.items()
             for file in card.files(path).values()
             if file.parts[0] == "data" and is_large(file)
         }
@@ -69,6 +74,26 @@ class Checkout:
         ]
         return sorted(path.relative_to(self.root) for path in found)
 
+    @cached_property
+    def cache(self) -> Path:
+        """Where DVC keeps its objects: in the checkout, or in a folder of the group."""
+        return Path(self.dvc("cache", "dir").strip()).resolve()
+
+    def objects(self, pointers: Iterable[Path]) -> dict[Path, Path]:
+        """The object in DVC's cache of each file that is published, there or not."""
+        found = {}
+        for pointer in pointers:
+            told = yaml.safe_load((self.root / pointer).read_text())["outs"][0]
+            folder = pointer.parent / told["path"]
+            found[folder] = listing = self._object(told["md5"])
+            if listing.is_file():
+                for entry in json.loads(listing.read_text()):
+                    found[folder / entry["relpath"]] = self._object(entry["md5"])
+        return found
+
+    def _object(self, digest: str) -> Path:
+        return self.cache / "files/md5" / digest[:2] / digest[2:]
+
     def planned(self, scale: str) -> list[str]:
         """The jobs that Snakemake would run now, as its dry run tells them."""
         command = [sys.executable, "-m", "snakemake", "--dry-run"]
@@ -79,23 +104,36 @@ class Checkout:
             raise PipelineError(f"snakemake could not plan: {' '.join(last)}")
         if "Nothing to be done" in text:
             return []
-        return [_job(block) for block in re.split(r"\n(?=(?:local)?rule )", text)[1:]]
+        blocks = re.split(r"\n(?=(?:local)?rule )", text)[1:]
+        return [job for job in map(_job, blocks) if job != "all"]
 
     def git(self, *arguments: str) -> str:
-        return self._tool(["git", *arguments], "git")
+        told = self._run(["git", *arguments])
+        return self._answer("git", arguments, told.returncode, told.stdout, told.stderr)
 
     def dvc(self, *arguments: str) -> str:
-        return self._tool([sys.executable, "-m", "dvc", *arguments], "dvc")
+        return self._answer("dvc", arguments, *self._dvc.run(arguments))
 
-    def _tool(self, command: list[str], name: str) -> str:
-        told = self._run(command)
-        if told.returncode != 0:
-            lines = [line.strip() for line in told.stderr.splitlines() if line.strip()]
-            errors = [line[6:].strip() for line in lines if line.startswith("ERROR:")]
-            said = "; ".join(dict.fromkeys(errors or lines[-1:])) or "it gave no reason"
-            action = next(a for a in command if a in ACTIONS)
-            raise PipelineError(f"{name} {action} failed: {said}")
-        return told.stdout
+    @cached_property
+    def _dvc(self) -> DvcProcess:
+        return DvcProcess(self.root)
+
+    def remote(self) -> str:
+        """The remote that DVC uses, as a user knows it: its name and address."""
+        try:
+            name = self.dvc("config", "core.remote").strip()
+            address = self.dvc("config", f"remote.{name}.url").strip()
+        except PipelineError:
+            return "the remote"
+        return f"the remote '{name}' ({address})"
+
+    def _answer(
+        self, tool: str, command: Sequence[str], status: int, out: str, error: str
+    ) -> str:
+        if status != 0:
+            said = _said(error.replace(f"{self.root}/", ""))
+            raise PipelineError(f"{tool} {command[0]} failed: {said}")
+        return out
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -108,7 +146,23 @@ class Checkout:
         )
 
 
-ACTIONS = ("add", "commit", "diff", "fetch", "pull", "push", "rev-parse", "status")
+SUMMARY = re.compile(r"failed to \w+ data (from|to) the cloud - \d+ files? failed")
+
+
+def _said(errors: str) -> str:
+    """What a tool gave as its reasons, in one line and each of them once."""
+    stripped = (line.strip() for line in errors.splitlines())
+    lines = [line for line in stripped if line and "Having any troubles?" not in line]
+    first = next((i for i, line in enumerate(lines) if line.startswith("ERROR:")), -1)
+    reasons = dict.fromkeys(
+        line.removeprefix("ERROR:").strip() for line in lines[first:]
+    )
+    telling = [
+        re.sub(r" - [ :]*$", " - no answer in time", reason)  # DVC's empty reason
+        for reason in reasons
+        if not SUMMARY.match(reason)
+    ]
+    return some(telling or reasons or ["it gave no reason"], "; ")
 
 
 def is_large(file: Path) -> bool:
@@ -136,6 +190,10 @@ def _job(block: str) -> str:
     return " ".join([rule, *values])
 
 
+def jobs(count: int) -> str:
+    return f"{count} job" if count == 1 else f"{count} jobs"
+
+
 def size(count: float) -> str:
     """A number of bytes as people say it."""
     for unit in ("B", "kB", "MB", "GB"):
@@ -143,3 +201,13 @@ def size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
+
+
+SHOWN = 5
+
+
+def some(items: Iterable[object], between: str = ", ") -> str:
+    """The first of many things, and how many more there are."""
+    told = [str(item) for item in items]
+    more = f"{between}and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    return between.join(told[:SHOWN]) + more

@@ -14,10 +14,8 @@ from pathlib import Path
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
-from pipeline_steps.release.checkout import Checkout, record_of, size
+from pipeline_steps.release.checkout import Checkout, jobs, record_of, size, some
 from pipeline_steps.release.verify import damaged, without_card
-
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -43,25 +41,26 @@ def publish(root: Path = ROOT, scale: str = "demo") -> Published:
     planned = checkout.planned(scale)
     if planned:
         raise PipelineError(
-            f"{len(planned)} jobs are still to be run ({_some(planned)}); run snakemake, "
+            f"snakemake would still run {jobs(len(planned))} ({some(planned)}); let it, "
             "then publish"
         )
     own_files(checkout, cards)
-    families = [str(family) for family in checkout.families(scale)]
-    with ThreadPoolExecutor() as pool:  # both read every byte, so they read together
-        check = pool.submit(damaged, checkout, cards)
-        checkout.dvc("add", "--no-relink", *families)
-        findings = [*check.result(), *without_card(checkout, scale)]
-    if findings:
-        raise PipelineError(f"nothing was published: {_some(map(str, findings))}")
-    checkout.dvc("push", *families)
+    families = [str(family) for family in checkout.families(scale, cards)]
+    add(checkout, cards, scale, families)
+    try:
+        checkout.dvc("push", *families)
+    except PipelineError as error:
+        raise PipelineError(
+            f"{checkout.remote()} said: {error}; nothing was committed, so publish again "
+            "once that is mended"
+        ) from error
     commit = commit_all(checkout, cards, scale)
     large = [facts for card in cards.values() for facts in card.outputs.values()]
     return Published(
         commit=commit,
         files=len(large),
         bytes=sum(facts["bytes"] for facts in large),
-        families=checkout.families(scale),
+        families=checkout.families(scale, cards),
     )
 
 
@@ -74,19 +73,37 @@ def refuse_other_changes(checkout: Checkout, scale: str) -> None:
     other = [f for f in changed if not f.startswith(ours) and not f.startswith(results)]
     if other:
         raise PipelineError(
-            f"Git has changes that are no results ({_some(other)}); commit or stash "
+            f"Git has changes that are no results ({some(other)}); commit or stash "
             "them first, so that the release says which code made it"
         )
 
 
+def add(
+    checkout: Checkout, cards: dict[Path, Card], scale: str, families: list[str]
+) -> None:
+    """Gives all bytes to DVC, or leaves the pointers alone if a file is not as it should."""
+    before = {p: (checkout.root / p).read_bytes() for p in checkout.pointers(scale)}
+    with ThreadPoolExecutor() as pool:  # both read every byte, so they read together
+        check = pool.submit(damaged, checkout, cards)
+        checkout.dvc("add", "--no-relink", *families)
+        findings = [*check.result(), *without_card(checkout, scale, cards)]
+    if not findings:
+        return
+    for pointer in checkout.pointers(scale):
+        if pointer in before:
+            (checkout.root / pointer).write_bytes(before[pointer])
+        else:
+            (checkout.root / pointer).unlink()
+    raise PipelineError(f"nothing was published: {some(findings)}")
+
+
 def own_files(checkout: Checkout, cards: dict[Path, Card]) -> None:
     """Replaces links into Snakemake's cache by copies with the same times."""
-    objects = (checkout.root / ".dvc").resolve()
     for path, card in cards.items():
         record = path.with_suffix(".record.json")
         for file in [path, record, *card.files(path).values()]:
             place = checkout.root / file
-            if not place.is_symlink() or objects in place.resolve().parents:
+            if not place.is_symlink() or checkout.cache in place.resolve().parents:
                 continue
             copy = place.with_name(f".copy-{os.getpid()}-{place.name}")
             shutil.copy2(place, copy)
@@ -117,12 +134,6 @@ def commit_all(checkout: Checkout, cards: dict[Path, Card], scale: str) -> str |
         "commit", "--quiet", "--message", f"Publish the results of scale {scale}"
     )
     return checkout.git("rev-parse", "--short", "HEAD").strip()
-
-
-def _some(items: object) -> str:
-    told = [str(item) for item in items]  # type: ignore[attr-defined]
-    more = f", and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    return ", ".join(told[:SHOWN]) + more
 
 
 def main() -> None:

@@ -4,15 +4,18 @@ python -m pipeline_steps.release.pull [--scale demo] [--paper P] [--defense D] [
 """
 
 import argparse
+import difflib
+import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.release.checkout import Checkout, is_large, size
+from pipeline_steps.release.checkout import Checkout, is_large, jobs, size, some
 from pipeline_steps.release.verify import (
     Finding,
     damaged,
@@ -21,6 +24,7 @@ from pipeline_steps.release.verify import (
 )
 
 SHOWN = 20
+UNSAVED = "Can't remove the following unsaved files"
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,7 @@ def pull(
 ) -> Pulled:
     """The files of a scale, or of a part of it, fetched and checked."""
     checkout = Checkout(root)
-    cards = checkout.cards(scale)
-    pointers = [str(pointer) for pointer in checkout.pointers(scale)]
+    cards, pointers = checkout.cards(scale), checkout.pointers(scale)
     if not cards or not pointers:
         raise PipelineError(
             f"nothing of scale {scale} was published in this commit; run snakemake, or "
@@ -52,15 +55,18 @@ def pull(
     whole = not (paper or defense or paths)
     wanted = cards if whole else chosen(checkout, cards, scale, paper, defense, paths)
     files = [f for p, c in wanted.items() for f in c.files(p).values() if is_large(f)]
-    targets = pointers if whole else [str(file) for file in files]
-    if targets:
-        checkout.dvc("pull", *targets)
-    findings = damaged(checkout, wanted)
+    if files:
+        bring(checkout, wanted, pointers, pointers if whole else files)
+    with ThreadPoolExecutor() as pool:
+        plan = pool.submit(checkout.planned, scale)
+        findings = damaged(checkout, wanted)
+        planned = plan.result()
     if findings:
-        findings = mend(checkout, wanted, findings)
+        findings = mend(checkout, wanted, pointers, findings)
+        planned = checkout.planned(scale)
     if whole:
         findings += [
-            *without_card(checkout, scale),
+            *without_card(checkout, scale, cards),
             *without_record(checkout, cards),
         ]
     return Pulled(
@@ -69,7 +75,7 @@ def pull(
             (checkout.root / f).stat().st_size for f in files if _is(checkout, f)
         ),
         findings=findings,
-        planned=checkout.planned(scale),
+        planned=planned,
     )
 
 
@@ -101,7 +107,11 @@ def chosen(
             for file in [path, *card.files(path).values()]
             if file == wanted or wanted in file.parents
         ]
-        _refuse_nothing(holding, "published path", str(wanted), set())
+        names = {
+            str(f) for path, card in cards.items() for f in card.files(path).values()
+        }
+        near = difflib.get_close_matches(str(wanted), names, n=1)
+        _refuse_nothing(holding, "published path", str(wanted), set(near))
         found |= set(holding)
     return {path: cards[path] for path in sorted(found)}
 
@@ -113,20 +123,100 @@ def _refuse_nothing(
         raise PipelineError(f"there is no {kind} '{name}'{did_you_mean(name, known)}")
 
 
+def bring(
+    checkout: Checkout,
+    cards: Mapping[Path, Card],
+    pointers: Sequence[Path],
+    targets: Sequence[Path],
+) -> None:
+    """Fetches everything, and changes the workspace only once all of it is there.
+
+    DVC alone would take the old files away before it finds that a new one is missing.
+    """
+    failure = None
+    with ThreadPoolExecutor() as pool:
+        pool.submit(lambda: checkout.cache)  # asks DVC, which takes a while to start
+        try:
+            checkout.dvc("fetch", *map(str, targets))
+        except PipelineError as error:
+            failure = error
+    absent = [] if _no_answer(failure) else _absent(checkout, cards, pointers)
+    if absent or failure:
+        what = f"gave no whole copy of {some(absent)}" if absent else f"said: {failure}"
+        raise PipelineError(
+            f"{checkout.remote()} {what}; nothing was changed here, so pull again once "
+            "the remote is mended"
+        ) from failure
+    lay_out(checkout, cards, targets)
+
+
+def _no_answer(failure: PipelineError | None) -> bool:
+    """Whether a fetch failed as a whole, not for want of single objects."""
+    return failure is not None and "failed to transfer" not in str(failure)
+
+
+def _absent(
+    checkout: Checkout, cards: Mapping[Path, Card], pointers: Sequence[Path]
+) -> list[str]:
+    """What these cards need and DVC's cache lacks, by name and by object."""
+    needed = {
+        file for path, card in cards.items() for file in card.files(path).values()
+    }
+    listings = {folder for file in needed for folder in file.parents}
+    return [
+        f"{file} (object {place.parent.name}/{place.name})"
+        for file, place in checkout.objects(pointers).items()
+        if file in needed | listings and not place.is_file()
+    ]
+
+
+def lay_out(
+    checkout: Checkout, cards: Mapping[Path, Card], targets: Sequence[Path]
+) -> None:
+    """Puts fetched files into the workspace, and takes away none made here alone."""
+    try:
+        checkout.dvc("checkout", *map(str, targets))
+    except PipelineError as error:
+        if UNSAVED not in str(error):
+            raise
+        different = [f.file for f in damaged(checkout, cards) if is_large(f.file)]
+        own = [file for file in different if (checkout.root / file).is_file()]
+        if own:
+            raise PipelineError(
+                f"{some(own)} would be lost: made here and never published; publish, or "
+                "delete what you don't need, then pull again"
+            ) from error
+        if different:
+            checkout.dvc("checkout", *map(str, different))
+
+
 def mend(
-    checkout: Checkout, cards: dict[Path, Card], findings: list[Finding]
+    checkout: Checkout,
+    cards: Mapping[Path, Card],
+    pointers: Sequence[Path],
+    findings: Sequence[Finding],
 ) -> list[Finding]:
-    """Throws away damaged bytes, in the cache too, and pulls them once more."""
-    large = [finding.file for finding in findings if is_large(finding.file)]
-    for file in large:
-        place = checkout.root / file
-        target = place.resolve()
-        if (checkout.root / ".dvc").resolve() in target.parents:
-            target.unlink(missing_ok=True)
-        place.unlink(missing_ok=True)
-    if large:
-        checkout.dvc("pull", *map(str, large))
+    """Throws away objects of the cache that rotted, and pulls them once more."""
+    objects = checkout.objects(pointers)
+    rotten = [
+        finding.file
+        for finding in findings
+        if finding.file in objects and _is_rotten(objects[finding.file])
+    ]
+    for file in rotten:
+        objects[file].unlink()
+    if rotten:
+        bring(checkout, cards, pointers, rotten)
     return damaged(checkout, cards)
+
+
+def _is_rotten(place: Path) -> bool:
+    """Whether an object of DVC's cache has other bytes than its name says."""
+    if not place.is_file():
+        return False
+    with place.open("rb") as file:
+        told = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return told.hexdigest() != place.parent.name + place.name
 
 
 def _is(checkout: Checkout, file: Path) -> bool:
@@ -152,7 +242,7 @@ def main() -> None:
     if len(pulled.findings) > SHOWN:
         print(f"  and {len(pulled.findings) - SHOWN} more")
     if pulled.planned:
-        print(f"snakemake would run {len(pulled.planned)} jobs:")
+        print(f"snakemake would run {jobs(len(pulled.planned))}:")
         for job in pulled.planned:
             print(f"  {job}")
     else:

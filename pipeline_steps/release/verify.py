@@ -48,14 +48,15 @@ def damaged(checkout: Checkout, cards: Mapping[Path, Card]) -> list[Finding]:
         return [finding for finding in pool.map(check, expected) if finding]
 
 
-def without_card(checkout: Checkout, scale: str) -> Iterator[Finding]:
+def without_card(
+    checkout: Checkout, scale: str, cards: Mapping[Path, Card]
+) -> Iterator[Finding]:
     """Large files that no card speaks of."""
-    cards = checkout.cards(scale)
     known = {file for path, card in cards.items() for file in card.files(path).values()}
     folders = [Path("results") / scale / family for family in FAMILIES]
     for folder in [
         *folders,
-        *(f for f in checkout.families(scale) if f not in folders),
+        *(f for f in checkout.families(scale, cards) if f not in folders),
     ]:
         for place in sorted((checkout.root / folder).rglob("*")):
             file = place.relative_to(checkout.root)

@@ -1,0 +1,79 @@
+"""In a clone that pulled, a change plans exactly what it touches (WORKFLOW D.3)."""
+
+from pathlib import Path
+
+import pytest
+from release_checkout import Checkout, refused
+from test_reruns import A_LINE, ALL, ATTACK, CURVES, STEPS, TRAIN, shown
+
+pytestmark = pytest.mark.xdist_group("release")
+
+EDITS = {
+    "an edit in train": (f"{STEPS}/defenses/train_defense.py", TRAIN | ATTACK | CURVES),
+    "a real edit in a shared helper": (f"{STEPS}/datasets/canonical.py", ALL),
+    "an edit in evaluate only": (f"{STEPS}/evaluation/attack_defense.py", ATTACK),
+}
+
+
+@pytest.mark.parametrize("change", EDITS)
+def test_an_edit_plans_what_it_touches(house: Checkout, change: str) -> None:
+    file, touched = EDITS[change]
+    house.append(file, A_LINE)
+    assert house.planned() == shown(touched)
+
+
+def test_no_change_plans_nothing(house: Checkout) -> None:
+    assert house.planned() == set()
+
+
+def test_a_comment_in_a_shared_helper_plans_nothing(house: Checkout) -> None:
+    house.append(f"{STEPS}/core/rng.py", "\n# a comment\n")
+    assert house.planned() == set()
+
+
+def test_an_edit_that_git_takes_back_plans_nothing(house: Checkout) -> None:
+    house.append(f"{STEPS}/datasets/canonical.py", A_LINE)
+    assert house.planned()
+    house.git("checkout", "--quiet", "--", STEPS)
+    assert house.planned() == set()
+
+
+def test_the_epochs_in_the_config_plan_training_and_what_follows(
+    house: Checkout,
+) -> None:
+    house.edit(
+        "workflow/config/scales/demo.yaml",
+        r"ijsat: \{epochs: \d+",
+        "ijsat: {epochs: 9",
+    )
+    assert house.planned() == shown(TRAIN | ATTACK | CURVES)
+
+
+def test_one_new_defense_plans_itself_alone(house: Checkout) -> None:
+    house.append(
+        "workflow/config/defenses.yaml",
+        "  at-fgsm:\n    title: AT with one step\n    architecture: resnet18\n"
+        "    recipe: {recipe: at, threat: fgsm}\n    schedule: ijsat\n",
+    )
+    house.edit(
+        "workflow/config/papers/ijsat.yaml",
+        r"^(\s+)- name: DMAT\n\s+not_run: .*$",
+        r"\1- name: DMAT\n\1  defense: at-fgsm",
+    )
+    new = {job.replace(" at", " at-fgsm") for job in ATTACK if " at " in job}
+    table = {"make_table ijsat table1", "make_report"}
+    assert house.planned() == {"train_defense digits at-fgsm"} | new | table
+
+
+def test_code_committed_without_a_rerun_is_stale_wherever_it_is_pulled(
+    first: Checkout, tmp_path: Path
+) -> None:
+    first.append(f"{STEPS}/evaluation/attack_defense.py", A_LINE)
+    first.git("commit", "--quiet", "--all", "--message", "Attack in another way")
+    assert "snakemake would still run" in refused(first.publish())
+    clone = first.clone(tmp_path / "clone")
+    done = clone.pull()
+    assert done.returncode == 0, "the files are those that were published"
+    expected = shown(ATTACK)
+    assert f"snakemake would run {len(expected)} jobs:" in done.stdout
+    assert clone.planned() == expected
