@@ -51,7 +51,7 @@ def spec_of(size=8, steps=1, width=8, seed=0, **training):
 
 
 @dataclass
-class Workplace:
+class Workshop:
     """A folder with a data set, in which the step can be run."""
 
     folder: Path
@@ -90,7 +90,7 @@ class Workplace:
 
 
 @pytest.fixture(scope="module")
-def workplace(tmp_path_factory):
+def workshop(tmp_path_factory):
     folder = tmp_path_factory.mktemp("flow")
     write_array(folder / "train.npy", blobs(96))
     write_array(folder / "test.npy", blobs(40, seed=1))
@@ -99,25 +99,25 @@ def workplace(tmp_path_factory):
         "test_images": file_facts(folder / "test.npy"),
     }
     Card("datasets.build_dataset", {}, {}, {}, outputs).write(folder / "card.json")
-    return Workplace(folder)
+    return Workshop(folder)
 
 
 LONG = spec_of(epochs=40)
 
 
 @pytest.fixture(scope="module")
-def undisturbed(workplace):
-    process = workplace.start(LONG, "undisturbed")
+def undisturbed(workshop):
+    process = workshop.start(LONG, "undisturbed")
     _, told = process.communicate(timeout=60)
     assert process.returncode == 0, told
-    return workplace.bytes_of("undisturbed")
+    return workshop.bytes_of("undisturbed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_training_ends_in_the_same_bytes(workplace, undisturbed, number):
+def test_killed_training_ends_in_the_same_bytes(workshop, undisturbed, number):
     out = number.name
-    process = workplace.start(LONG, out)
-    while not workplace.saved() and process.poll() is None:
+    process = workshop.start(LONG, out)
+    while not workshop.saved() and process.poll() is None:
         time.sleep(0.005)
     time.sleep(random.uniform(0, 0.3))
     process.send_signal(number)
@@ -129,18 +129,18 @@ def test_killed_training_ends_in_the_same_bytes(workplace, undisturbed, number):
             signal.SIGTERM: INTERRUPTED,
         }[number]
     )
-    assert not (workplace.folder / out / "weights.safetensors").exists()
+    assert not (workshop.folder / out / "weights.safetensors").exists()
 
-    again = workplace.start(LONG, out)
+    again = workshop.start(LONG, out)
     _, told = again.communicate(timeout=60)
     assert again.returncode == 0, told
     assert "resumed after step" in told
-    assert workplace.bytes_of(out) == undisturbed
-    assert not workplace.saved()
+    assert workshop.bytes_of(out) == undisturbed
+    assert not workshop.saved()
 
 
-def test_step_tells_what_it_measured(workplace, undisturbed):
-    card = read_card(workplace.folder / "undisturbed" / "card.json")
+def test_step_tells_what_it_measured(workshop, undisturbed):
+    card = read_card(workshop.folder / "undisturbed" / "card.json")
     assert set(card.metrics) == {
         "bits_per_dimension",
         "worst_error",
@@ -154,7 +154,7 @@ def test_step_tells_what_it_measured(workplace, undisturbed):
     history = undisturbed["history.csv"].decode().splitlines()
     assert history[0] == "epoch,bits_per_dimension"
     assert len(history) == 41
-    weights = workplace.folder / "undisturbed" / "weights.safetensors"
+    weights = workshop.folder / "undisturbed" / "weights.safetensors"
     model = load_generator(LONG.model, weights)
     images = torch.from_numpy(blobs(4)).float() / 255
     assert (model.decode(model.encode(images)) - images).abs().max() < 1e-4
@@ -186,17 +186,17 @@ def test_a_set_smaller_than_a_batch_is_one_batch(tmp_path):
     assert len(history["bits_per_dimension"]) == 2
 
 
-def test_a_rate_too_high_ends_in_one_sentence(workplace, monkeypatch, capsys):
-    monkeypatch.chdir(workplace.folder)
+def test_a_rate_too_high_ends_in_one_sentence(workshop, monkeypatch, capsys):
+    monkeypatch.chdir(workshop.folder)
     spec = spec_of(epochs=5, learning_rate=1e6, warm_up=0)
     with pytest.raises(SystemExit, match="1"):
-        arguments = workplace.arguments(spec, "broken")
+        arguments = workshop.arguments(spec, "broken")
         run("generators.train_flow", FlowSpec, step.main, arguments)
     told = capsys.readouterr().err.strip().splitlines()[-1]
     assert "error: the flow's likelihood became" in told
     assert "at step" in told and "learning rate 1e+06" in told
     assert "lower learning_rate, or raise warm_up" in told
-    assert not list((workplace.folder / "broken").iterdir())
+    assert not list((workshop.folder / "broken").iterdir())
 
 
 @pytest.mark.parametrize("error", [2e-3, float("nan"), float("inf")])
