@@ -68,9 +68,6 @@ class Job(Generic[Spec]):
             verify(path, card, role)
         return [path for path, _ in pairs]
 
-    def card(self, name: str) -> Card:
-        return read_card(self.input(name))
-
     def output(self, role: str) -> Path:
         """Where to write an output for now; the suffix is that of its place."""
         place = self.places[role]

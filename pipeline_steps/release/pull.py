@@ -69,11 +69,10 @@ def pull(
             *without_card(checkout, scale, cards),
             *without_record(checkout, cards),
         ]
+    places = [checkout.root / file for file in files]
     return Pulled(
         files=len(files),
-        bytes=sum(
-            (checkout.root / f).stat().st_size for f in files if _is(checkout, f)
-        ),
+        bytes=sum(place.stat().st_size for place in places if place.is_file()),
         findings=findings,
         planned=planned,
     )
@@ -217,10 +216,6 @@ def _is_rotten(place: Path) -> bool:
     with place.open("rb") as file:
         told = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
     return told.hexdigest() != place.parent.name + place.name
-
-
-def _is(checkout: Checkout, file: Path) -> bool:
-    return (checkout.root / file).is_file()
 
 
 def main() -> None:
