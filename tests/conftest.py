@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.rng import rng
-from pipeline_steps.core.tensors import write_array
 from pipeline_steps.datasets.loader import ImageSet
 
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -60,6 +60,9 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         yield from ((f"{scale}: stand_ins.datasets", "dataset", name) for name in pair)
     for architecture in config.scale.stand_ins.architectures:
         yield f"{scale}: stand_ins.architectures", "architecture", architecture
+    shards = config.scale.shards
+    for kind, wide in (("threat", shards.threats), ("generator", shards.generators)):
+        yield from ((f"{scale}: shards.{kind}s", kind, name) for name in wide)
     for step in set(config.scale.resources) - {"default"}:
         yield f"{scale}: resources", "step", step
     for paper, content in config.papers.items():

@@ -21,9 +21,19 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "fetch_dataset": ("datasets", "source", ("dataset",)),
     "build_dataset": ("datasets", "source", ("dataset",)),
     "train_flow": ("generators", "flow", ("dataset", "generator")),
-    "project_dataset": ("manifolds", "manifold", ("dataset", "generator")),
+    "project_dataset": (
+        "manifolds",
+        "manifold_shard",
+        ("dataset", "generator", "shard"),
+    ),
+    "gather_manifold": ("manifolds", "manifold", ("dataset", "generator")),
     "train_defense": ("defenses", "defense", ("dataset", "defense")),
-    "attack_defense": ("evaluation", "attack", ("dataset", "defense", "threat")),
+    "attack_defense": (
+        "evaluation",
+        "attack_shard",
+        ("dataset", "defense", "threat", "shard"),
+    ),
+    "gather_verdicts": ("evaluation", "attack", ("dataset", "defense", "threat")),
     "attack_snapshots": ("evaluation", "curve", ("dataset", "defense", "threat")),
     "make_table": ("papers", "table", ("paper", "table")),
     "make_figure": ("papers", "figure", ("paper", "figure")),
@@ -110,6 +120,21 @@ class Jobs:
             f"results/{w.scale}/cards/generators/{w.dataset}/{name}.json"
             for name in generators_in(self._spec(step, w))
         ]
+
+    def shards(self, pattern: str) -> Function:
+        """A file of each shard of a job; the pattern says where, by wildcards."""
+
+        def files(wildcards: Wildcards) -> list[str]:
+            config = self.plan(wildcards).config.scale.shards
+            of = (
+                config.threats.get(wildcards.threat, 1)
+                if hasattr(wildcards, "threat")
+                else config.generators.get(wildcards.generator, 1)
+            )
+            names = (f"{number}-of-{of}" for number in range(1, of + 1))
+            return [pattern.format(shard=name, **wildcards) for name in names]
+
+        return files
 
     def verdicts(self, step: str) -> Function:
         """The verdicts behind a table or the claims, in the order of its runs."""
@@ -219,7 +244,10 @@ class Jobs:
             for kind, names in known.items()
         }
         seeds = r"(@\d+)?"
-        return patterns | {"defense": f"({patterns['defense']}){seeds}"}
+        return patterns | {
+            "defense": f"({patterns['defense']}){seeds}",
+            "shard": r"\d+-of-\d+",
+        }
 
     def _typed(self, step: str, wildcards: Wildcards) -> Any:
         _, method, names = STEPS[step]

@@ -168,6 +168,15 @@ class Evaluation(Settings):
     """Edited images kept for pictures."""
 
 
+class Shards(Settings):
+    """Into how many jobs wide work is cut; no result depends on it."""
+
+    threats: dict[Word, Count] = Field(default_factory=dict)
+    """Evaluations under these threats; those not named are one job each."""
+    generators: dict[Word, Count] = Field(default_factory=dict)
+    """Projections onto these generators; those not named are one job each."""
+
+
 class StandIns(Settings):
     """What takes a larger one's place at this scale."""
 
@@ -199,6 +208,8 @@ class Scale(Settings):
     """Smaller data sets and networks in the papers' place."""
     evaluation: Evaluation
     """How defenses are judged."""
+    shards: Shards = Shards()
+    """What is cut into several jobs."""
     resources: dict[str, Resources]
     """By step; `default` for the rest."""
     overrides: Overrides = Overrides()

@@ -11,11 +11,12 @@ from pipeline_steps.config.models import Config
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
 from pipeline_steps.core.settings import Entry, Name, Relative, wanted
+from pipeline_steps.core.shards import Shard
 from pipeline_steps.datasets.spec import DatasetSpec, SourceSpec
 from pipeline_steps.defenses.spec import DefenseSpec
-from pipeline_steps.evaluation.spec import AttackSpec
+from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 from pipeline_steps.generators.spec import FlowSpec
-from pipeline_steps.manifolds.spec import ManifoldSpec
+from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 from pipeline_steps.papers.spec import (
     ClaimsSpec,
     FigureSpec,
@@ -61,6 +62,12 @@ class Plan:
             batch=self.config.scale.evaluation.batch,
         )
 
+    def manifold_shard(
+        self, dataset: str, generator: str, shard: str
+    ) -> ManifoldShardSpec:
+        whole = self.manifold(dataset, generator)
+        return ManifoldShardSpec(**dict(whole), shard=_shard(shard))
+
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
         name, seed = self._seeded(defense)
         config = self.config.defenses.defenses[name]
@@ -87,6 +94,12 @@ class Plan:
             kept=evaluation.kept,
             seed=seed,
         )
+
+    def attack_shard(
+        self, dataset: str, defense: str, threat: str, shard: str
+    ) -> AttackShardSpec:
+        whole = self.attack(dataset, defense, threat)
+        return AttackShardSpec(**dict(whole), shard=_shard(shard))
 
     def curve(self, dataset: str, defense: str, threat: str) -> AttackSpec:
         """As an attack, on the weights that were kept on the way."""
@@ -223,6 +236,12 @@ class Plan:
         if isinstance(value, list):
             return [self._resolved(item, dataset) for item in value]
         return value
+
+
+def _shard(label: str) -> Shard:
+    """A shard by its name in a path: `2-of-8`."""
+    number, _, of = label.partition("-of-")
+    return Shard(number=int(number), of=int(of))
 
 
 def _get(known: Mapping[str, Any], kind: str, name: str) -> Any:

@@ -53,6 +53,12 @@ class Card:
             for role, facts in self.outputs.items()
         }
 
+    def input_digests(self) -> dict[str, list[str]]:
+        return {
+            name: [facts["sha256"] for facts in files]
+            for name, files in self.inputs.items()
+        }
+
     def input_files(self, card_path: Path) -> dict[str, list[Path]]:
         """Where the inputs lie, by their names."""
         return {

@@ -2,7 +2,8 @@
 
 Syntax trees are hashed, without what documents them, so that a comment changes nothing and a
 real edit changes exactly the jobs that could run it. Modules that declare
-`CHANGES_NO_RESULT` stay out, and what they import is not followed.
+`CHANGES_NO_RESULT` stay out, and what they import is not followed. A step that puts the
+shards of another together names it as `GATHERS`, and has that one's code beside its own.
 """
 
 import ast
@@ -81,19 +82,25 @@ def _module(root: Path, name: str) -> _Module:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     imported = list(_imported(tree))
     local = {n for n in imported if n.split(".")[0] == PACKAGE}
+    gathers = _constant(tree, "GATHERS")
+    if gathers:
+        local.add(f"{PACKAGE}.{gathers}")
     modules = {m for n in local for m in _modules(root, n)}
     outside = {n.split(".")[0] for n in imported} - {PACKAGE}
-    neutral = any(
-        isinstance(node, ast.Assign)
-        and ast.unparse(node.targets[0]) == "CHANGES_NO_RESULT"
-        for node in tree.body
-    )
     return _Module(
         digest=text_digest(spec_text(_canonical(_without_docstrings(tree)))),
         imports=tuple(sorted(modules - {name})),
         packages=frozenset(_distributions(outside)),
-        changes_no_result=neutral,
+        changes_no_result=bool(_constant(tree, "CHANGES_NO_RESULT")),
     )
+
+
+def _constant(tree: ast.Module, name: str) -> Any:
+    """What a module declares at its top under this name, if it does."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return ast.literal_eval(node.value)
+    return None
 
 
 def _path(root: Path, name: str) -> Path | None:

@@ -91,7 +91,8 @@ class ImageRng:
         if shape[0] != len(self.streams):
             raise ValueError(f"{len(self.streams)} images cannot fill {tuple(shape)}")
         rows = [getattr(stream, kind)(shape[1:]) for stream in self.streams]
-        return torch.stack(rows).to(self.device)
+        whole = torch.stack(rows) if rows else torch.empty(tuple(shape))
+        return whole.to(self.device)
 
 
 def rng(seed: int, *labels: str | int, device: torch.device | str = "cpu") -> BatchRng:

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline_steps.core.card import Card, code_facts, file_facts, read_card, verify
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import Interrupted, PipelineError
-from pipeline_steps.core.files import disk_is_full, write_json
+from pipeline_steps.core.files import disk_is_full, read_json, write_json
 from pipeline_steps.core.lock import alone
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.registry import ROOT
@@ -53,6 +53,8 @@ class Job(Generic[Spec]):
     code: Code
     inputs: dict[str, list[Path]]
     places: dict[str, Path]
+    parts: dict[str, list[Path]] = field(default_factory=dict)
+    """What other jobs made of this one's work; how many they were changes nothing."""
     started: float = field(default_factory=time.time)
 
     def input(self, name: str) -> Path:
@@ -78,9 +80,17 @@ class Job(Generic[Spec]):
     def scratch(self) -> Path:
         """A folder for what this very job must find again if it is killed."""
         plain = self.spec.model_dump(mode="json")
-        digests = [fact["sha256"] for facts in self._told().values() for fact in facts]
+        digests = [
+            digest for files in self.input_digests().values() for digest in files
+        ]
         facts = [self.step, plain, self.code.digest, digests]
         return UNFINISHED / text_digest(spec_text(facts))[:32]
+
+    def input_digests(self) -> dict[str, list[str]]:
+        return {
+            name: [facts["sha256"] for facts in files]
+            for name, files in self._told().items()
+        }
 
     def _told(self) -> dict[str, list[dict[str, Any]]]:
         """The facts of the inputs; a file that has a card is told by its card."""
@@ -123,7 +133,8 @@ class Job(Generic[Spec]):
             card = self._card(outputs, metrics)
             card.seen_from(self.places["card"].parent).write(self.output("card"))
         if "record" in self.places:
-            write_json(self.output("record"), self._record())
+            records = [read_json(path) for path in self.parts.get("record", [])]
+            write_json(self.output("record"), with_parts(self._record(), records))
         for role in sorted(self.places, key=lambda role: role == "card"):
             with self.output(role).open("rb+") as file:
                 os.fsync(file.fileno())
@@ -170,6 +181,19 @@ class Job(Generic[Spec]):
             ),
             "revision": _revision(),
         }
+
+
+def with_parts(own: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """The record of a result that was made in parts: what all of it cost."""
+    if not parts:
+        return own
+    peaks = ("peak_memory_mb", "peak_gpu_memory_mb")
+    return own | {
+        "device": parts[0]["device"],
+        "seconds": round(sum(r["seconds"] for r in [own, *parts]), 2),
+        **{peak: max(r[peak] for r in [own, *parts]) for peak in peaks},
+        "parts": parts,
+    }
 
 
 def _revision() -> str:
@@ -227,6 +251,7 @@ def _told(step: str, argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--spec", required=True, help="the job's settings, as JSON")
     parser.add_argument("--code", help="the digest of the code that was planned")
     parser.add_argument("--inputs", nargs="*", default=[], metavar="NAME=FILE")
+    parser.add_argument("--parts", nargs="*", default=[], metavar="ROLE=FILE")
     parser.add_argument("--outputs", nargs="+", required=True, metavar="ROLE=FILE")
     parser.add_argument("--minutes", type=float, help="the job's time limit")
     return parser.parse_args(argv)
@@ -254,7 +279,8 @@ def _job(step: str, spec_type: type[Spec], told: argparse.Namespace) -> Job[Spec
             "again, which plans with today's code"
         )
     places = {role: paths[0] for role, paths in _named(told.outputs).items()}
-    return Job(step, spec, now, _named(told.inputs), places)
+    inputs, parts = _named(told.inputs), _named(told.parts)
+    return Job(step, spec, now, inputs, places, parts)
 
 
 def _named(words: Sequence[str]) -> dict[str, list[Path]]:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.step import Job, run
-from pipeline_steps.core.tensors import write_array
 from pipeline_steps.datasets.canonical import SPLITS, check, cut_off_test, facts
 from pipeline_steps.datasets.spec import SourceSpec
 

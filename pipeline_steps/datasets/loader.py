@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import BatchRng
-from pipeline_steps.core.tensors import read_array
 from pipeline_steps.datasets.spec import Augmentation
 
 
@@ -46,6 +46,8 @@ def floats(images: Tensor) -> Tensor:
 
 def check_range(images: Tensor, whose: str) -> None:
     """Every model and every attack here takes images in [0, 1], and nothing else."""
+    if not images.numel():
+        return
     low, high = images.aminmax()
     if not (low >= 0 and high <= 1):
         raise PipelineError(

@@ -1,4 +1,4 @@
-"""Judge a trained defense under a threat, image by image."""
+"""Judge a trained defense under a threat, image by image, on a shard of the test set."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import load_model
-from pipeline_steps.evaluation.spec import AttackSpec
+from pipeline_steps.evaluation.spec import AttackShardSpec
 from pipeline_steps.evaluation.verdicts import Judged, judge
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.threats.catalogue import build_threat
 
 
-def main(job: Job[AttackSpec]) -> dict[str, Any]:
+def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     spec, device = job.spec, prepare_device()
     weights = job.all_verified("generators", "weights")
     generators = load_generators(spec.model_dump(), weights, device)
@@ -28,31 +28,31 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
         device,
         spec.images,
     )
-    judged = list(judge(model, data, threat, spec.batch, spec.seed))
-    verdicts = pd.concat(
-        [part.table(first=i * spec.batch) for i, part in enumerate(judged)],
-        ignore_index=True,
+    tables, kept, same = [], [], []
+    batches = spec.shard.batches(len(data), spec.batch)
+    for judged in judge(model, data, threat, batches, spec.seed):
+        tables.append(judged.table())
+        kept.append(examples(judged, spec.kept))
+        same.append(judged.same_when_asked_twice)
+    pd.concat(tables).to_parquet(job.output("verdicts"), index=False)
+    write_tensors(
+        job.output("examples"),
+        {name: torch.cat([part[name] for part in kept]) for name in kept[0]},
     )
-    verdicts.to_parquet(job.output("verdicts"), index=False)
-    write_tensors(job.output("examples"), examples(judged, spec.kept))
-    return {
-        "accuracy": round(100 * float(verdicts["correct"].mean()), 4),
-        "images": len(verdicts),
-        "same_when_asked_twice": all(part.same_when_asked_twice for part in judged),
-        "largest_linf": round(float(verdicts["linf"].max()), 6),
-    }
+    return {"same_when_asked_twice": all(same)}
 
 
-def examples(judged: list[Judged], kept: int) -> dict[str, torch.Tensor]:
+def examples(judged: Judged, kept: int) -> dict[str, torch.Tensor]:
     """The first images before and after the attack, for pictures."""
     whole = {
-        "original": torch.cat([part.original for part in judged]),
-        "edited": torch.cat([part.edited for part in judged]),
-        "label": torch.cat([part.labels for part in judged]),
-        "prediction": torch.cat([part.logits.argmax(dim=1) for part in judged]),
+        "original": judged.original,
+        "edited": judged.edited,
+        "label": judged.labels,
+        "prediction": judged.logits.argmax(dim=1),
     }
-    return {name: tensor[:kept] for name, tensor in whole.items()}
+    count = max(0, kept - judged.rows.start)
+    return {name: tensor[:count].cpu() for name, tensor in whole.items()}
 
 
 if __name__ == "__main__":
-    run("evaluation.attack_defense", AttackSpec, main)
+    run("evaluation.attack_defense", AttackShardSpec, main)

@@ -7,6 +7,7 @@ import pandas as pd
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import say
+from pipeline_steps.core.shards import cut
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import with_weights
@@ -33,9 +34,9 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
     parts = []
     for epoch, kept in by_epoch(path).items():
         model = with_weights(spec.architecture, kept, path).to(device)
-        judged = judge(model, data, threat, spec.batch, spec.seed)
-        for i, part in enumerate(judged):
-            parts.append(part.table(i * spec.batch)[["image", "correct"]])
+        batches = cut(len(data), spec.batch)
+        for part in judge(model, data, threat, batches, spec.seed):
+            parts.append(part.table()[["image", "correct"]])
             parts[-1].insert(0, "epoch", epoch)
         say(f"epoch {epoch} judged")
     if not parts:

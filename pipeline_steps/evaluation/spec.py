@@ -1,6 +1,7 @@
 """What a job must know to judge a defense under a threat."""
 
 from pipeline_steps.core.settings import Count, Entry, Settings, Whole
+from pipeline_steps.core.shards import Shard
 from pipeline_steps.datasets.spec import DatasetSpec
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -17,3 +18,9 @@ class AttackSpec(Settings):
     kept: Whole = 0
     """How many edited images are kept for pictures."""
     seed: Whole
+
+
+class AttackShardSpec(AttackSpec):
+    """The same for one shard of the images."""
+
+    shard: Shard

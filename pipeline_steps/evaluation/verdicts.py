@@ -1,6 +1,6 @@
 """Verdicts: for each test image under one threat, what the defense said of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,21 +18,23 @@ from pipeline_steps.threats.catalogue import Threat
 class Judged:
     """A batch before and after the attack, and the defense's answers to it."""
 
+    rows: range
+    """Where its images lie in the data set."""
     original: Tensor
     edited: Tensor
     labels: Tensor
     logits: Tensor
     same_when_asked_twice: bool
 
-    def table(self, first: int) -> pd.DataFrame:
-        """One row an image; `first` is the index of the first one in the data set."""
+    def table(self) -> pd.DataFrame:
+        """One row an image."""
         edit = (self.edited - self.original).flatten(1)
         prediction = self.logits.argmax(dim=1)
         true = self.logits.gather(1, self.labels[:, None]).squeeze(1)
         others = self.logits.scatter(1, self.labels[:, None], -torch.inf)
         return pd.DataFrame(
             {
-                "image": range(first, first + len(self.labels)),
+                "image": self.rows,
                 "label": self.labels.cpu().numpy().astype("int16"),
                 "prediction": prediction.cpu().numpy().astype("int16"),
                 "margin": (true - others.amax(dim=1)).cpu().numpy(),
@@ -44,16 +46,21 @@ class Judged:
 
 
 def judge(
-    model: nn.Module, data: ImageSet, threat: Threat, batch: int, seed: int
+    model: nn.Module,
+    data: ImageSet,
+    threat: Threat,
+    batches: Sequence[range],
+    seed: int,
 ) -> Iterator[Judged]:
     """Attacks the images batch by batch; every image has a random start of its own."""
-    batches = torch.arange(len(data), device=data.labels.device).split(batch)
+    device = data.labels.device
     for i, _ in counted("batches", len(batches)):
         rows = batches[i]
-        images, labels = data[rows]
-        draw = image_rng(seed, rows.tolist(), "attack", device=images.device)
+        images, labels = data[torch.arange(rows.start, rows.stop, device=device)]
+        draw = image_rng(seed, rows, "attack", device=device)
         edited = threat(model, Batch(images, labels), draw)
         check_range(edited, "attacked images")
         with torch.no_grad():
             logits, again = model(edited), model(edited)
-        yield Judged(images, edited, labels, logits, bool((logits == again).all()))
+        same = bool((logits == again).all())
+        yield Judged(rows, images, edited, labels, logits, same)

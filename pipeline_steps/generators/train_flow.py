@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import writing
@@ -15,7 +16,7 @@ from pipeline_steps.core.progress import say
 from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.step import Job, run
-from pipeline_steps.core.tensors import read_array, write_tensors
+from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import floats, mixtures
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import FlowSpec, FlowTraining

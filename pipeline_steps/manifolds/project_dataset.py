@@ -1,49 +1,60 @@
-"""Puts a data set onto a generator's manifold: a latent for every image."""
+"""Puts a shard of a data set onto a generator's manifold: a latent for every image."""
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
+from pipeline_steps.core.arrays import read_array, write_array
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.progress import Meter
+from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import BatchRng, rng
 from pipeline_steps.core.step import Job, run
-from pipeline_steps.core.tensors import read_array, write_array, write_tensors
+from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import floats, mixtures
 from pipeline_steps.generators.generator import load_generator
-from pipeline_steps.manifolds.spec import ManifoldSpec
+from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 
 PICTURES = 16
 
 
+@dataclass(frozen=True)
+class Projected:
+    """A batch on the manifold, and how far each of its images lies from its original."""
+
+    rows: range
+    latents: Tensor
+    original: Tensor
+    projected: Tensor
+    errors: pd.DataFrame
+
+
 @torch.no_grad()
-def project_dataset(
-    spec: ManifoldSpec, images: np.ndarray, generator: Any, device: torch.device
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """The latents of all images, and how far their reconstructions lie from them."""
-    latents, worst, means, mixed = [], [0.0], [0.0], [0.0]
-    meter = Meter("projection", len(images))
-    for start, clean in batches(images, spec.batch, device):
-        z = generator.encode(clean)
-        error = errors(generator.decode(z), clean, start)
-        worst.append(float(error.amax()))
-        means.append(float(error.double().mean()) * len(clean))
-        mixture = mixtures(clean, draws(spec, "mixtures", start))
-        reconstructed = generator.decode(generator.encode(mixture))
-        mixed.append(float(errors(reconstructed, mixture, start).amax()))
-        latents.append(z.cpu().numpy().astype(np.float32, copy=False))
-        meter.at(start + len(clean))
-    meter.close()
-    return np.concatenate(latents), {
-        "images": len(images),
-        "worst_error": max(worst),
-        "mean_error": sum(means) / len(images),
-        "worst_error_of_mixtures": max(mixed),
-    }
+def project(
+    spec: ManifoldSpec, images: np.ndarray, rows: range, generator: Any
+) -> Projected:
+    """One batch: latents, reconstructions, and the errors of images and mixtures."""
+    device = next(generator.parameters()).device
+    whole = np.array(images[rows.start : rows.stop])
+    original = floats(torch.from_numpy(whole).to(device))
+    latents = generator.encode(original)
+    projected = generator.decode(latents)
+    error = errors(projected, original, rows.start)
+    mixture = mixtures(original, draws(spec, "mixtures", rows.start))
+    mixed = errors(generator.decode(generator.encode(mixture)), mixture, rows.start)
+    table = pd.DataFrame(
+        {
+            "image": rows,
+            "worst": error.amax(dim=1).cpu().numpy(),
+            "mean": error.double().mean(dim=1).cpu().numpy(),
+            "worst_of_mixture": mixed.amax(dim=1).cpu().numpy(),
+        }
+    )
+    return Projected(rows, latents, original, projected, table)
 
 
 def draws(spec: ManifoldSpec, *purpose: str | int) -> BatchRng:
@@ -51,19 +62,10 @@ def draws(spec: ManifoldSpec, *purpose: str | int) -> BatchRng:
     return rng(0, "manifold", spec.dataset.name, spec.generator["name"], *purpose)
 
 
-def batches(
-    images: np.ndarray, batch: int, device: torch.device
-) -> Iterator[tuple[int, Tensor]]:
-    """Where each batch starts, and its images in [0, 1]."""
-    for start in range(0, len(images), batch):
-        whole = np.array(images[start : start + batch])
-        yield start, floats(torch.from_numpy(whole).to(device))
-
-
 def errors(projected: Tensor, images: Tensor, start: int) -> Tensor:
-    """How far each pixel lies from its original."""
-    error = (projected - images).abs()
-    broken = (~error.isfinite().flatten(1).all(1)).nonzero().flatten()
+    """How far each pixel lies from its original, an image a row."""
+    error = (projected - images).abs().flatten(1)
+    broken = (~error.isfinite().all(1)).nonzero().flatten()
     if len(broken):
         raise PipelineError(
             f"the generator gives no finite reconstruction of image "
@@ -72,18 +74,21 @@ def errors(projected: Tensor, images: Tensor, start: int) -> Tensor:
     return error
 
 
-@torch.no_grad()
-def pictures(
-    spec: ManifoldSpec, images: np.ndarray, generator: Any, device: torch.device
-) -> dict[str, Tensor]:
-    """The first images, their projections, and as many samples, for a figure."""
-    _, original = next(batches(images, min(PICTURES, len(images)), device))
-    stream = draws(spec, "samples")
+def pictures(batch: Projected) -> dict[str, Tensor]:
+    """The first images of the data set and their projections, for a figure."""
+    count = max(0, PICTURES - batch.rows.start)
     return {
-        "original": original,
-        "projected": generator.decode(generator.encode(original)).clamp(0, 1),
-        "samples": generator.sample(PICTURES, stream).clamp(0, 1),
+        "original": batch.original[:count],
+        "projected": batch.projected[:count].clamp(0, 1),
     }
+
+
+@torch.no_grad()
+def samples(spec: ManifoldShardSpec, generator: Any) -> Tensor:
+    """Images of the generator's own, for a figure; the first shard has them."""
+    count = PICTURES if spec.shard.number == 1 else 0
+    drawn: Tensor = generator.sample(count, draws(spec, "samples"))
+    return drawn.clamp(0, 1)
 
 
 def check_images(images: np.ndarray, spec: ManifoldSpec) -> None:
@@ -96,17 +101,27 @@ def check_images(images: np.ndarray, spec: ManifoldSpec) -> None:
         )
 
 
-def main(job: Job[ManifoldSpec]) -> dict[str, Any]:
-    device = prepare_device()
+def main(job: Job[ManifoldShardSpec]) -> dict[str, Any]:
+    spec, device = job.spec, prepare_device()
     images = read_array(job.verified("images", "test_images"))
-    check_images(images, job.spec)
+    check_images(images, spec)
     weights = job.verified("generator", "weights")
-    generator = load_generator(job.spec.generator, weights).to(device)
-    latents, metrics = project_dataset(job.spec, images, generator, device)
-    write_array(job.output("latents"), latents)
-    write_tensors(job.output("pictures"), pictures(job.spec, images, generator, device))
-    return metrics
+    generator = load_generator(spec.generator, weights).to(device)
+    batches = spec.shard.batches(len(images), spec.batch)
+    latents, tables, shown = [], [], []
+    for i, _ in counted("batches", len(batches)):
+        batch = project(spec, images, batches[i], generator)
+        latents.append(batch.latents.cpu().numpy().astype(np.float32, copy=False))
+        tables.append(batch.errors)
+        shown.append(pictures(batch))
+    write_array(job.output("latents"), np.concatenate(latents))
+    pd.concat(tables).to_parquet(job.output("errors"), index=False)
+    drawn = {"samples": samples(spec, generator)}
+    for name in shown[0]:
+        drawn[name] = torch.cat([part[name] for part in shown])
+    write_tensors(job.output("pictures"), drawn)
+    return {}
 
 
 if __name__ == "__main__":
-    run("manifolds.project_dataset", ManifoldSpec, main)
+    run("manifolds.project_dataset", ManifoldShardSpec, main)

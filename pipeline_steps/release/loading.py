@@ -23,11 +23,11 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.card import Card, read_card, verify
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256, writing
 from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.core.tensors import read_array
 from pipeline_steps.defenses.load import load_model
 from pipeline_steps.generators.generator import load_generator
 

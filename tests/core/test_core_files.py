@@ -10,15 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline_steps.core.arrays import read_array, write_array
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, sha256, write_json, writing
 from pipeline_steps.core.registry import ROOT
-from pipeline_steps.core.tensors import (
-    read_array,
-    read_tensors,
-    write_array,
-    write_tensors,
-)
+from pipeline_steps.core.tensors import read_tensors, write_tensors
 
 READERS = {".safetensors": read_tensors, ".npy": read_array, ".json": read_json}
 

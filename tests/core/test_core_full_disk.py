@@ -9,9 +9,10 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import disk_is_full, write_json
-from pipeline_steps.core.tensors import write_array, write_tensors
+from pipeline_steps.core.tensors import write_tensors
 
 KILOBYTES = 256
 

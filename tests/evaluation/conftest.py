@@ -1,7 +1,6 @@
 """A trained toy defense with its card, and the steps that judge it."""
 
 import json
-from functools import partial
 
 import pytest
 import torch
@@ -12,13 +11,19 @@ from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.spec import DefenseSpec
 from pipeline_steps.defenses.train_defense import train_defense
-from pipeline_steps.evaluation import attack_defense, attack_snapshots
-from pipeline_steps.evaluation.spec import AttackSpec
+from pipeline_steps.evaluation import (
+    attack_defense,
+    attack_snapshots,
+    gather_verdicts,
+)
+from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 
 PIXEL = {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0.05}
+JUDGED = ("verdicts", "examples", "card", "record")
 STEPS = {
-    "attack_defense": (attack_defense.main, ("verdicts", "examples", "card")),
-    "attack_snapshots": (attack_snapshots.main, ("curve", "card")),
+    "attack_defense": (AttackShardSpec, attack_defense.main, JUDGED),
+    "gather_verdicts": (AttackSpec, gather_verdicts.main, JUDGED),
+    "attack_snapshots": (AttackSpec, attack_snapshots.main, ("curve", "card")),
 }
 
 
@@ -78,7 +83,9 @@ def judge_step(
 ):
     """Runs a step of this floor in this process: its exit status, and its outputs."""
 
-    def judge_step(step="attack_defense", folder="out", **changes):
+    def judge_step(
+        step="gather_verdicts", folder="out", shards=1, meddle=None, **changes
+    ):
         monkeypatch.chdir(tmp_path)
         spec = {
             "dataset": toy_dataset,
@@ -88,29 +95,49 @@ def judge_step(
             "batch": 6,
             "kept": 4,
             "seed": 0,
+            **changes,
         }
-        main, roles = STEPS[step]
-        places = {role: tmp_path / folder / role for role in roles}
-        data = toy_files["card"]
-        source = "weights" if step == "attack_defense" else "snapshots"
         inputs = {
             "images": toy_files["test_images"],
-            "images_card": data,
             "labels": toy_files["test_labels"],
-            "labels_card": data,
-            source: checkpoint[source],
-            f"{source}_card": checkpoint["card"],
+            "images_card": toy_files["card"],
+            "labels_card": toy_files["card"],
             "generators": "",
             "generators_card": "",
         }
-        command = ["--spec", json.dumps({**spec, **changes})]
-        command += ["--inputs", *(f"{name}={path}" for name, path in inputs.items())]
-        command += ["--outputs", *(f"{role}={path}" for role, path in places.items())]
-        start = partial(run, f"evaluation.{step}", AttackSpec, main)
-        try:
-            start(command)
-        except SystemExit as error:
-            return error.code, places
-        return 0, places
+        source = "snapshots" if step == "attack_snapshots" else "weights"
+        inputs |= {source: checkpoint[source], f"{source}_card": checkpoint["card"]}
+        if step != "gather_verdicts":
+            return call(step, tmp_path / folder, spec, inputs)
+        parts = {}
+        for number in range(1, shards + 1):
+            shard = {**spec, "shard": {"number": number, "of": shards}}
+            place = tmp_path / folder / f"{number}-of-{shards}"
+            status, places = call("attack_defense", place, shard, inputs)
+            if status:
+                return status, places
+            for role, path in places.items():
+                parts.setdefault(role, []).append(path)
+        if meddle:
+            meddle(spec, parts)
+        cards = {name: path for name, path in inputs.items() if name.endswith("_card")}
+        return call(step, tmp_path / folder, spec, cards, parts)
 
     return judge_step
+
+
+def call(step, folder, spec, inputs, parts=None):
+    """One step: its exit status, and where its outputs are."""
+    model, main, roles = STEPS[step]
+    places = {role: folder / role for role in roles}
+    command = ["--spec", json.dumps(spec)]
+    command += ["--inputs", *(f"{name}={path}" for name, path in inputs.items())]
+    for role, paths in (parts or {}).items():
+        command += ["--parts"] if role == "verdicts" else []
+        command += [f"{role}={paths[0]}", *map(str, paths[1:])]
+    command += ["--outputs", *(f"{role}={path}" for role, path in places.items())]
+    try:
+        run(f"evaluation.{step}", model, main, command)
+    except SystemExit as error:
+        return error.code, places
+    return 0, places

@@ -27,8 +27,8 @@ def test_the_card_tells_what_the_verdicts_say(judge_step):
 
 def test_the_same_job_gives_the_same_bytes(judge_step):
     one, two = (judge_step(folder=folder)[1] for folder in ("one", "two"))
-    for role, place in one.items():
-        assert place.read_bytes() == two[role].read_bytes()
+    for role in ("verdicts", "examples", "card"):
+        assert one[role].read_bytes() == two[role].read_bytes()
 
 
 def test_fewer_images_are_the_first_ones_with_the_same_verdicts(judge_step):
@@ -110,7 +110,7 @@ def test_weights_that_are_not_what_they_should_be_are_refused(
         prefix = "6/" if role == "snapshots" else ""
         write_tensors(path, {prefix + name: tensor for name, tensor in other.items()})
         vouch(checkpoint, role)
-    step = "attack_defense" if role == "weights" else "attack_snapshots"
+    step = "gather_verdicts" if role == "weights" else "attack_snapshots"
     status, places = judge_step(step)
     assert status == 1
     assert re.search(f"error: .*{told}", capsys.readouterr().err)
@@ -126,3 +126,48 @@ def test_images_that_are_not_those_of_their_card_are_refused(
     toy_files["card"].write_text(json.dumps(card))
     assert judge_step()[0] == 1
     assert "test.images.npy does not match its card" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shards", [2, 3, 4, 7])
+def test_the_number_of_shards_changes_no_byte(judge_step, shards):
+    """Four batches: seven shards leave some with none, and their pictures too."""
+    whole, cut = judge_step(folder="whole"), judge_step(folder="cut", shards=shards)
+    assert whole[0] == cut[0] == 0
+    for role in ("verdicts", "examples", "card"):
+        assert whole[1][role].read_bytes() == cut[1][role].read_bytes()
+
+
+def test_the_record_tells_what_all_shards_cost(judge_step):
+    _, places = judge_step(shards=3)
+    record = read_json(places["record"])
+    assert len(record["parts"]) == 3
+    assert record["seconds"] >= sum(part["seconds"] for part in record["parts"])
+
+
+def another_seed(spec, parts):
+    spec["seed"] = 1
+
+
+def another_order(spec, parts):
+    for paths in parts.values():
+        paths.reverse()
+
+
+def other_bytes(spec, parts):
+    path = parts["verdicts"][1]
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+
+@pytest.mark.parametrize(
+    ("meddle", "told"),
+    [
+        (another_seed, "is a shard of another job"),
+        (another_order, "is a shard of another job"),
+        (other_bytes, "verdicts does not match its card"),
+    ],
+)
+def test_shards_that_do_not_fit_are_refused(judge_step, capsys, meddle, told):
+    status, places = judge_step(shards=2, meddle=meddle)
+    assert status == 1
+    assert told in capsys.readouterr().err
+    assert not any(place.exists() for place in places.values())

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.shards import cut
 from pipeline_steps.evaluation.verdicts import judge
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
@@ -18,8 +19,8 @@ def verdicts(trained, toy_images, threat_entry):
 
     def verdicts(batch, model=trained, steps=3, **more):
         threat = build_threat(ThreatSpec(**threat_entry(steps, **more)), {})
-        judged = judge(model, toy_images, threat, batch, seed=0)
-        parts = [part.table(i * batch) for i, part in enumerate(judged)]
+        judged = judge(model, toy_images, threat, cut(48, batch), seed=0)
+        parts = [part.table() for part in judged]
         return pd.concat(parts, ignore_index=True)
 
     return verdicts
@@ -84,7 +85,7 @@ def test_a_defense_that_answers_differently_is_noticed(
 ):
     model = Restless() if restless else trained
     threat = build_threat(ThreatSpec(**threat_entry(1)), {})
-    judged = list(judge(model, toy_images, threat, 24, seed=0))
+    judged = list(judge(model, toy_images, threat, cut(48, 24), seed=0))
     assert all(part.same_when_asked_twice != restless for part in judged)
 
 
@@ -93,7 +94,7 @@ def test_edited_images_out_of_range_are_refused(trained, toy_images):
         return batch.images + 2
 
     with pytest.raises(PipelineError, match="attacked images run from 2"):
-        next(judge(trained, toy_images, threat, 8, seed=0))
+        next(judge(trained, toy_images, threat, cut(48, 8), seed=0))
 
 
 def test_the_state_of_the_process_is_left_as_it_was(verdicts):

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.step import INTERRUPTED, run
-from pipeline_steps.core.tensors import write_array
 from pipeline_steps.generators import train_flow as step
 from pipeline_steps.generators.generator import load_generator
 from pipeline_steps.generators.spec import FlowSpec

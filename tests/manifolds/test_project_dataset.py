@@ -3,26 +3,25 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from pipeline_steps.core.arrays import read_array, write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.step import run
-from pipeline_steps.core.tensors import (
-    read_array,
-    read_tensors,
-    write_array,
-    write_tensors,
-)
+from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.generators.glow import Glow
+from pipeline_steps.manifolds import gather_manifold
 from pipeline_steps.manifolds import project_dataset as step
-from pipeline_steps.manifolds.spec import ManifoldSpec
+from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 
 SIZE, COUNT = 8, 21
 OUTPUTS = {
     "latents": "latents.npy",
+    "errors": "errors.parquet",
     "pictures": "pictures.safetensors",
     "card": "card.json",
     "record": "record.json",
@@ -59,13 +58,27 @@ def workplace(tmp_path, monkeypatch):
     return tmp_path
 
 
-def project(spec, out="out"):
-    inputs = ("images=test.images.npy", "generator=weights.safetensors")
+def project(spec, out="out", shards=1):
+    """All shards, and what is gathered from them."""
     cards = ("images_card=images_card.json", "generator_card=generator_card.json")
+    files = ("images=test.images.npy", "generator=weights.safetensors")
+    places = [f"{out}/{number}-of-{shards}" for number in range(1, shards + 1)]
+    for number, place in enumerate(places, start=1):
+        shard = ManifoldShardSpec(**dict(spec), shard={"number": number, "of": shards})
+        call(step, ManifoldShardSpec, shard, [*files, *cards], place)
+    parts = [
+        word
+        for role, name in OUTPUTS.items()
+        for word in [f"{role}=", *(f"{place}/{name}" for place in places)]
+    ]
+    call(gather_manifold, ManifoldSpec, spec, cards, out, ["--parts", *parts])
+
+
+def call(module, model, spec, inputs, out, more=()):
     outputs = (f"{role}={out}/{name}" for role, name in OUTPUTS.items())
     arguments = ["--spec", json.dumps(spec.model_dump(mode="json"))]
-    arguments += ["--inputs", *inputs, *cards, "--outputs", *outputs]
-    run("manifolds.project_dataset", ManifoldSpec, step.main, arguments)
+    arguments += ["--inputs", *inputs, *more, "--outputs", *outputs]
+    run(module.__name__.partition(".")[2], model, module.main, arguments)
 
 
 def test_latents_decode_to_the_images(workplace):
@@ -105,6 +118,23 @@ def test_same_job_gives_the_same_bytes(workplace):
     for name in ("latents.npy", "pictures.safetensors", "card.json"):
         first, second = (workplace / out / name for out in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("shards", [2, 3, 5])
+def test_the_number_of_shards_changes_no_byte(workplace, shards):
+    """Three batches: of five shards two are empty."""
+    project(spec_of(), "whole")
+    project(spec_of(), "cut", shards)
+    for name in set(OUTPUTS.values()) - {"record.json"}:
+        whole, cut = (workplace / out / name for out in ("whole", "cut"))
+        assert whole.read_bytes() == cut.read_bytes(), name
+
+
+def test_each_image_has_its_errors(workplace):
+    project(spec_of())
+    errors = pd.read_parquet(workplace / "out" / "errors.parquet")
+    assert errors["image"].tolist() == list(range(COUNT))
+    assert (errors["mean"] <= errors["worst"]).all()
 
 
 def test_batches_change_no_latent(workplace):

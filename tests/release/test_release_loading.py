@@ -15,10 +15,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
-from pipeline_steps.core.tensors import write_array, write_tensors
+from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.release import loading

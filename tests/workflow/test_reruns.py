@@ -12,12 +12,21 @@ pytestmark = pytest.mark.xdist_group("workflow")
 
 FETCH = {"fetch_dataset digits"}
 BUILD = {"build_dataset digits"}
-FLOW = {"train_flow digits glow", "project_dataset digits glow"}
+FLOW = {
+    "train_flow digits glow",
+    *(f"project_dataset digits glow {shard}" for shard in ("1-of-2", "2-of-2")),
+    "gather_manifold digits glow",
+}
 TRAIN = {f"train_defense digits {d}" for d in ("normal", "at", "ijsat")}
+SHARDS = {"clean": ["1-of-1"], "pgd20": ["1-of-1"], "jsa50": ["1-of-2", "2-of-2"]}
 ATTACK = {
-    f"attack_defense digits {d} {t}"
+    job
     for d in ("normal", "at", "ijsat")
-    for t in ("clean", "pgd20", "jsa50")
+    for t, shards in SHARDS.items()
+    for job in (
+        f"gather_verdicts digits {d} {t}",
+        *(f"attack_defense digits {d} {t} {shard}" for shard in shards),
+    )
 }
 CURVES = {f"attack_snapshots digits {d} pgd20" for d in ("at", "ijsat")}
 IJSAT = {job for job in TRAIN | ATTACK | CURVES if " ijsat" in job}
@@ -28,8 +37,8 @@ ALL = FETCH | BUILD | FLOW | TRAIN | ATTACK | CURVES
 PAGES = {
     "make_table ijsat table1": ATTACK,
     "make_figure ijsat figure2": CURVES,
-    "make_figure ijsat figure4": {"attack_defense digits at jsa50"},
-    "make_figure ijsat figure-glow": {"project_dataset digits glow"},
+    "make_figure ijsat figure4": {"gather_verdicts digits at jsa50"},
+    "make_figure ijsat figure-glow": {"gather_manifold digits glow"},
     "check_claims": ATTACK | FLOW,
     "make_report": FLOW | TRAIN | ATTACK | CURVES,
 }
@@ -148,7 +157,17 @@ def test_a_second_seed_plans_its_own_runs(house: House) -> None:
     planned = house.planned()
     assert {job for job in TRAIN | ATTACK if job in planned} == set()
     assert "train_defense digits at@1" in planned
-    assert "attack_defense digits ijsat@1 jsa50" in planned
+    assert "gather_verdicts digits ijsat@1 jsa50" in planned
+
+
+def test_how_many_shards_made_a_result_is_no_reason_to_make_it_again(
+    house: House,
+) -> None:
+    house.edit(f"{CONFIG}/scales/demo.yaml", r"jsa50: 2", "jsa50: 3")
+    house.edit(f"{CONFIG}/scales/demo.yaml", r"glow: 2", "glow: 1")
+    assert house.planned() == set()
+    planned = house.planned("--forcerun", "gather_verdicts", "attack_defense")
+    assert "attack_defense digits at jsa50 3-of-3" in planned
 
 
 def test_a_finished_demo_has_nothing_to_do_whatever_the_times_say(house: House) -> None:

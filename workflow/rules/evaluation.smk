@@ -1,3 +1,10 @@
+localrules:
+    gather_verdicts,
+
+
+JUDGED = "results/{scale}/shards/verdicts/{dataset}/{defense}/{threat}/{shard}"
+
+
 rule attack_defense:
     input:
         images=ancient("data/{dataset}/test.images.npy"),
@@ -10,12 +17,12 @@ rule attack_defense:
         generators=jobs.generators("attack_defense"),
         generator_cards=jobs.generator_cards("attack_defense"),
     output:
-        verdicts="results/{scale}/verdicts/{dataset}/{defense}/{threat}.parquet",
-        examples="results/{scale}/verdicts/{dataset}/{defense}/{threat}.examples.safetensors",
-        card="results/{scale}/cards/verdicts/{dataset}/{defense}/{threat}.json",
-        record="results/{scale}/cards/verdicts/{dataset}/{defense}/{threat}.record.json",
+        verdicts=temp(f"{JUDGED}.parquet"),
+        examples=temp(f"{JUDGED}.examples.safetensors"),
+        card=temp(f"{JUDGED}.json"),
+        record=temp(f"{JUDGED}.record.json"),
     log:
-        "results/{scale}/logs/attack_defense/{dataset}/{defense}/{threat}.log",
+        "results/{scale}/logs/attack_defense/{dataset}/{defense}/{threat}/{shard}.log",
     cache: True
     conda:
         "../../environment.yml"
@@ -36,6 +43,40 @@ rule attack_defense:
         " labels={input.labels} labels_card={input.data_card}"
         " weights={input.weights} weights_card={input.weights_card}"
         " generators={input.generators} generators_card={input.generator_cards}"
+        " --outputs verdicts={output.verdicts} examples={output.examples}"
+        " card={output.card} record={output.record} 2> {log}"
+
+
+rule gather_verdicts:
+    input:
+        data_card="data/cards/{dataset}.json",
+        weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        generator_cards=jobs.generator_cards("gather_verdicts"),
+        verdicts=jobs.shards(f"{JUDGED}.parquet"),
+        examples=jobs.shards(f"{JUDGED}.examples.safetensors"),
+        cards=jobs.shards(f"{JUDGED}.json"),
+        records=jobs.shards(f"{JUDGED}.record.json"),
+    output:
+        verdicts="results/{scale}/verdicts/{dataset}/{defense}/{threat}.parquet",
+        examples="results/{scale}/verdicts/{dataset}/{defense}/{threat}.examples.safetensors",
+        card="results/{scale}/cards/verdicts/{dataset}/{defense}/{threat}.json",
+        record="results/{scale}/cards/verdicts/{dataset}/{defense}/{threat}.record.json",
+    log:
+        "results/{scale}/logs/gather_verdicts/{dataset}/{defense}/{threat}.log",
+    cache: True
+    conda:
+        "../../environment.yml"
+    params:
+        spec=jobs.spec("gather_verdicts"),
+        code=jobs.code("gather_verdicts"),
+    shell:
+        "python -m pipeline_steps.evaluation.gather_verdicts"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs images_card={input.data_card} labels_card={input.data_card}"
+        " weights_card={input.weights_card}"
+        " generators_card={input.generator_cards}"
+        " --parts verdicts={input.verdicts} examples={input.examples}"
+        " card={input.cards} record={input.records}"
         " --outputs verdicts={output.verdicts} examples={output.examples}"
         " card={output.card} record={output.record} 2> {log}"
 

@@ -1,0 +1,63 @@
+"""Arrays on disk, in formats that cannot carry code; without torch."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import writing
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    with writing(path) as partial, partial.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def read_array(path: Path) -> np.ndarray:
+    """A memory-mapped array; pickled objects and archives are refused."""
+    return reading(path, _mapped)
+
+
+def join_arrays(paths: Iterable[Path], path: Path) -> None:
+    """Arrays behind one another in one file, without holding them in memory."""
+    parts = [read_array(part) for part in paths]
+    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    with writing(path) as partial:
+        whole = np.lib.format.open_memmap(partial, "w+", parts[0].dtype, shape)
+        start = 0
+        for part in parts:
+            whole[start : start + len(part)] = part
+            start += len(part)
+        whole.flush()
+
+
+def join_named(paths: Iterable[Path], path: Path) -> None:
+    """The same for small files of named arrays."""
+    parts = [reading(part, load_file) for part in paths]
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    with writing(path) as partial:
+        save_file(whole, partial)
+
+
+def reading(path: Path, load: Callable[[Path], Any]) -> Any:
+    """What `load` makes of a file, or a sentence that says what is wrong with it."""
+    try:
+        return load(path)
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; build it, or pull it") from None
+    except (SafetensorError, ValueError, EOFError, OSError) as error:
+        raise PipelineError(
+            f"{path} is damaged or of another format ({error}); "
+            "delete it and build or pull it again"
+        ) from error
+
+
+def _mapped(path: Path) -> np.ndarray:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError("it is an archive")
+    return array

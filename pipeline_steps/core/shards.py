@@ -1,0 +1,54 @@
+"""Wide work cut into shards, which jobs of their own do, and put together again.
+
+A shard is a run of whole batches, so its numbers are those that one job for all would
+have come to, and the gathered result doesn't depend on how many shards there were.
+"""
+
+from pathlib import Path
+
+from pipeline_steps.core.card import code_facts, read_card, verify
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.settings import Count, Settings
+from pipeline_steps.core.step import Job
+
+
+class Shard(Settings):
+    """One of so many shards of a job's work."""
+
+    number: Count
+    of: Count
+
+    def batches(self, items: int, batch: int) -> list[range]:
+        """The batches of this shard; where they don't go round, an empty one."""
+        whole = cut(items, batch)
+        each, rest = divmod(len(whole), self.of)
+        start = (self.number - 1) * each + min(self.number - 1, rest)
+        return whole[start : start + each + (self.number <= rest)] or [range(0)]
+
+
+def cut(items: int, batch: int) -> list[range]:
+    """All items in batches; the last one may be smaller."""
+    return [range(start, min(start + batch, items)) for start in range(0, items, batch)]
+
+
+def gathered(job: Job, role: str) -> list[Path]:
+    """A role's file of each shard, in order, once it is sure that they fit together."""
+    cards = job.parts["card"]
+    for number, (path, place) in enumerate(zip(job.parts[role], cards, strict=True), 1):
+        verify(path, place, role)
+        if not _belongs(job, place, Shard(number=number, of=len(cards))):
+            raise PipelineError(
+                f"{path} is a shard of another job, or of another code or input; "
+                "delete it and run snakemake again"
+            )
+    return job.parts[role]
+
+
+def _belongs(job: Job, place: Path, shard: Shard) -> bool:
+    card, own = read_card(place), code_facts(job.code)["modules"]
+    wanted = {**job.spec.model_dump(mode="json"), "shard": shard.model_dump()}
+    return (
+        card.spec == wanted
+        and card.code["modules"].items() <= own.items()
+        and card.input_digests() == job.input_digests()
+    )
