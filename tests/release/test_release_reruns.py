@@ -51,7 +51,7 @@ def test_the_epochs_in_the_config_plan_training_and_what_follows(
 
 def test_how_many_shards_there_are_plans_nothing(house: Checkout) -> None:
     house.edit("workflow/config/scales/demo.yaml", r"jsa50: 2", "jsa50: 3")
-    assert "Nothing to be done" in house.run("--dry-run").stderr
+    assert "Nothing to be done" in house.run("--dry-run").stdout
 
 
 def test_one_new_defense_plans_itself_alone(house: Checkout) -> None:

@@ -165,7 +165,7 @@ def test_how_many_shards_made_a_result_is_no_reason_to_make_it_again(
 ) -> None:
     house.edit(f"{CONFIG}/scales/demo.yaml", r"jsa50: 2", "jsa50: 3")
     house.edit(f"{CONFIG}/scales/demo.yaml", r"glow: 2", "glow: 1")
-    assert "Nothing to be done" in house.run("--dry-run").stderr
+    assert "Nothing to be done" in house.run("--dry-run").stdout
     house.append(f"{STEPS}/evaluation/attack_defense.py", A_LINE)
     assert "shard=3-of-3" in house.run("--dry-run").stdout
 
