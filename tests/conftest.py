@@ -84,6 +84,7 @@ def step_command(
     spec: Mapping[str, Any],
     outputs: Mapping[str, Any],
     inputs: Mapping[str, Any] | None = None,
+    processes: int = 1,
 ) -> list[str]:
     """A step as the rules call it."""
     command = [
@@ -99,6 +100,7 @@ def step_command(
     ]
     return [
         *command,
+        *("--processes", str(processes)),
         "--outputs",
         *(f"{role}={path}" for role, path in outputs.items()),
     ]

@@ -15,12 +15,12 @@ SECONDS_BETWEEN_LINES = 10.0
 class Meter:
     """Tells of steps done, with the latest numbers beside them."""
 
-    def __init__(self, title: str, total: int) -> None:
-        self.title, self.total = title, total
+    def __init__(self, title: str, total: int, shown: bool = True) -> None:
+        self.title, self.total, self.shown = title, total, shown
         self.started = self.told = time.monotonic()
         self.numbers: dict[str, float] = {}
         self.bar: Progress | None = None
-        if sys.stderr.isatty():
+        if shown and sys.stderr.isatty():
             self.bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -41,7 +41,8 @@ class Meter:
             self.bar.update(self.task, completed=done, numbers=text)
             return
         now = time.monotonic()
-        if done >= self.total or now - self.told >= SECONDS_BETWEEN_LINES:
+        late = now - self.told >= SECONDS_BETWEEN_LINES
+        if self.shown and (late or done >= self.total):
             self.told = now
             say(f"{self.title}: {done}/{self.total} {text}".rstrip())
 

@@ -16,11 +16,15 @@ from typing import Any
 from safetensors import safe_open
 from torch import Tensor
 
+from pipeline_steps.core import workers
 from pipeline_steps.core.errors import Interrupted, PipelineError
+from pipeline_steps.core.processes import STOPS, first
 from pipeline_steps.core.progress import Meter, say
 from pipeline_steps.core.tensors import read_tensors, write_tensors
 
 SECONDS_BETWEEN_SAVES = 60.0
+# A reason to stop that is no signal; no signal of `STOPS` has this number.
+TIME_LIMIT = 1
 
 
 class Resume:
@@ -41,7 +45,7 @@ class Resume:
         A part is a list of plain numbers, or has `state_dict` and `load_state_dict`.
         """
         start = self._restore(parts)
-        meter = Meter(title, total)
+        meter = Meter(title, total, shown=first())
         saved = time.monotonic()
         with _signals() as asked:
             try:
@@ -49,18 +53,23 @@ class Resume:
                     yield step, meter
                     meter.at(step + 1)
                     if time.time() >= self.deadline and step + 1 < total:
-                        asked.append("the time limit is near")
-                    if asked or time.monotonic() - saved >= self.every:
+                        asked.append(TIME_LIMIT)
+                    # All processes of a job stop after the same step, whoever was asked.
+                    reason = workers.largest(asked[0] if asked else 0)
+                    if reason or time.monotonic() - saved >= self.every:
                         self._save(parts, step + 1)
                         saved = time.monotonic()
-                    if asked:
+                    if reason:
+                        workers.wait()
                         raise Interrupted(
-                            f"{asked[0]}: saved after step {step + 1} of {total}"
+                            f"{_named(reason)}: saved after step {step + 1} of {total}"
                         )
             finally:
                 meter.close()
 
     def _save(self, parts: Mapping[str, Any], step: int) -> None:
+        if not first():
+            return
         tensors: dict[str, Tensor] = {}
         state = {name: _state(part) for name, part in parts.items()}
         frame = json.dumps(_pack(state, tensors, "state"))
@@ -82,8 +91,15 @@ class Resume:
                 "start again"
             ) from error
         step = int(about["step"])
-        say(f"resumed after step {step}")
+        if first():
+            say(f"resumed after step {step}")
         return step
+
+
+def _named(reason: int) -> str:
+    if reason == TIME_LIMIT:
+        return "the time limit is near"
+    return signal.Signals(reason).name
 
 
 def _state(part: Any) -> Any:
@@ -122,13 +138,12 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 @contextmanager
-def _signals() -> Iterator[list[str]]:
-    """Collects the names of the polite signals that ask a job to stop."""
-    asked: list[str] = []
-    wanted = (signal.SIGTERM, signal.SIGUSR1)
+def _signals() -> Iterator[list[int]]:
+    """Collects the polite signals that ask a job to stop."""
+    asked: list[int] = []
     before = {
-        number: signal.signal(number, lambda n, _: asked.append(signal.Signals(n).name))
-        for number in wanted
+        number: signal.signal(number, lambda number, _: asked.append(number))
+        for number in STOPS
     }
     try:
         yield asked

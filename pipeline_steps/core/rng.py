@@ -95,6 +95,25 @@ class ImageRng:
         return whole.to(self.device)
 
 
+class PartRng:
+    """The rows of a part of a batch, of what is drawn for the whole."""
+
+    def __init__(self, whole: Rng, images: int, rows: slice) -> None:
+        self.whole, self.images, self.rows = whole, images, rows
+
+    def uniform(self, shape: Sequence[int]) -> Tensor:
+        return self.whole.uniform(self._wide(shape))[self.rows]
+
+    def normal(self, shape: Sequence[int]) -> Tensor:
+        return self.whole.normal(self._wide(shape))[self.rows]
+
+    def _wide(self, shape: Sequence[int]) -> list[int]:
+        part = self.rows.stop - self.rows.start
+        if shape[0] != part:
+            raise ValueError(f"{part} images cannot fill {tuple(shape)}")
+        return [self.images, *shape[1:]]
+
+
 def rng(seed: int, *labels: str | int, device: torch.device | str = "cpu") -> BatchRng:
     """The stream that belongs to these labels."""
     return BatchRng(derive(seed, *labels), device)

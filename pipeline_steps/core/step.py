@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -24,10 +25,11 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline_steps.core import processes
 from pipeline_steps.core.card import Card, code_facts, file_facts, read_card, verify
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
-from pipeline_steps.core.errors import Interrupted, PipelineError
-from pipeline_steps.core.files import disk_is_full, read_json, write_json
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.lock import alone
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.registry import ROOT
@@ -36,10 +38,7 @@ CHANGES_NO_RESULT = True
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
-INTERRUPTED = 75
-# How long before its limit a job stops: seconds at the least, and a part of the limit.
-SMALLEST_MARGIN = 30.0
-LIMIT_MARGIN = 0.02
+INTERRUPTED = processes.INTERRUPTED
 UNFINISHED = Path("results/.unfinished")
 LOCKS = Path("results/.locks")
 
@@ -156,6 +155,16 @@ class Job(Generic[Spec]):
             metrics=metrics,
         )
 
+    def remove_leavings(self) -> None:
+        """Remove what killed copies of this job were writing; no copy of it lives."""
+        for place in self.places.values():
+            # the name that `output` gives, and what `writing` makes of it
+            leaving = rf"\.partial-\d+-{re.escape(place.name)}"
+            leaving = rf"{leaving}|\.{leaving}\.\w{{8}}"
+            for path in place.parent.glob(".*"):
+                if re.fullmatch(leaving, path.name):
+                    path.unlink(missing_ok=True)
+
     def abandon(self) -> None:
         for role in self.places:
             self.output(role).unlink(missing_ok=True)
@@ -171,6 +180,7 @@ class Job(Generic[Spec]):
             "packages": {name: version(name) for name in self.code.packages},
             "device": torch.cuda.get_device_name() if torch and on_gpu else "cpu",
             "threads": os.environ.get("OMP_NUM_THREADS", "1"),
+            **processes.facts(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "seconds": round(time.time() - self.started, 2),
             "peak_memory_mb": round(peak),
@@ -213,37 +223,32 @@ def run(
     try:
         told = _told(step, argv)
         job = _job(step, spec_type, told)
-        _mind_the_clock(job.started, told.minutes)
+        if processes.one_of_several():
+            processes.listen()
+            _work(job, main)
+            return
+        processes.mind_the_clock(job.started, told.minutes)
         with alone(job.lock) as waited:
+            job.remove_leavings()
             if waited and job.is_made():
                 say("the other copy made the outputs of this job")
+            elif told.processes > 1:
+                processes.run_together(step, argv or sys.argv[1:], told.processes)
             else:
-                job.finish(main(job))
+                _work(job, main)
     except Exception as error:
-        sentence = _sentence(error)
-        if sentence is None:
-            raise
-        say(sentence)
-        sys.exit(INTERRUPTED if isinstance(error, Interrupted) else 1)
+        processes.end(error)
+        raise
     finally:
         if job:
             job.abandon()
 
 
-def _sentence(error: Exception) -> str | None:
-    """What a user should read, or nothing where only a traceback helps."""
-    if isinstance(error, Interrupted):
-        return str(error)
-    if isinstance(error, PipelineError):
-        return f"error: {error}"
-    if disk_is_full(error):
-        return (
-            "error: the disk is full; nothing of this job was kept; free some space and "
-            "run the same command again"
-        )
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"error: out of memory ({error}); ask for more, or use a smaller batch"
-    return None
+def _work(job: Job[Spec], main: Callable[[Job[Spec]], dict[str, Any]]) -> None:
+    """Every process of a job does its part, and the first one writes."""
+    metrics = main(job)
+    if processes.first():
+        job.finish(metrics)
 
 
 def _told(step: str, argv: Sequence[str] | None) -> argparse.Namespace:
@@ -254,17 +259,8 @@ def _told(step: str, argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--parts", nargs="*", default=[], metavar="ROLE=FILE")
     parser.add_argument("--outputs", nargs="+", required=True, metavar="ROLE=FILE")
     parser.add_argument("--minutes", type=float, help="the job's time limit")
+    parser.add_argument("--processes", type=int, default=1, help="one for each GPU")
     return parser.parse_args(argv)
-
-
-def _mind_the_clock(started: float, minutes: float | None) -> None:
-    """A cluster ends a job at its limit; training stops itself before, and saves.
-
-    Limits are told for every job, and bind where PIPELINE_LIMITED says so.
-    """
-    if minutes and os.environ.get("PIPELINE_LIMITED"):
-        margin = max(SMALLEST_MARGIN, LIMIT_MARGIN * 60 * minutes)
-        os.environ["PIPELINE_DEADLINE"] = str(started + 60 * minutes - margin)
 
 
 def _job(step: str, spec_type: type[Spec], told: argparse.Namespace) -> Job[Spec]:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from pipeline_steps.core.registry import make
-from pipeline_steps.core.rng import BatchRng
+from pipeline_steps.core.rng import BatchRng, Rng
 from pipeline_steps.core.settings import Entry
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
@@ -14,9 +14,20 @@ from pipeline_steps.threats.spec import ThreatSpec
 
 
 class Recipe(Protocol):
-    """The loss of one training step; the loop around it is shared by all recipes."""
+    """The loss of one training step; the loop around it is shared by all recipes.
 
-    def loss(self, model: nn.Module, batch: Batch, rng: BatchRng) -> Tensor: ...
+    The loss is a mean over images, each of which draws for itself, for the batch may be
+    one process's part of a larger one. A recipe for which images of a batch belong
+    together has `prepare(batch, rng)` besides, which is given the whole of it first.
+    """
+
+    def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor: ...
+
+
+def prepared(recipe: Recipe, batch: Batch, rng: BatchRng) -> Batch:
+    """The whole batch as the recipe wants to learn from it."""
+    prepare = getattr(recipe, "prepare", None)
+    return prepare(batch, rng) if prepare else batch
 
 
 def build_recipe(entry: Entry, generators: Mapping[str, Any]) -> Recipe:

@@ -9,16 +9,18 @@ import pandas as pd
 import torch
 from torch import nn
 
+from pipeline_steps.core import workers
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.processes import first
 from pipeline_steps.core.resume import Resume
-from pipeline_steps.core.rng import rng
+from pipeline_steps.core.rng import PartRng, rng
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import ImageSet, augment, load_image_set
 from pipeline_steps.defenses import snapshots
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.defenses.recipe import build_recipe
+from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.spec import DefenseSpec, Schedule
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.threats.batch import Batch
@@ -43,6 +45,7 @@ def train_defense(
         nesterov=schedule.nesterov,
     )
     course = Course(data, schedule, seed)
+    loss_of = workers.shared(model, recipe.loss)
     epoch_losses: list[float] = []
     losses: list[float] = []
     parts = {
@@ -58,10 +61,12 @@ def train_defense(
         images, labels = data[course.rows(epoch, step).to(device)]
         images = augment(images, spec.augmentation, rng(seed, "augment", epoch, step))
         draw = rng(seed, "recipe", epoch, step, device=device)
+        batch = prepared(recipe, Batch(images, labels), draw)
+        own = workers.share(len(images))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(schedule, epoch)
         model.train()
-        loss = recipe.loss(model, Batch(images, labels), draw)
+        loss = loss_of(batch.rows(own), PartRng(draw, len(images), own))
         losses.append(finite(loss, epoch, step, schedule))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -71,7 +76,7 @@ def train_defense(
             epoch_losses.append(sum(losses) / len(losses))
             losses.clear()
             meter.show(epoch=epoch + 1, loss=epoch_losses[-1])
-            if epoch + 1 in kept:
+            if epoch + 1 in kept and first():
                 snapshots.keep(model, scratch, epoch + 1)
     return model.eval(), epoch_losses
 
@@ -100,7 +105,7 @@ def learning_rate(schedule: Schedule, epoch: int) -> float:
 
 def finite(loss: torch.Tensor, epoch: int, step: int, schedule: Schedule) -> float:
     """The loss as a number, which ends the run where it is none."""
-    number = loss.item()
+    number = workers.mean(loss.item())
     if not math.isfinite(number):
         raise PipelineError(
             f"the loss is {number} in epoch {epoch + 1}, step {step + 1}; lower the "
@@ -111,6 +116,7 @@ def finite(loss: torch.Tensor, epoch: int, step: int, schedule: Schedule) -> flo
 
 def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     device = prepare_device()
+    workers.join(device)
     weights = job.all_verified("generators", "weights")
     generators = load_generators(job.spec.model_dump(), weights, device)
     data = load_image_set(
@@ -119,6 +125,8 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
         device,
     )
     model, losses = train_defense(job.spec, data, generators, job.scratch, device)
+    if not workers.part():
+        return {}
     write_tensors(job.output("weights"), model.state_dict())
     snapshots.gather(job.scratch, job.output("snapshots"))
     history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "loss": losses})

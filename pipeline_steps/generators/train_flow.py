@@ -1,6 +1,7 @@
 """Trains a flow by likelihood on a data set, and holds it to exact reconstruction."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core import workers
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.errors import PipelineError
@@ -39,6 +41,7 @@ def train_flow(
     batch = min(training.batch, len(images))
     each = len(images) // batch
     model = fresh_flow(spec, images, device)
+    bits_of = workers.shared(model, mean_bits)
     optimiser = torch.optim.Adamax(model.parameters(), lr=training.learning_rate)
     epochs: list[float] = []
     running: list[float] = []
@@ -55,7 +58,7 @@ def train_flow(
         chosen = images[order[place * batch : (place + 1) * batch].to(device)]
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(training, step, total)
-        bits = likelihood_step(spec, model, optimiser, chosen, step)
+        bits = likelihood_step(spec, bits_of, optimiser, chosen, step)
         running.append(bits)
         if place == each - 1:
             epochs.append(sum(running) / each)
@@ -80,18 +83,24 @@ def fresh_flow(spec: FlowSpec, images: Tensor, device: torch.device) -> Any:
     return model
 
 
+def mean_bits(model: Any, images: Tensor, noise: Tensor) -> Tensor:
+    bits: Tensor = model.bits_per_dimension(images, noise).mean()
+    return bits
+
+
 def likelihood_step(
     spec: FlowSpec,
-    model: Any,
+    bits_of: Callable[..., Tensor],
     optimiser: torch.optim.Optimizer,
     chosen: Tensor,
     step: int,
 ) -> float:
     """One step uphill in likelihood; gives the bits per dimension before it."""
     training = spec.training
-    noise = rng(spec.seed, "flow", "noise", step, device=chosen.device)
-    bits = model.bits_per_dimension(floats(chosen), noise.uniform(chosen.shape)).mean()
-    told = float(bits.detach())
+    stream = rng(spec.seed, "flow", "noise", step, device=chosen.device)
+    noise, own = stream.uniform(chosen.shape), workers.share(len(chosen))
+    bits = bits_of(floats(chosen[own]), noise[own])
+    told = workers.mean(float(bits.detach()))
     if not math.isfinite(told):
         raise PipelineError(
             f"the flow's likelihood became {told} at step {step} with learning rate "
@@ -100,7 +109,9 @@ def likelihood_step(
         )
     optimiser.zero_grad(set_to_none=True)
     bits.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), training.gradient_limit)
+    nn.utils.clip_grad_norm_(
+        optimiser.param_groups[0]["params"], training.gradient_limit
+    )
     optimiser.step()
     return told
 
@@ -179,9 +190,12 @@ def write_history(path: Path, history: dict[str, list[float]]) -> None:
 
 def main(job: Job[FlowSpec]) -> dict[str, Any]:
     device = prepare_device()
+    workers.join(device)
     images = read_images(job.verified("data", "train_images"), job.spec)
     test = read_images(job.verified("test", "test_images"), job.spec)
     model, history = train_flow(job.spec, images, job.scratch, device)
+    if not workers.part():
+        return {}
     metrics = measure_flow(job.spec, model, test, device)
     say(f"test: {metrics['bits_per_dimension']:.3f} bits per dimension")
     write_tensors(job.output("weights"), model.state_dict())

@@ -20,3 +20,8 @@ class Batch:
         if key not in self.latents:
             self.latents[key] = generator.encode(self.images)
         return self.latents[key]
+
+    def rows(self, rows: slice) -> "Batch":
+        """A part of the batch."""
+        latents = {key: whole[rows] for key, whole in self.latents.items()}
+        return Batch(self.images[rows], self.labels[rows], latents)

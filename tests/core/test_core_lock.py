@@ -28,6 +28,8 @@ def main(job):
     with open("runs", "a") as file:
         file.write("run\\n")
     time.sleep(job.spec.seconds)
+    while Path("hold").exists():
+        time.sleep(0.05)
     job.output("whole").write_text("made")
     return {}
 
@@ -41,7 +43,7 @@ def start(tmp_path):
     (tmp_path / "step.py").write_text(STEP)
     started = []
 
-    def start(seconds=1.5):
+    def start(seconds):
         spec = json.dumps({"seconds": seconds})
         outputs = ["whole=out/whole.txt", "card=out/card.json", "record=out/r.json"]
         process = subprocess.Popen(
@@ -68,10 +70,12 @@ def wait_for(condition):
 
 
 def test_a_second_copy_waits_and_does_nothing_twice(start, tmp_path):
-    first = start()
+    (tmp_path / "hold").touch()
+    first = start(seconds=0)
     wait_for((tmp_path / "runs").exists)
-    second = start()
+    second = start(seconds=0)
     assert "another copy of this job is running" in second.stderr.readline()
+    (tmp_path / "hold").unlink()
     assert first.wait(30) == 0
     assert second.wait(30) == 0
     assert "the other copy made the outputs" in second.stderr.read()
@@ -116,3 +120,15 @@ def test_training_stops_before_its_limit_and_goes_on_later(tmp_path, monkeypatch
     for step, _ in Resume(tmp_path).steps({"model": model}, 3, "toy"):
         done.append(step)
     assert done == [0, 1, 2]
+
+
+def test_what_a_killed_copy_left_beside_its_outputs_is_removed(start, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    stale = [".partial-1-whole.txt", "..partial-22-card.json.k3x_9abc"]
+    others = [".partial-1-other.txt", ".partial-1-whole.txt.json", "whole.txt.old"]
+    for name in (*stale, *others):
+        (out / name).touch()
+    assert start(seconds=0).wait(30) == 0
+    made = ["whole.txt", "card.json", "r.json"]
+    assert {path.name for path in out.iterdir()} == {*made, *others}

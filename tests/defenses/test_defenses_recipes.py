@@ -69,7 +69,7 @@ def test_at_learns_from_attacked_images_alone(build, batch, toy_architecture):
 @pytest.mark.parametrize("mixed_per", ["batch", "image"])
 def test_robust_mixup_mixes_images_and_labels_alike(build, batch, mixed_per):
     """IJSAT Algorithm 1, lines 4 to 6."""
-    mixture = build("ijsat", mixed_per=mixed_per, tau=1.0).mix(batch, rng(0))
+    mixture = build("ijsat", mixed_per=mixed_per, tau=1.0).prepare(batch, rng(0))
     assert mixture.images.shape == batch.images.shape
     assert mixture.labels.shape == (24, 3)
     assert torch.allclose(mixture.labels.sum(dim=1), torch.ones(24))
@@ -94,7 +94,7 @@ def test_the_loss_of_a_mixture_is_the_mixed_loss(build, batch, toy_architecture)
     model = new_model(toy_architecture, seed=0).eval()
     draw = rng(3)
     other, alpha = draw.permutation(24), draw.beta(1.0, 1.0, [1])
-    mixture = recipe.mix(batch, rng(3))
+    mixture = recipe.prepare(batch, rng(3))
     logits = model(mixture.images)
     parts = [
         functional.cross_entropy(logits, labels)
@@ -106,6 +106,9 @@ def test_the_loss_of_a_mixture_is_the_mixed_loss(build, batch, toy_architecture)
 
 def test_mixtures_of_a_small_tau_are_nearly_whole_images(build, batch):
     weights = torch.cat(
-        [build("ijsat").mix(batch, rng(seed)).labels.amax(dim=1) for seed in range(60)]
+        [
+            build("ijsat").prepare(batch, rng(seed)).labels.amax(dim=1)
+            for seed in range(60)
+        ]
     )
     assert (weights > 0.9).float().mean() > 0.6

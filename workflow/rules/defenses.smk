@@ -14,6 +14,7 @@ rule train_defense:
     log:
         "results/{scale}/logs/train_defense/{dataset}/{defense}.log",
     cache: True
+    priority: 10
     conda:
         "../../environment.yml"
     threads: jobs.resource("train_defense", "threads")
@@ -22,13 +23,14 @@ rule train_defense:
         runtime=jobs.growing("train_defense", "minutes"),
         gpu=jobs.gpus("train_defense"),
         gres=jobs.gres("train_defense"),
+        processes=jobs.resource("train_defense", "gpus"),
     params:
         spec=jobs.spec("train_defense"),
         code=jobs.code("train_defense"),
     shell:
         "python -m pipeline_steps.defenses.train_defense"
         " --spec {params.spec:q} --code {params.code}"
-        " --minutes {resources.runtime}"
+        " --minutes {resources.runtime} --processes {resources.processes}"
         " --inputs images={input.images} images_card={input.data_card}"
         " labels={input.labels} labels_card={input.data_card}"
         " generators={input.generators} generators_card={input.generator_cards}"

@@ -11,6 +11,7 @@ rule train_flow:
     log:
         "results/{scale}/logs/train_flow/{dataset}/{generator}.log",
     cache: True
+    priority: 30
     conda:
         "../../environment.yml"
     threads: jobs.resource("train_flow", "threads")
@@ -19,13 +20,14 @@ rule train_flow:
         runtime=jobs.growing("train_flow", "minutes"),
         gpu=jobs.gpus("train_flow"),
         gres=jobs.gres("train_flow"),
+        processes=jobs.resource("train_flow", "gpus"),
     params:
         spec=jobs.spec("train_flow"),
         code=jobs.code("train_flow"),
     shell:
         "python -m pipeline_steps.generators.train_flow"
         " --spec {params.spec:q} --code {params.code}"
-        " --minutes {resources.runtime}"
+        " --minutes {resources.runtime} --processes {resources.processes}"
         " --inputs data={input.data} data_card={input.card}"
         " test={input.test} test_card={input.card}"
         " --outputs weights={output.weights} history={output.history}"

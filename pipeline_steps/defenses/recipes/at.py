@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline_steps.core.rng import BatchRng
+from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Threat
 from pipeline_steps.threats.batch import Batch
 
@@ -14,6 +14,6 @@ class At:
     def __init__(self, threat: Threat) -> None:
         self.threat = threat
 
-    def loss(self, model: nn.Module, batch: Batch, rng: BatchRng) -> Tensor:
+    def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
         attacked = self.threat(model, batch, rng)
         return functional.cross_entropy(model(attacked), batch.labels)

@@ -5,7 +5,7 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline_steps.core.rng import BatchRng
+from pipeline_steps.core.rng import BatchRng, Rng
 from pipeline_steps.core.settings import Count, Share, Threat
 from pipeline_steps.threats.batch import Batch
 
@@ -27,13 +27,7 @@ class Ijsat:
         self.threat, self.classes = threat, classes
         self.tau, self.mixed_per = tau, mixed_per
 
-    def loss(self, model: nn.Module, batch: Batch, rng: BatchRng) -> Tensor:
-        mixture = self.mix(batch, rng)
-        # The threat encodes the mixed image, so it starts at G⁻¹(IM(x)): line 7.
-        attacked = self.threat(model, mixture, rng)
-        return functional.cross_entropy(model(attacked), mixture.labels)  # line 9
-
-    def mix(self, batch: Batch, rng: BatchRng) -> Batch:
+    def prepare(self, batch: Batch, rng: BatchRng) -> Batch:
         """IM(x) with its mixed labels (lines 4 to 6).
 
         Cross-entropy is linear in the label, so the mixed label gives the mixed loss.
@@ -49,6 +43,11 @@ class Ijsat:
             ),
             labels=_between(labels, labels[other], alpha[:, None]),
         )
+
+    def loss(self, model: nn.Module, mixture: Batch, rng: Rng) -> Tensor:
+        # The threat encodes the mixed image, so it starts at G⁻¹(IM(x)): line 7.
+        attacked = self.threat(model, mixture, rng)
+        return functional.cross_entropy(model(attacked), mixture.labels)  # line 9
 
 
 def _between(one: Tensor, other: Tensor, alpha: Tensor) -> Tensor:

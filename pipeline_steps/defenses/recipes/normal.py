@@ -3,12 +3,12 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline_steps.core.rng import BatchRng
+from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Batch
 
 
 class Normal:
     """Cross-entropy on the images as they are."""
 
-    def loss(self, model: nn.Module, batch: Batch, rng: BatchRng) -> Tensor:
+    def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
         return functional.cross_entropy(model(batch.images), batch.labels)
