@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
 RUN := snakemake --cores $(CORES) --config scale=$(SCALE)
 
-.PHONY: help setup demo report cluster publish pull why test lint format docs lock clean
+.PHONY: help setup demo report cluster plan publish pull why test lint format docs lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,6 +36,9 @@ results/$(SCALE)/report.html: $(wildcard results/$(SCALE)/papers/*/* results/$(S
 
 cluster: setup ## run the papers' size on SLURM; type it again after whatever happened
 	python -m pipeline_steps.cluster.launch $(ARGS)
+
+plan: setup ## tell what a scale will cost before it starts (the slurm profile's, or SCALE=…)
+	python -m pipeline_steps.cluster.plan $(if $(filter file,$(origin SCALE)),,--scale $(SCALE)) $(ARGS)
 
 publish: setup ## bring the results of this scale to DVC's remote, and commit what ties them
 	python -m pipeline_steps.release.publish --scale $(SCALE)

@@ -250,9 +250,8 @@ class Jobs:
         }
 
     def _typed(self, step: str, wildcards: Wildcards) -> Any:
-        _, method, names = STEPS[step]
-        told = (getattr(wildcards, name) for name in names)
-        return getattr(self.plan(wildcards), method)(*told)
+        told = (getattr(wildcards, name) for name in STEPS[step][2])
+        return _typed(self.plan(wildcards), step, *told)
 
     def _spec(self, step: str, wildcards: Wildcards) -> dict[str, Any]:
         return self._typed(step, wildcards).model_dump(mode="json")
@@ -271,6 +270,11 @@ class Jobs:
 
     def _panels(self, wildcards: Wildcards) -> list[tuple[str, str]]:
         return _panels(self.plan(wildcards), wildcards.paper, wildcards.figure)
+
+
+@cache  # Snakemake asks for it several times: for inputs, parameters and code
+def _typed(plan: Plan, step: str, *names: str) -> Any:
+    return getattr(plan, STEPS[step][1])(*names)
 
 
 def _panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:

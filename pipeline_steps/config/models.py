@@ -10,6 +10,7 @@ from pipeline_steps.core.settings import (
     GeneratorModel,
     Objective,
     Perturbation,
+    Positive,
     Recipe,
     Settings,
     Share,
@@ -47,6 +48,10 @@ class Dataset(Settings):
     """Colours of a pixel."""
     test_share: Share = 0.0
     """The part kept for testing, where the source has no split of its own."""
+    train_images: Count | None = None
+    """How many images it has for training, for plans made before it is built."""
+    test_images: Count | None = None
+    """How many it has for testing, for the same."""
     budgets: Budgets
     """How far threats may go."""
     augmentation: Augmentation = Augmentation()
@@ -177,6 +182,15 @@ class Shards(Settings):
     """Projections onto these generators; those not named are one job each."""
 
 
+class Rate(Settings):
+    """How fast jobs compute, for plans made before there are records of any run."""
+
+    device: str
+    """What computes: one GPU, or one CPU core where no job asks for a GPU."""
+    teraflops: Positive
+    """Floating-point operations a second, in 10¹², that it sustains."""
+
+
 class StandIns(Settings):
     """What takes a larger one's place at this scale."""
 
@@ -212,6 +226,8 @@ class Scale(Settings):
     """What is cut into several jobs."""
     resources: dict[str, Resources]
     """By step; `default` for the rest."""
+    rate: Rate
+    """How fast one device computes."""
     overrides: Overrides = Overrides()
     """Changes of the other files."""
 

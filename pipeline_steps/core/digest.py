@@ -46,8 +46,13 @@ def spec_text(spec: Any) -> str:
 
 def code(step: str, spec: Any, root: Path = registry.ROOT) -> Code:
     """The code of a job: its step, what its spec names, and all that these import."""
-    waiting = [f"{PACKAGE}.{step}"]
-    waiting += [registry.module_of(*entry) for entry in registry.entries(spec)]
+    named = (registry.module_of(*entry) for entry in registry.entries(spec))
+    return _code(frozenset([f"{PACKAGE}.{step}", *named]), root)
+
+
+@cache
+def _code(starts: frozenset[str], root: Path) -> Code:
+    waiting = list(starts)
     found: dict[str, str] = {}
     packages: set[str] = set()
     while waiting:

@@ -22,6 +22,7 @@ rule project_dataset:
     log:
         "results/{scale}/logs/project_dataset/{dataset}/{generator}/{shard}.log",
     cache: True
+    priority: 20
     conda:
         "../../environment.yml"
     threads: jobs.resource("project_dataset", "threads")

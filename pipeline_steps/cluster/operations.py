@@ -1,0 +1,179 @@
+"""How many floating-point operations a job takes, counted on the code that it will run.
+
+The job's own recipe, threat or generator runs on a pretended batch: PyTorch works out
+every shape and computes nothing. So a new recipe or threat is counted as it is. A
+multiplication and an addition are two operations; what is no matrix product or
+convolution is not counted.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline_steps.core.digest import spec_text
+from pipeline_steps.core.rng import rng
+from pipeline_steps.core.shards import Shard
+from pipeline_steps.defenses.load import new_model
+from pipeline_steps.defenses.recipe import build_recipe, prepared
+from pipeline_steps.defenses.snapshots import kept_epochs
+from pipeline_steps.generators.generator import build_generator
+from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.catalogue import build_threat
+from pipeline_steps.threats.spec import ThreatSpec
+
+Spec = Mapping[str, Any]
+
+
+def operations(step: str, spec: Spec, train: int, test: int, before: Spec) -> float:
+    """All operations of a job on so many images for training and for testing.
+
+    `before` is the spec of the job that trained what this one works on.
+    """
+    return COUNTED[step](spec, train, test, before)
+
+
+def _train_flow(spec: Spec, train: int, test: int, before: Spec) -> float:
+    seen = spec["training"]["epochs"] * train
+    batch = spec["training"]["batch"]
+    return seen * _per_image(_likelihood, batch, spec["model"], spec["dataset"])
+
+
+def _train_defense(spec: Spec, train: int, test: int, before: Spec) -> float:
+    parts, batch = (spec["architecture"], spec["dataset"]), spec["schedule"]["batch"]
+    each = in_steps(spec["recipe"], lambda r: _per_image(_learning, batch, r, *parts))
+    return spec["schedule"]["epochs"] * train * each
+
+
+def _attack_defense(spec: Spec, train: int, test: int, before: Spec) -> float:
+    parts, batch = (spec["architecture"], spec["dataset"]), spec["batch"]
+    each = in_steps(spec["threat"], lambda t: _per_image(_judging, batch, t, *parts))
+    return _images(spec, min(test, spec["images"] or test)) * each
+
+
+def _attack_snapshots(spec: Spec, train: int, test: int, before: Spec) -> float:
+    kept = kept_epochs(before["schedule"]["epochs"], before["snapshots"])
+    return len(kept) * _attack_defense(spec, train, test, before)
+
+
+def _project_dataset(spec: Spec, train: int, test: int, before: Spec) -> float:
+    each = _per_image(_projecting, spec["batch"], spec["generator"], spec["dataset"])
+    return _images(spec, test) * each
+
+
+COUNTED: dict[str, Callable[[Spec, int, int, Spec], float]] = {
+    "train_flow": _train_flow,
+    "train_defense": _train_defense,
+    "attack_defense": _attack_defense,
+    "attack_snapshots": _attack_snapshots,
+    "project_dataset": _project_dataset,
+}
+
+
+def _images(spec: Spec, images: int) -> int:
+    """Those of the job's shard, or all."""
+    if "shard" not in spec:
+        return images
+    return sum(map(len, Shard(**spec["shard"]).batches(images, spec["batch"])))
+
+
+def in_steps(spec: Spec, count: Callable[[Spec], float]) -> float:
+    """A count for threats of any number of steps, from their first two.
+
+    Each further step of an ascent costs what the second one does.
+    """
+    short = copy.deepcopy(dict(spec))
+    threats = [(threat, threat["steps"]) for threat in _threats(short)]
+    for threat, _ in threats:
+        threat["steps"] = 1
+    whole = first = count(short)
+    for threat, steps in threats:
+        threat["steps"] = 2
+        whole += (steps - 1) * (count(short) - first)
+        threat["steps"] = 1
+    return whole
+
+
+def _threats(spec: Any) -> Iterator[dict[str, Any]]:
+    """The threats of several steps that a spec holds at any depth."""
+    if isinstance(spec, dict):
+        if "edit" in spec and spec.get("steps", 0) > 1:
+            yield spec
+        for value in spec.values():
+            yield from _threats(value)
+
+
+Run = Callable[[Tensor, Tensor], Any]
+
+
+def _per_image(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
+    return _counted(what, batch, *map(spec_text, parts)) / batch
+
+
+@cache
+def _counted(what: Callable[..., Run], batch: int, *texts: str) -> float:
+    """Operations of a batch; the same question is counted once."""
+    *told, dataset = [json.loads(text) for text in texts]
+    shape = (batch, dataset["channels"], dataset["size"], dataset["size"])
+    run = what(*told)
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        images, labels = torch.zeros(shape), torch.zeros(batch, dtype=torch.long)
+        with FlopCounterMode(display=False) as counter:
+            run(images, labels)
+    return float(counter.get_total_flops())
+
+
+def _likelihood(entry: Spec) -> Run:
+    flow = build_generator(entry)
+    return lambda images, _: flow.bits_per_dimension(images, images).mean().backward()
+
+
+def _learning(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
+    recipe = build_recipe(entry, _generators(entry))
+    model = new_model(architecture, seed=0).train()
+
+    def run(images: Tensor, labels: Tensor) -> None:
+        draw = rng(0, "count")
+        batch = prepared(recipe, Batch(images, labels), draw)
+        recipe.loss(model, batch, draw).backward()
+
+    return run
+
+
+def _judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
+    threat = build_threat(ThreatSpec(**entry), _generators(entry))
+    model = new_model(architecture, seed=0).eval()
+
+    def run(images: Tensor, labels: Tensor) -> None:
+        edited = threat(model, Batch(images, labels), rng(0, "count"))
+        with torch.no_grad():
+            model(edited), model(edited)  # asked twice, as verdicts are
+
+    return run
+
+
+def _projecting(entry: Spec) -> Run:
+    generator = _generator(spec_text(entry))
+
+    def run(images: Tensor, _: Tensor) -> None:
+        for some in (images, images):  # the images, and mixtures of them
+            generator.decode(generator.encode(some))
+
+    return run
+
+
+def _generators(spec: Spec) -> dict[str, Any]:
+    entries = generators_in(spec)
+    return {name: _generator(spec_text(entry)) for name, entry in entries.items()}
+
+
+@cache
+def _generator(text: str) -> Any:
+    return build_generator(json.loads(text)).eval().requires_grad_(False)

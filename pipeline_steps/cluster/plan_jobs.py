@@ -1,0 +1,124 @@
+"""The jobs of a scale and what feeds what, as Snakemake itself tells them in a dry run."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import ROOT
+
+HEADER = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):$")
+FIELD = re.compile(r"    (input|output|wildcards|resources|priority): (.*)$")
+SHELL = "Shell command: "
+COMMAND = re.compile(r"-m pipeline_steps\.(\S+) --spec ('.*?') --code ")
+QUOTE = "'\"'\"'"
+NAMED = re.compile(r"(\w+)=(\S*(?: (?!\w+=)\S+)*)")
+
+
+@dataclass
+class PlannedJob:
+    """A job as Snakemake plans it; `needs` are the places of the jobs before it."""
+
+    rule: str
+    inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+    wildcards: dict[str, str] = field(default_factory=dict)
+    gpus: int = 0
+    minutes: int = 0
+    priority: float = 0.0
+    spec: dict[str, Any] = field(default_factory=dict)
+    """What its step is told; empty for a rule that only gathers targets."""
+    files: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
+    """Its `inputs`, `parts` and `outputs`, by the names that its step has for them."""
+    needs: tuple[int, ...] = ()
+    to_do: bool = False
+
+    @property
+    def name(self) -> str:
+        told = (value for key, value in self.wildcards.items() if key != "scale")
+        return "/".join(told)
+
+
+def planned_jobs(arguments: Sequence[str], root: Path = ROOT) -> list[PlannedJob]:
+    """Every job of the whole graph; what is done already is known from a second run."""
+    with ThreadPoolExecutor() as pool:
+        whole, left = pool.map(
+            lambda more: _dry_run([*arguments, *more], root),
+            (["--forceall", "--printshellcmds"], []),
+        )
+    jobs = [job for job in read_jobs(whole) if job.outputs]
+    to_do = {tuple(job.outputs) for job in read_jobs(left)}
+    makers = {file: place for place, job in enumerate(jobs) for file in job.outputs}
+    for job in jobs:
+        job.needs = tuple({makers[f]: None for f in job.inputs if f in makers})
+        job.to_do = tuple(job.outputs) in to_do
+    return jobs
+
+
+def _dry_run(arguments: Sequence[str], root: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor", *arguments],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
+        raise PipelineError(said[-1].removeprefix("error: "))
+    return done.stdout + done.stderr
+
+
+def read_jobs(told: str) -> Iterator[PlannedJob]:
+    """The jobs that a dry run tells of, in its order."""
+    job: PlannedJob | None = None
+    for line in told.splitlines():
+        if header := HEADER.match(line):
+            if job:
+                yield job
+            job = PlannedJob(header[1])
+        elif job and (found := FIELD.match(line)):
+            _read_field(job, found[1], found[2])
+        elif job and line.startswith(SHELL):
+            _read_command(job, line.removeprefix(SHELL))
+        elif not line:
+            if job:
+                yield job
+            job = None
+    if job:
+        yield job
+
+
+def _read_field(job: PlannedJob, name: str, value: str) -> None:
+    if name == "input":
+        job.inputs = value.split(", ")
+    elif name == "output":
+        job.outputs = value.split(", ")
+    elif name == "wildcards":
+        job.wildcards = dict(pair.split("=", 1) for pair in value.split(", "))
+    elif name == "priority":
+        job.priority = float(value)
+    else:
+        asked = re.search(r"\b(?:gpu=|gres=gpu:(?:\w+:)?)([1-9]\d*)", value)
+        limit = re.search(r"\bruntime=(\d+)", value)
+        job.gpus = int(asked[1]) if asked else 0
+        job.minutes = int(limit[1]) if limit else 0
+
+
+def _read_command(job: PlannedJob, command: str) -> None:
+    found = COMMAND.search(command)
+    if not found:
+        return
+    job.spec = json.loads(found[2][1:-1].replace(QUOTE, "'"))
+    sections = re.split(r" --(inputs|parts|outputs) ", command[found.end() - 1 :])
+    for kind, words in zip(sections[1::2], sections[2::2], strict=True):
+        job.files[kind] = {
+            name: [Path(file) for file in files.split()]
+            for name, files in NAMED.findall(words.partition(" 2> ")[0])
+        }

@@ -1,0 +1,198 @@
+"""A plan as tables: text for the terminal, CSV files, and a page."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline_steps.cluster.plan_durations import UNKNOWN
+from pipeline_steps.cluster.plan_whole import GPUS, Plan
+from pipeline_steps.papers.make_report import duration
+from pipeline_steps.papers.style import escape, html_table, page
+
+TOO_LONG = 1.15  # of the ideal bound; above it the remedy is told
+SHARED = "A job that several papers need is counted in each of them, and once in `all`."
+
+
+def stages(plan: Plan) -> pd.DataFrame:
+    """A line for each step, in the order of the work, and one for all."""
+    whole = {"all": range(len(plan.jobs))}
+    return _lines(plan, "stage", {**plan.stages, **whole})
+
+
+def papers(plan: Plan) -> pd.DataFrame:
+    """A line for each paper, with every job that it needs."""
+    return _lines(plan, "paper", plan.papers)
+
+
+def _lines(plan: Plan, kind: str, groups: Mapping[str, Iterable[int]]) -> pd.DataFrame:
+    lines = []
+    for name, some in groups.items():
+        places = sorted(some)
+        left = [place for place in places if plan.jobs[place].to_do]
+        known = [plan.durations[place] for place in places]
+        basis = Counter(one.basis for one in known).most_common()
+        lines.append(
+            {
+                kind: name,
+                "jobs": len(places),
+                "to do": len(left),
+                f"{plan.device} hours": round(plan.device_hours(places), 3),
+                "hours to do": round(plan.device_hours(left), 3),
+                "longest seconds": round(max(one.seconds or 0 for one in known), 1),
+                "known by": ", ".join(f"{count} {told}" for told, count in basis),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def schedules(plan: Plan) -> pd.DataFrame:
+    """How long what is left lasts, beside the shortest time that any order could take."""
+    lines = []
+    for count in GPUS:
+        least = plan.bound(count)
+        lasts = plan.schedule(count).makespan
+        longest_first = plan.schedule(count, longest_first=True).makespan
+        lines.append(
+            {
+                f"{plan.device}s": count,
+                "seconds": round(lasts),
+                "ideal seconds": round(least),
+                "ratio": round(lasts / least, 3) if least else 1.0,
+                "ratio, longest path first": (
+                    round(longest_first / least, 3) if least else 1.0
+                ),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def jobs(plan: Plan) -> pd.DataFrame:
+    """A line for each job."""
+    return pd.DataFrame(
+        {
+            "step": job.rule,
+            "name": job.name,
+            "papers": " ".join(p for p, some in plan.papers.items() if place in some),
+            "to do": job.to_do,
+            "gpus": job.gpus,
+            "seconds": known.seconds,
+            "known by": known.basis,
+            "limit seconds": 60 * job.minutes,
+        }
+        for place, (job, known) in enumerate(
+            zip(plan.jobs, plan.durations, strict=True)
+        )
+    )
+
+
+def remarks(plan: Plan) -> Iterator[str]:
+    """What the tables do not say by themselves."""
+    yield SHARED
+    path = [
+        (plan.jobs[i], plan.durations[i].seconds or 0) for i in plan.critical_path()
+    ]
+    whole = sum(seconds for _, seconds in path)
+    told = [
+        f"{job.rule} {job.name} ({duration(seconds)})"
+        for job, seconds in path
+        if seconds >= whole / 100
+    ]
+    yield f"Critical path, {duration(whole)}: {', '.join(told) or 'nothing is left'}."
+    both = list(zip(plan.jobs, plan.durations, strict=True))
+    if unknown := sum(known.basis == UNKNOWN for _, known in both):
+        yield f"{unknown} jobs of unknown duration count nothing: all times are at least."
+    late = Counter(
+        job.rule
+        for job, known in both
+        if job.to_do and job.gpus and (known.seconds or 0) > 60 * job.minutes
+    )
+    for step, count in late.items():
+        yield (
+            f"{count} jobs of {step} want more than their time limit: they stop before "
+            "it, save, and go on in a further attempt with more time."
+        )
+    for count, _, _, ratio, longest_first in schedules(plan).itertuples(index=False):
+        if ratio > TOO_LONG:
+            yield (
+                f"On {count} {plan.device}s the order of the jobs costs "
+                f"{100 * (ratio - 1):.0f} % over the ideal, and longest path first "
+                f"{100 * (longest_first - 1):.0f} %: a higher `priority` of the rules "
+                "that begin long paths is the remedy."
+            )
+
+
+def _shown(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Head and cells as people read them: seconds with a unit."""
+    head = [str(name).replace(" seconds", "") for name in table.columns]
+    head = ["expected" if name == "seconds" else name for name in head]
+    rows = [
+        [
+            duration(value)
+            if "seconds" in str(name)
+            else f"{value:,.2f}"
+            if isinstance(value, float)
+            else str(value)
+            for name, value in zip(table.columns, line, strict=True)
+        ]
+        for line in table.itertuples(index=False)
+    ]
+    return head, rows
+
+
+def text(plan: Plan) -> str:
+    """The plan for a terminal."""
+    parts = [f"Scale {plan.scale}: {plan.settings.title}"]
+    for table in (stages(plan), papers(plan), schedules(plan)):
+        head, rows = _shown(table)
+        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if number else cell.ljust(width)
+                for cell, width, number in zip(
+                    line, widths, _numbers(table), strict=True
+                )
+            ).rstrip()
+            for line in (head, *rows)
+        ]
+        parts.append("\n".join(lines))
+    return "\n\n".join([*parts, "\n".join(remarks(plan))])
+
+
+def _numbers(table: pd.DataFrame) -> list[bool]:
+    return [pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
+
+
+def write_tables(plan: Plan, folder: Path) -> None:
+    """The tables as CSV, one of them with a line for each job, and all as a page."""
+    tables = {
+        "stages": stages(plan),
+        "papers": papers(plan),
+        "schedules": schedules(plan),
+    }
+    for name, table in {**tables, "jobs": jobs(plan)}.items():
+        path = folder / f"{name}.csv"
+        table.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
+    body = [_html(table) for table in tables.values()]
+    body.append('<div class="notes">')
+    body += [f"<p>{escape(line)}</p>" for line in remarks(plan)]
+    body.append('</div>\n<img src="plan.svg" alt="The plan as a figure">')
+    line = f"Scale {plan.scale}: {plan.settings.title}"
+    made = page("What the work will cost", line, "\n".join(body))
+    (folder / "plan.html").write_text(made, encoding="utf-8")
+
+
+def _html(table: pd.DataFrame) -> str:
+    head, rows = _shown(table)
+    numbers = _numbers(table)
+    return html_table(
+        [escape(name) for name in head],
+        (
+            [
+                f'<td class="number">{cell}</td>' if number else escape(cell)
+                for cell, number in zip(row, numbers, strict=True)
+            ]
+            for row in rows
+        ),
+    )

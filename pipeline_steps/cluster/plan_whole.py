@@ -1,0 +1,138 @@
+"""The plan of a scale: its jobs, how long each takes, and how they last together."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+from pipeline_steps.cluster.plan_durations import Duration, durations
+from pipeline_steps.cluster.plan_jobs import PlannedJob, planned_jobs
+from pipeline_steps.cluster.schedule import (
+    Schedule,
+    Task,
+    bound,
+    critical_path,
+    in_order,
+    longest_paths,
+    simulate,
+)
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.models import Scale
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import ROOT
+
+GPUS = (1, 8, 64)
+NO_PAPER = "no paper by itself"
+PROFILE = "slurm"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a scale, with how long each will take."""
+
+    scale: str
+    settings: Scale
+    jobs: list[PlannedJob]
+    durations: list[Duration]
+    window: int
+    """How many jobs are submitted at once."""
+
+    @cached_property
+    def on_gpus(self) -> bool:
+        return any(job.gpus for job in self.jobs)
+
+    @property
+    def device(self) -> str:
+        """What there are so many of."""
+        return "GPU" if self.on_gpus else "core"
+
+    def devices(self, job: PlannedJob) -> int:
+        """What a job takes: GPUs, or a core where no job asks for any GPU."""
+        return job.gpus if self.on_gpus else 1
+
+    def device_hours(self, places: Iterable[int]) -> float:
+        """Of these jobs; those of unknown duration count nothing."""
+        return (
+            sum(
+                (self.durations[place].seconds or 0) * self.devices(self.jobs[place])
+                for place in places
+            )
+            / 3600
+        )
+
+    @cached_property
+    def stages(self) -> dict[str, list[int]]:
+        """The places of each step's jobs, in the order of the work."""
+        depths = [0] * len(self.jobs)
+        for place in in_order([job.needs for job in self.jobs]):
+            needs = self.jobs[place].needs
+            depths[place] = 1 + max((depths[need] for need in needs), default=0)
+        found: dict[str, list[int]] = {}
+        for place in sorted(range(len(self.jobs)), key=depths.__getitem__):
+            found.setdefault(self.jobs[place].rule, []).append(place)
+        return dict(sorted(found.items(), key=lambda one: (depths[one[1][-1]], one[0])))
+
+    @cached_property
+    def left(self) -> list[int]:
+        """The places of the jobs that are to do."""
+        return [place for place, job in enumerate(self.jobs) if job.to_do]
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """The jobs that are left, as a scheduler sees them."""
+        now = {place: number for number, place in enumerate(self.left)}
+        return [
+            Task(
+                seconds=self.durations[place].seconds or 0,
+                gpus=self.devices(self.jobs[place]),
+                needs=tuple(now[n] for n in self.jobs[place].needs if n in now),
+                priority=self.jobs[place].priority,
+            )
+            for place in self.left
+        ]
+
+    def schedule(self, gpus: int, longest_first: bool = False) -> Schedule:
+        """What is left on so many GPUs, in the order of the rules' priorities."""
+        order = longest_paths(self.tasks) if longest_first else None
+        return simulate(self.tasks, gpus, order, self.window)
+
+    @cached_property
+    def papers(self) -> dict[str, set[int]]:
+        """The jobs that each paper needs, and at last those that none does."""
+        needed: dict[str, set[int]] = {}
+        for place, job in enumerate(self.jobs):
+            if paper := job.wildcards.get("paper"):
+                needed.setdefault(paper, set()).update(self._behind(place))
+        rest = set(range(len(self.jobs))).difference(*needed.values())
+        return dict(sorted(needed.items())) | ({NO_PAPER: rest} if rest else {})
+
+    def _behind(self, place: int) -> set[int]:
+        found, waiting = {place}, [place]
+        while waiting:
+            new = set(self.jobs[waiting.pop()].needs) - found
+            found |= new
+            waiting += new
+        return found
+
+    def critical_path(self) -> list[int]:
+        """The jobs on the longest way through what is left."""
+        return [self.left[number] for number in critical_path(self.tasks)]
+
+    def bound(self, gpus: int) -> float:
+        """No order of what is left can be faster."""
+        return bound(self.tasks, gpus)
+
+
+def make_plan(scale: str | None, arguments: Sequence[str], root: Path = ROOT) -> Plan:
+    """The plan of a scale, of the slurm profile's if none is told."""
+    profile = yaml.safe_load((root / PROFILE / "config.yaml").read_text())
+    told = ["--config", f"scale={scale}"] if scale else []
+    jobs = planned_jobs(["--profile", PROFILE, *told, *arguments], root)
+    names = {job.wildcards["scale"] for job in jobs if "scale" in job.wildcards}
+    if len(names) != 1:
+        raise PipelineError("there is nothing to plan; name a scale with --scale")
+    config = load_config(name := names.pop(), root)
+    known = durations(jobs, config, root)
+    return Plan(name, config.scale, jobs, known, int(profile.get("jobs", 100)))

@@ -1,0 +1,294 @@
+"""The plan: its jobs are Snakemake's, its hours say where they come from."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipeline_steps.cluster.operations import operations
+from pipeline_steps.cluster.plan_durations import SECONDS_TO_START, durations
+from pipeline_steps.cluster.plan_figure import draw
+from pipeline_steps.cluster.plan_jobs import PlannedJob, planned_jobs, read_jobs
+from pipeline_steps.cluster.plan_tables import text, write_tables
+from pipeline_steps.cluster.plan_whole import Plan
+from pipeline_steps.config.jobs import Jobs
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.models import Config
+from pipeline_steps.core.card import Card
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.threats.perturbations.pixel import Pixel
+
+NO_PAPER = "no paper by itself"
+
+
+@pytest.fixture(scope="module")
+def paper() -> list[PlannedJob]:
+    """The whole graph of the papers' size, on a cluster that knows GPUs as GRES."""
+    told = ["scale=paper", "gpus=gres:a100"]
+    return planned_jobs(["--profile", "slurm", "--config", *told])
+
+
+def test_each_job_has_what_snakemake_tells_its_step(paper):
+    jobs = Jobs("paper")
+    for job in paper:
+        wildcards = type("Wildcards", (), {"scale": "paper", **job.wildcards})
+        assert json.dumps(job.spec, sort_keys=True, separators=(",", ":")) == jobs.spec(
+            job.rule
+        )(wildcards)
+        assert job.gpus == jobs.resource(job.rule, "gpus")(wildcards)
+        told = {str(p) for paths in job.files["outputs"].values() for p in paths}
+        assert told == set(job.outputs)
+
+
+def test_each_job_comes_behind_those_that_make_its_inputs(paper):
+    makers = {file: i for i, job in enumerate(paper) for file in job.outputs}
+    for job in paper:
+        assert set(job.needs) == {makers[file] for file in job.inputs}
+    assert any(job.rule == "check_claims" and job.needs for job in paper)
+
+
+def test_what_begins_long_paths_is_submitted_first(paper):
+    by_rule = {job.rule: job.priority for job in paper}
+    assert by_rule["train_flow"] > by_rule["train_defense"] > by_rule["attack_defense"]
+
+
+def test_gpus_are_known_in_both_forms():
+    head = (
+        "rule train_defense:\n    output: a\n    resources: tmpdir=/tmp, runtime=60, "
+    )
+    for told, gpus in [
+        ("gpu=2, gres=", 2),
+        ("gpu=0, gres=gpu:2", 2),
+        ("gpu=0, gres=gpu:a100:4", 4),
+        ("gpu=0, gres=", 0),
+        ("mem_mb=1", 0),
+    ]:
+        (job,) = read_jobs(head + told)
+        assert (job.gpus, job.minutes) == (gpus, 60)
+
+
+def test_what_is_made_already_is_not_to_do(tmp_path):
+    """Snakemake's own judgement, in a project of two jobs."""
+    (tmp_path / "Snakefile").write_text(
+        "rule all:\n    input: 'b'\n"
+        "rule first:\n    output: 'a'\n    shell: 'touch {output}'\n"
+        "rule second:\n    input: 'a'\n    output: 'b'\n    priority: 7\n"
+        "    shell: 'touch {output}'\n"
+    )
+    snakemake = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "1",
+        "--quiet",
+        "all",
+        "--",
+    ]
+    subprocess.run([*snakemake, "a"], cwd=tmp_path, check=True)
+    first, second = planned_jobs([], tmp_path)
+    assert (first.rule, first.to_do, first.priority) == ("first", False, 0)
+    assert (second.rule, second.to_do, second.priority) == ("second", True, 7)
+    assert second.needs == (0,)
+
+
+def test_a_wrong_config_is_one_sentence():
+    with pytest.raises(PipelineError, match="there is no scale 'papre'; did you mean"):
+        planned_jobs(["--config", "scale=papre"])
+
+
+# ---- How long each job takes, and how that is known -----------------------------------
+
+
+@pytest.fixture
+def config() -> Config:
+    return load_config("paper")
+
+
+def training(config: Config, name: str, gpus: int = 1) -> PlannedJob:
+    spec = Jobs("paper").plan(None).defense("cifar10", name).model_dump(mode="json")
+    outputs = {role: [Path(f"{name}.{role}.json")] for role in ("card", "record")}
+    images = "data/cifar10/train.images.npy"
+    files = {"outputs": outputs}
+    return PlannedJob(
+        "train_defense", [images], [name], gpus=gpus, spec=spec, files=files
+    )
+
+
+def record(root: Path, job: PlannedJob, spec: Any = None, **told: Any) -> None:
+    """A run of the job as card and record tell of it."""
+    outputs = job.files["outputs"]
+    card = Card(job.rule, spec or job.spec, {}, {}, {})
+    card.write(root / outputs["card"][0])
+    (root / outputs["record"][0]).write_text(json.dumps(told))
+
+
+def test_operations_are_shared_out_at_the_stated_rate(config, tmp_path):
+    job = training(config, "at")
+    (known,) = durations([job], config, tmp_path)
+    count = operations(job.rule, job.spec, 50_000, 0, {})
+    seconds = count / (config.scale.rate.teraflops * 1e12)
+    assert known.seconds == pytest.approx(SECONDS_TO_START + seconds)
+    assert known.basis == "counted at 8 TFLOP/s (A100 in float32)"
+
+
+def test_a_record_of_the_same_settings_is_taken_as_it_is(config, tmp_path):
+    job = training(config, "at")
+    record(tmp_path, job, device="NVIDIA H100", seconds=1234.5)
+    (known,) = durations([job], config, tmp_path)
+    assert (known.seconds, known.basis) == (1234.5, "measured")
+
+
+def test_other_records_of_a_step_give_its_rate(config, tmp_path):
+    at, ijsat = training(config, "at"), training(config, "ijsat")
+    record(tmp_path, at, device="NVIDIA H100", seconds=1000)
+    _, known = durations([at, ijsat], config, tmp_path)
+    counts = [operations(job.rule, job.spec, 50_000, 0, {}) for job in (at, ijsat)]
+    assert known.seconds == pytest.approx(1000 * counts[1] / counts[0])
+    assert known.basis == "scaled from 1 measured"
+
+
+def test_a_record_of_older_settings_gives_the_rate(config, tmp_path):
+    job = training(config, "at")
+    older = job.spec | {"schedule": job.spec["schedule"] | {"epochs": 60}}
+    record(tmp_path, job, older, device="NVIDIA H100", seconds=1000)
+    (known,) = durations([job], config, tmp_path)
+    assert known.seconds == pytest.approx(2000)
+    assert known.basis == "scaled from 1 measured"
+
+
+def test_a_record_of_a_cpu_says_nothing_of_a_gpu(config, tmp_path):
+    job = training(config, "at")
+    record(tmp_path, job, device="cpu", seconds=1234.5)
+    (known,) = durations([job], config, tmp_path)
+    assert known.basis.startswith("counted")
+
+
+def test_the_record_of_gathered_shards_tells_of_each(config, tmp_path):
+    plan = Jobs("paper").plan(None)
+    names = ("cifar10", "at", "pgd20")
+    shards = [
+        PlannedJob(
+            "attack_defense",
+            ["data/cifar10/test.images.npy"],
+            [label],
+            gpus=1,
+            spec=plan.attack_shard(*names, label).model_dump(mode="json"),
+        )
+        for label in ("1-of-2", "2-of-2")
+    ]
+    whole = plan.attack(*names).model_dump(mode="json")
+    outputs = {role: [Path(f"{role}.json")] for role in ("card", "record")}
+    files = {"outputs": outputs}
+    gather = PlannedJob(
+        "gather_verdicts", [], ["v"], spec=whole, files=files, needs=(0, 1)
+    )
+    parts = [{"device": "NVIDIA H100", "seconds": s} for s in (100, 140)]
+    record(tmp_path, gather, device="NVIDIA H100", seconds=241, parts=parts)
+    known = durations([*shards, gather], config, tmp_path)
+    assert [one.seconds for one in known] == [100, 140, 1]
+    assert {one.basis for one in known} == {"measured"}
+
+
+def test_what_cannot_run_on_pretence_is_unknown_and_the_rest_goes_on(
+    config, tmp_path, monkeypatch, capsys
+):
+    def looks_at_values(self: Pixel, batch: Any, rng: Any) -> Any:
+        return [batch.images] if float(batch.images.sum()) > 0 else []
+
+    monkeypatch.setattr(Pixel, "start", looks_at_values)
+    jobs = [training(config, "normal"), training(config, "at")]
+    jobs[1].spec["schedule"]["batch"] = 97  # counted for no other test
+    normal, at = durations(jobs, config, tmp_path)
+    assert normal.seconds
+    assert (at.seconds, at.basis) == (None, "unknown")
+    assert "train_defense" in capsys.readouterr().err
+
+
+def test_small_jobs_are_stated_and_unknown_steps_on_gpus_are_unknown(config, tmp_path):
+    jobs = [
+        PlannedJob("make_table", [], ["t"]),
+        PlannedJob("new_step", [], ["n"], gpus=1),
+    ]
+    table, new = durations(jobs, config, tmp_path)
+    assert table.basis == "stated"
+    assert (new.seconds, new.basis) == (None, "unknown")
+
+
+# ---- The plan as a whole ---------------------------------------------------------------
+
+
+@pytest.fixture
+def plan(paper: list[PlannedJob], config: Config, tmp_path: Path) -> Plan:
+    known = durations(paper, config, tmp_path)
+    return Plan("paper", config.scale, paper, known, window=100)
+
+
+def two_papers(plan: Plan) -> Plan:
+    """The plan with a second paper that asks for the same table."""
+    table = next(job for job in plan.jobs if job.rule == "make_table")
+    place = plan.jobs.index(table)
+    other = PlannedJob(
+        "make_table",
+        outputs=["other"],
+        wildcards={"paper": "other", "table": "table1"},
+        needs=table.needs,
+        to_do=True,
+    )
+    return Plan(
+        plan.scale,
+        plan.settings,
+        [*plan.jobs, other],
+        [*plan.durations, plan.durations[place]],
+        plan.window,
+    )
+
+
+def test_a_shared_job_stands_in_each_paper_and_once_in_all(plan, tmp_path):
+    both = two_papers(plan)
+    write_tables(both, tmp_path)
+    papers = pd.read_csv(tmp_path / "papers.csv", index_col="paper")
+    stages = pd.read_csv(tmp_path / "stages.csv", index_col="stage")
+    assert list(papers.index) == ["ijsat", "other", NO_PAPER]
+    assert stages.loc["train_defense", "jobs"] == 3
+    assert stages.loc["all", "jobs"] == len(both.jobs)
+    assert papers["jobs"].sum() > len(both.jobs)
+    hours = "GPU hours"
+    assert papers.loc["other", hours] > stages.loc["train_defense", hours]
+    assert stages.loc["all", hours] == pytest.approx(
+        stages[hours].drop("all").sum(), abs=0.02
+    )
+
+
+def test_the_plan_is_told_written_and_drawn(plan, tmp_path):
+    write_tables(plan, tmp_path)
+    draw(plan, tmp_path)
+    told = text(plan)
+    for said in ("train_defense", "counted at 8 TFLOP/s", "Critical path", "ijsat"):
+        assert said in told
+    assert len(pd.read_csv(tmp_path / "jobs.csv")) == len(plan.jobs)
+    schedules = pd.read_csv(tmp_path / "schedules.csv")
+    assert list(schedules["GPUs"]) == [1, 8, 64]
+    assert (schedules["ratio"] >= 1).all()
+    assert "<table>" in (tmp_path / "plan.html").read_text()
+    assert (tmp_path / "plan.png").stat().st_size > 10_000
+    assert "<svg" in (tmp_path / "plan.svg").read_text()
+
+
+def test_a_scale_without_gpus_is_planned_by_cores(config):
+    jobs = [PlannedJob("make_table", [], ["t"], to_do=True)]
+    plan = Plan("demo", config.scale, jobs, durations(jobs, config, ROOT), window=100)
+    assert plan.device == "core"
+    assert "cores" in text(plan)
+
+
+def test_nothing_left_takes_no_time(config, tmp_path):
+    jobs = [PlannedJob("make_table", [], ["t"])]
+    plan = Plan("paper", config.scale, jobs, durations(jobs, config, ROOT), window=100)
+    assert "nothing is left" in text(plan)
+    draw(plan, tmp_path)

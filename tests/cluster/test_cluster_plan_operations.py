@@ -1,0 +1,112 @@
+"""Operations are counted on the code itself, and as a real run has them."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline_steps.cluster.operations import operations
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core.rng import rng
+from pipeline_steps.defenses.load import new_model
+from pipeline_steps.defenses.recipe import build_recipe, prepared
+from pipeline_steps.generators.generator import build_generator
+from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.catalogue import build_threat
+
+IMAGES = 6
+STEPS = 5
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan(load_config("demo"))
+
+
+def generators(spec: Any) -> dict[str, Any]:
+    return {
+        name: build_generator(entry).requires_grad_(False)
+        for name, entry in generators_in(spec).items()
+    }
+
+
+def batch() -> Batch:
+    labels = torch.arange(IMAGES) % 10
+    return Batch(torch.full((IMAGES, 3, 16, 16), 0.5), labels)
+
+
+@pytest.mark.parametrize("threat", ["clean", "fgsm", "pgd20", "jsa50"])
+def test_an_evaluation_has_the_operations_of_a_real_one(plan, threat):
+    spec = plan.attack("digits", "at", threat).model_copy(update={"batch": IMAGES})
+    if spec.threat.steps > 1:
+        shorter = spec.threat.model_copy(update={"steps": STEPS})
+        spec = spec.model_copy(update={"threat": shorter})
+    model = new_model(spec.architecture, 0).eval()
+    ready = build_threat(spec.threat, generators(spec.model_dump()))
+    with FlopCounterMode(display=False) as counter:
+        edited = ready(model, batch(), rng(0, "test"))
+        model(edited), model(edited)
+    told = operations("attack_defense", spec.model_dump(), 0, IMAGES, {})
+    assert told == pytest.approx(counter.get_total_flops())
+
+
+@pytest.mark.parametrize("defense", ["normal", "at", "ijsat"])
+def test_a_training_has_the_operations_of_a_real_one(plan, defense):
+    spec = plan.defense("digits", defense)
+    schedule = spec.schedule.model_copy(update={"batch": IMAGES})
+    spec = spec.model_copy(update={"schedule": schedule})
+    if "threat" in spec.recipe:
+        spec.recipe["threat"]["steps"] = STEPS
+    model = new_model(spec.architecture, 0).train()
+    recipe = build_recipe(spec.recipe, generators(spec.recipe))
+    draw = rng(0, "test")
+    with FlopCounterMode(display=False) as counter:
+        recipe.loss(model, prepared(recipe, batch(), draw), draw).backward()
+    told = operations("train_defense", spec.model_dump(), IMAGES, 0, {})
+    once = spec.schedule.epochs * counter.get_total_flops()
+    assert told == pytest.approx(once)
+
+
+def test_a_flow_has_the_operations_of_a_real_one(plan):
+    spec = plan.flow("digits", "glow")
+    training = spec.training.model_copy(update={"batch": IMAGES})
+    spec = spec.model_copy(update={"training": training})
+    flow, images = build_generator(spec.model), batch().images
+    with FlopCounterMode(display=False) as counter:
+        flow.bits_per_dimension(images, images).mean().backward()
+    told = operations("train_flow", spec.model_dump(), IMAGES, 0, {})
+    assert told == pytest.approx(spec.training.epochs * counter.get_total_flops())
+
+
+def test_shards_add_up_to_the_whole(plan):
+    for step, whole, shard, names in [
+        ("attack_defense", plan.attack, plan.attack_shard, ("at", "pgd20")),
+        ("project_dataset", plan.manifold, plan.manifold_shard, ("glow",)),
+    ]:
+        all_of_it = whole("digits", *names).model_dump()
+        parts = [
+            operations(
+                step, shard("digits", *names, f"{n}-of-3").model_dump(), 0, 539, {}
+            )
+            for n in (1, 2, 3)
+        ]
+        assert sum(parts) == pytest.approx(operations(step, all_of_it, 0, 539, {}))
+
+
+def test_a_curve_judges_every_kept_epoch(plan):
+    defense = plan.defense("digits", "at").model_dump()
+    spec = plan.curve("digits", "at", "pgd20").model_dump()
+    once = operations("attack_defense", spec, 0, 100, {})
+    told = operations("attack_snapshots", spec, 0, 100, defense)
+    assert told == pytest.approx(defense["snapshots"] * once)
+
+
+def test_counting_draws_from_no_shared_state_and_changes_no_model(plan):
+    before = torch.get_rng_state()
+    operations(
+        "attack_defense", plan.attack("digits", "at", "fgsm").model_dump(), 0, 7, {}
+    )
+    assert torch.equal(before, torch.get_rng_state())
