@@ -31,8 +31,8 @@ LAUNCHES = 5
 
 
 @contextmanager
-def only_controller(lock: Path) -> Iterator[None]:
-    """Refuses to start beside another launcher of this checkout."""
+def only_controller(lock: Path) -> Iterator[IO[str]]:
+    """Refuses to start beside another launcher of this checkout, or its Snakemake."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as file:
         try:
@@ -43,10 +43,15 @@ def only_controller(lock: Path) -> Iterator[None]:
                 f"another launcher runs in this checkout ({file.read().strip()}); wait "
                 "for it, or end it first"
             ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {os.uname().nodename}")
-        file.flush()
-        yield
+        tell_others(file, f"process {os.getpid()}")
+        yield file
+
+
+def tell_others(lock: IO[str], who: str) -> None:
+    """Leave in the lock who holds it."""
+    lock.truncate(0)
+    lock.write(f"{who} on {os.uname().nodename}")
+    lock.flush()
 
 
 def settle_orphans(folder: Path, how: str) -> None:
@@ -96,13 +101,22 @@ class Watch:
         return True
 
 
-def run_snakemake(arguments: Sequence[str], watch: Watch, summary: Summary) -> bool:
-    """One controller from start to end; False where it lost its jobs and was ended."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments]
+def run_snakemake(
+    arguments: Sequence[str], watch: Watch, summary: Summary, lock: IO[str]
+) -> bool:
+    """One controller from start to end; False where it lost its jobs and was ended.
+
+    It holds the lock as well, for it may outlive this process.
+    """
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=[lock.fileno()],
     ) as process:
         assert process.stdout is not None
+        tell_others(lock, f"process {os.getpid()} and its snakemake {process.pid}")
         reader = threading.Thread(
             target=_relay, args=(process.stdout, watch, summary), daemon=True
         )
@@ -135,11 +149,11 @@ def launch(arguments: Sequence[str], orphans: str, patience: float) -> Summary:
     """Controllers one after the other, until one ends of itself."""
     folder, summary = Path.cwd(), Summary()
     unlock = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--unlock"]
-    with only_controller(LOCK):
+    with only_controller(LOCK) as lock:
         for _ in range(LAUNCHES):
             settle_orphans(folder, orphans)
             subprocess.run([*unlock, *arguments], capture_output=True, check=False)
-            if run_snakemake(arguments, Watch(folder, patience), summary):
+            if run_snakemake(arguments, Watch(folder, patience), summary, lock):
                 return summary
     raise PipelineError(
         f"snakemake lost its jobs {LAUNCHES} times; see whether slurmctld is well"

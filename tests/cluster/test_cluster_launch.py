@@ -1,6 +1,7 @@
 """The launcher, against a SLURM and a Snakemake that are played by small scripts."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -122,6 +123,24 @@ def test_a_second_launcher_is_refused(place):
     first.send_signal(signal.SIGKILL)
     first.communicate()
     (place / "queue").unlink()
+    third = start(place)
+    third.communicate(timeout=30)
+    assert third.returncode == 0
+
+
+def test_a_controller_that_outlives_its_launcher_keeps_others_out(place):
+    (place / "hang-once").touch()
+    first = start(place)
+    while len(calls(place)) < 2:
+        time.sleep(0.05)
+    first.kill()
+    first.communicate()
+    second = start(place)
+    _, told = second.communicate(timeout=30)
+    assert second.returncode == 1
+    alive = re.search(rf"process {first.pid} and its snakemake (\d+) on", told)
+    assert alive
+    os.kill(int(alive[1]), signal.SIGKILL)
     third = start(place)
     third.communicate(timeout=30)
     assert third.returncode == 0
