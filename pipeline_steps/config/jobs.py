@@ -1,5 +1,6 @@
 """What the rule files ask: the spec, the code and the files of each job, by wildcards."""
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -12,14 +13,17 @@ from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.digest import code, spec_text
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.registry import ROOT, words
+from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.papers.spec import Run
 
 # For each step its module, the method of Plan that makes its spec, and what it takes.
 STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "fetch_dataset": ("datasets", "source", ("dataset",)),
+    "fetch_dataset": ("datasets", "fetched", ("dataset",)),
     "build_dataset": ("datasets", "source", ("dataset",)),
+    "show_dataset": ("datasets", "sheet", ("dataset",)),
+    "corrupt_dataset": ("datasets", "corruption", ("dataset", "corruption")),
     "train_flow": ("generators", "flow", ("dataset", "generator")),
     "project_dataset": (
         "manifolds",
@@ -72,6 +76,11 @@ class Jobs:
         """The digest of all code that can shape the job's result."""
         module = f"{STEPS[step][0]}.{step}"
         return lambda wildcards: code(module, self._spec(step, wildcards)).digest
+
+    def places(self, wildcards: Wildcards) -> str:
+        """Where the files of a data set may lie, the user's own mirrors first."""
+        known = self.plan(wildcards).config.datasets[wildcards.dataset].places
+        return ",".join([*filter(None, [os.environ.get(MIRROR)]), *known])
 
     def resource(self, step: str, name: str) -> Function:
         """What the scale's table grants to jobs of this step."""
@@ -232,6 +241,7 @@ class Jobs:
         known: dict[str, Iterable[str]] = {
             "scale": scales(self.root),
             "dataset": config.datasets,
+            "corruption": words("corruption"),
             "generator": config.generators,
             "threat": config.threats,
             "defense": config.defenses.defenses,

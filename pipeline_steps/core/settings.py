@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetJsonSchemaHandler,
     StringConstraints,
     ValidationError,
@@ -48,6 +49,23 @@ Share = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Norm = Literal["linf", "l2", "l1"]
+
+
+DIGEST = r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$"
+Digest = Annotated[str, StringConstraints(pattern=DIGEST)]
+
+
+class Published(Settings):
+    """A file as its authors published it."""
+
+    name: str
+    """What it is called, wherever it lies."""
+    length: Count | None = None
+    """In bytes."""
+    digest: Digest | None = None
+    """Its published checksum: `sha256:…`, or `md5:…`."""
+    holds: dict[str, Digest | None] = Field(default_factory=dict)
+    """If it is an archive, the files in it that are used, with their checksums."""
 
 
 class Relative(str):
@@ -158,8 +176,8 @@ Threat = _named("threat")
 # In a spec all names are resolved: a registered thing stands there with its settings.
 Entry = dict[str, Any]
 
-# What a data set supplies, and no config may state.
-GIVEN = ("classes", "size", "channels")
+# What a data set or a step supplies, and no config may state.
+GIVEN = ("classes", "size", "channels", "textures")
 
 
 @dataclass(frozen=True)
@@ -209,6 +227,7 @@ Architecture = _choice("architecture")
 Recipe = _choice("recipe")
 GeneratorModel = _choice("generator")
 Source = _choice("source")
+Corruption = _choice("corruption")
 Figure = _choice("figure")
 
 
