@@ -13,7 +13,7 @@ from pipeline_steps.core.rng import derive
 from pipeline_steps.datasets.spec import Cut, DatasetSpec
 
 SPLITS = ("train", "test")
-BATCH = 256
+BATCH = 64
 
 
 @dataclass(frozen=True)

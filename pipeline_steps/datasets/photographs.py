@@ -82,11 +82,10 @@ def decode(content: bytes, name: str, spec: DatasetSpec, fit: Fit) -> np.ndarray
             f"{name} can't be read as an image ({error}); bring a whole copy of it, or "
             f"take it out of its folder, and fetch {spec.name} again"
         ) from None
-    box = None
     if fit == "crop":
         side = min(image.size)
         left, top = ((length - side) // 2 for length in image.size)
-        box = (left, top, left + side, top + side)
+        image = image.crop((left, top, left + side, top + side))
     size = (spec.size, spec.size)
-    resized = image.resize(size, Image.Resampling.BILINEAR, box)
+    resized = image.resize(size, Image.Resampling.BILINEAR)
     return np.asarray(resized).reshape(*size, spec.channels).transpose(2, 0, 1)
