@@ -88,7 +88,7 @@ def test_images_keep_form_and_range_and_the_same_seed_gives_the_same_bytes(word,
         )
         assert plain.isfinite().all()
     grey = photographs(2, size, channels=1)
-    assert corrupted(word, grey, 3).shape == grey.shape or word == "frost"
+    assert corrupted(word, grey, 3).shape == grey.shape
 
 
 RANDOM = {"gaussian_noise", "shot_noise", "impulse_noise", "glass_blur", "motion_blur"}

@@ -8,12 +8,24 @@ from pipeline_steps.datasets.corruption import strength
 from pipeline_steps.datasets.filters import sample, smoothing
 
 # How far pixels move, how smoothly, and how far the three corners; in parts of the side.
-SMALL = ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05))
-SMALL += ((0.1, 0.03, 0.03),)
-# Published for 244 pixels, and used on images of 224.
-PIXELS = ((488, 170.8, 24.4), (488, 19.52, 48.8), (12.2, 2.44, 4.88))
-PIXELS += ((17.08, 2.44, 4.88), (29.28, 2.44, 4.88))
-LARGE = tuple(tuple(length / 224 for length in lengths) for lengths in PIXELS)
+SMALL = (
+    (0, 0, 0.08),
+    (0.05, 0.2, 0.07),
+    (0.08, 0.06, 0.06),
+    (0.1, 0.04, 0.05),
+    (0.1, 0.03, 0.03),
+)
+# Published in pixels, as parts of 244, and used on images of 224.
+LARGE = tuple(
+    tuple(part * 244 / 224 for part in parts)
+    for parts in (
+        (2, 0.7, 0.1),
+        (2, 0.08, 0.2),
+        (0.05, 0.01, 0.02),
+        (0.07, 0.01, 0.02),
+        (0.12, 0.01, 0.02),
+    )
+)
 
 
 class ElasticTransform:

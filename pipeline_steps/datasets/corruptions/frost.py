@@ -22,10 +22,11 @@ class Frost:
 
     def apply(self, images: Tensor, severity: int, rng: Rng) -> Tensor:
         kept, added = strength(images, severity, SMALL, LARGE)
-        textures = self.textures
+        textures = list(self.textures)
         if not is_large(images):
             # A fifth of the size by straight lines: the middle of every five pixels.
             textures = [texture[:, 2::5, 2::5] for texture in textures]
+        textures = [texture[: images.shape[1]] for texture in textures]
         draws = rng.uniform([len(images), 3]).tolist()
         ice = [_cut(textures, images.shape[-1], *draw) for draw in draws]
         return (levels(images) * kept + torch.stack(ice).float() * added) / 255

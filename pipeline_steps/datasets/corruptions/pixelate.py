@@ -29,7 +29,7 @@ class Pixelate:
 
 def _resized(pixels: Tensor, new: int, dimension: int) -> Tensor:
     """Each new pixel is the rounded mean of those old ones whose middle it covers."""
-    total: Tensor | int = 1 << (BITS - 1)
+    total = torch.tensor(1 << (BITS - 1), dtype=torch.int32)
     for old, weight in zip(*_boxes(pixels.shape[dimension], new), strict=True):
         along = weight if dimension == -1 else weight[:, None]
         total = total + pixels.index_select(dimension, old) * along
