@@ -29,7 +29,9 @@ def write_batches(
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
     with writing(path) as partial, partial.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        written = sum(file.write(np.ascontiguousarray(b, np.uint8)) for b in batches)
+        written = 0
+        for batch in batches:
+            written += file.write(np.ascontiguousarray(batch, np.uint8).data)
         if written != math.prod(shape):
             raise ValueError(
                 f"the batches hold {written:,} bytes, which is not {shape}"

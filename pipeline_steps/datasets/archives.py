@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     except KeyError:
         file = None
     if file is None:
-        raise PipelineError(f"the archive {archive.name} holds no {name}")
+        raise PipelineError(f"the archive {archive.name!r} holds no {name}")
     return file
 
 
@@ -119,5 +119,5 @@ def mapped_array(path: Path, name: str) -> np.ndarray:
         start = archive.getmember(name).offset_data + file.tell()
     if dtype.hasobject:
         raise PipelineError(f"{name} in {path} holds objects that could carry code")
-    order = "F" if in_fortran else "C"
+    order: Literal["F", "C"] = "F" if in_fortran else "C"
     return np.memmap(path, dtype, "r", start, shape, order)

@@ -120,11 +120,9 @@ def _bring(place: str, file: Published, name: str, dataset: str) -> Path:
     folder = local(place)
     last = name.rpartition("/")[2]
     if folder is not None:
-        options = (folder / name, folder / last, folder / dataset / name)
-        options = (*options, folder / dataset / last)
-        if folder.name == last:
-            options = (folder, *options)
-        for option in options:
+        itself = [folder] if folder.name == last else []
+        near = [root / n for root in (folder, folder / dataset) for n in (name, last)]
+        for option in [*itself, *near]:
             if option.is_file():
                 _check(option, file, option)
                 return option
@@ -176,5 +174,9 @@ def _check_digest(content: IO[bytes], digest: str | None, where: str) -> None:
     if digest is None:
         return
     kind, _, wanted = digest.partition(":")
-    if hashlib.file_digest(content, kind).hexdigest() != wanted:
+    read = hashlib.new(kind)
+    while chunk := content.read(1 << 20):
+        read.update(chunk)
+    content.seek(0)
+    if read.hexdigest() != wanted:
         raise Refused(f"{where} is not the published file: its {TITLES[kind]} differs")
