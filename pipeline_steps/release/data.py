@@ -23,14 +23,15 @@ def build(name: str, scale: str, cores: int, root: Path) -> Card:
     if name not in known:
         raise PipelineError(f"there is no data set '{name}'{did_you_mean(name, known)}")
     command = [sys.executable, "-m", "snakemake", f"data/sheets/{name}.png"]
-    command += ["--cores", str(cores), "--config", f"scale={scale}", "--quiet", "all"]
+    command += ["--cores", str(cores), "--config", f"scale={scale}"]
     say(f"how far it is: data/logs/*_dataset/{name}.log")
     started = time.time()
     told = subprocess.run(
         command, cwd=root, check=False, capture_output=True, text=True
     )
     if told.returncode != 0:
-        raise PipelineError(_why(name, root, started) or told.stderr.strip())
+        last = [line for line in told.stderr.splitlines() if line][-3:]
+        raise PipelineError(_why(name, root, started) or " ".join(last))
     return read_card(root / f"data/cards/{name}.json")
 
 
