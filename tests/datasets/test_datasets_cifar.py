@@ -210,3 +210,16 @@ def test_all_of_cifar_10_is_as_published(real, tmp_path, run_step):
         assert (images == theirs.data.transpose(0, 3, 1, 2)).all()
         assert np.load(built[f"{split}_labels"]).tolist() == theirs.targets
         assert metrics["names"] == theirs.classes
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100"])
+def test_the_checksums_inside_are_those_that_torchvision_knows(name):
+    from torchvision.datasets import CIFAR10, CIFAR100
+
+    theirs = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
+    (file,) = Plan(load_config("paper")).source(name).source["files"]
+    assert file.name == theirs.filename
+    known = [*theirs.train_list, *theirs.test_list]
+    known += [(theirs.meta["filename"], theirs.meta["md5"])]
+    folder = theirs.base_folder
+    assert file.holds == {f"{folder}/{inside}": f"md5:{m}" for inside, m in known}

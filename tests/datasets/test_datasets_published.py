@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import boto3
@@ -11,8 +12,8 @@ import pytest
 from datasets_house import digest, md5, noise, tar_of
 from moto.server import ThreadedMotoServer
 
+from pipeline_steps.core import lock
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.lock import alone
 from pipeline_steps.core.settings import Published
 from pipeline_steps.datasets import download, published
 from pipeline_steps.datasets.places import local, places
@@ -271,15 +272,16 @@ def test_a_file_in_a_checked_archive_that_differs_is_named(look_at, mirror, refu
 def test_one_file_is_never_brought_twice_at_once(look_at, server, packed, monkeypatch):
     server.put("toy.tar.gz", ARCHIVE)
     look_at(server.address)
-    waited = []
-
-    def lock(path):
-        waited.append(path.name)
-        return alone(path)
-
-    monkeypatch.setattr(published, "alone", lock)
-    packed()
-    assert waited == ["toy.tar.gz.lock"]
+    waits = threading.Event()
+    monkeypatch.setattr(lock, "say", lambda line: waits.set())
+    monkeypatch.setattr(lock, "SECONDS_BETWEEN_TRIES", 0.01)
+    second = threading.Thread(target=packed)
+    with lock.alone(published.PARTS / "toy.tar.gz.lock"):
+        second.start()
+        assert waits.wait(20)
+        assert server.asked == [], "the first is still at it"
+    second.join(20)
+    assert len(server.asked) == 1
 
 
 @pytest.fixture
