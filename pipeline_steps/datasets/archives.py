@@ -1,13 +1,12 @@
 """Reads published archives, tables and pickles through doors that let no code in."""
 
-import io
 import pickle
 import tarfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Protocol
 
 import numpy as np
 
@@ -84,16 +83,21 @@ def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
     return file
 
 
+class Readable(Protocol):
+    """What gives so many bytes of its content at a time."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 class Packing:
     """A plain archive whose bytes tell of names and contents alone."""
 
     def __init__(self, archive: tarfile.TarFile) -> None:
         self.archive = archive
 
-    def add(self, name: str, content: IO[bytes]) -> None:
+    def add(self, name: str, size: int, content: Readable) -> None:
         told = tarfile.TarInfo(name)
-        told.size = content.seek(0, io.SEEK_END)
-        content.seek(0)
+        told.size = size
         self.archive.addfile(told, content)
 
 

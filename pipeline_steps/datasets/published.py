@@ -42,7 +42,7 @@ def gather(files: Sequence[Published], dataset: str, target: Path) -> None:
             for file, where in zip(files, found, strict=True):
                 for name, path in where.files.items():
                     with path.open("rb") as content:
-                        pack.add(name, content)
+                        pack.add(name, path.stat().st_size, content)
                 if where.archive is not None:
                     _repack(where.archive, file, pack)
         for where in found:
@@ -54,12 +54,13 @@ def gather(files: Sequence[Published], dataset: str, target: Path) -> None:
 def _repack(path: Path, file: Published, pack: Packing) -> None:
     with opened(path) as archive:
         for name, digest in sorted(file.holds.items()):
-            content = member(archive, name)
-            try:
-                _check_digest(content, digest, f"{name} in {path}")
-            except Refused as error:
-                raise PipelineError(str(error)) from None
-            pack.add(name, content)
+            content = Digested(member(archive, name), digest)
+            pack.add(name, archive.getmember(name).size, content)
+            if not content.holds():
+                raise PipelineError(
+                    f"{name} in {path} is not the published file: its {content.title} "
+                    "differs"
+                )
 
 
 def _find(file: Published, files: Sequence[Published], dataset: str) -> Found:
@@ -133,27 +134,28 @@ def _bring(place: str, file: Published, name: str, dataset: str) -> Path:
 
 
 def _fetched(addresses: Sequence[str], file: Published) -> Path:
+    """The first address that has the file, as a whole and checked copy."""
+    for address in addresses:
+        try:
+            return _downloaded(address, file)
+        except Absent as error:
+            absence = error
+    raise absence
+
+
+def _downloaded(address: str, file: Published) -> Path:
     key = hashlib.sha256(f"{file.name} {file.digest}".encode()).hexdigest()[:12]
     part = PARTS / f"{key}-{file.name.rpartition('/')[2]}"
-    for address in addresses:
+    while True:
         resumed = part.is_file()
-        try:
-            download(address, part, file.length)
-        except Absent:
-            if address == addresses[-1]:
-                raise
-            continue
+        download(address, part, file.length)
         try:
             _check(part, file, address)
+            return part
         except Refused:
             discard(part)
-            if not resumed:
+            if not resumed:  # else its beginning may have come from another place
                 raise
-            # Its beginning may have come from another place.
-            download(address, part, file.length)
-            _check(part, file, address)
-        return part
-    raise AssertionError
 
 
 def _check(path: Path, file: Published, where: str | Path) -> None:
@@ -166,17 +168,26 @@ def _check(path: Path, file: Published, where: str | Path) -> None:
     if file.digest is None:
         say(f"{where} has no published checksum; it is taken as it is")
         return
-    with path.open("rb") as content:
-        _check_digest(content, file.digest, str(where))
+    with path.open("rb") as opened_file:
+        content = Digested(opened_file, file.digest)
+        while content.read(1 << 20):
+            pass
+    if not content.holds():
+        raise Refused(f"{where} is not the published file: its {content.title} differs")
 
 
-def _check_digest(content: IO[bytes], digest: str | None, where: str) -> None:
-    if digest is None:
-        return
-    kind, _, wanted = digest.partition(":")
-    read = hashlib.new(kind)
-    while chunk := content.read(1 << 20):
-        read.update(chunk)
-    content.seek(0)
-    if read.hexdigest() != wanted:
-        raise Refused(f"{where} is not the published file: its {TITLES[kind]} differs")
+class Digested:
+    """A file that is being read, and the digest of what was."""
+
+    def __init__(self, content: IO[bytes], digest: str | None) -> None:
+        kind, _, self.wanted = (digest or "md5:").partition(":")
+        self.content, self.digest = content, hashlib.new(kind)
+        self.title = TITLES[kind]
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self.content.read(size)
+        self.digest.update(chunk)
+        return chunk
+
+    def holds(self) -> bool:
+        return self.wanted in ("", self.digest.hexdigest())
