@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pipeline_steps.core.registry import load, make
 from pipeline_steps.core.rng import rng
+from pipeline_steps.datasets.corrupt_dataset import VALUES
 from pipeline_steps.datasets.corruption import CORRUPTIONS, corrupt
 from pipeline_steps.datasets.corruptions import (
     brightness,
@@ -222,7 +223,7 @@ def plain(word: str, images: np.ndarray, severity: int) -> np.ndarray:
 def ours(word: str, images: Tensor, severity: int) -> Tensor:
     wanted = {"textures": ICE} if word == "frost" else {}
     made = make("corruption", {"corruption": word}, **wanted)
-    batch = max(1, (1 << 20) // images[0].numel())
+    batch = max(1, VALUES // images[0].numel())
     return torch.cat(
         [
             corrupt(made, word, images[start : start + batch], start, severity, 0)

@@ -19,8 +19,8 @@ from pipeline_steps.datasets.corruption import SEVERITIES, corrupt
 from pipeline_steps.datasets.spec import CorruptionSpec
 from pipeline_steps.datasets.textures import textures
 
-# About so many values are corrupted at once; no result depends on it.
-VALUES = 1 << 20
+# So many values are corrupted at once: few enough for a cache. No result depends on it.
+VALUES = 1 << 18
 
 Corrupted = Callable[[np.ndarray, range, int], np.ndarray]
 

@@ -69,11 +69,12 @@ def zoom(images: Tensor, factor: float) -> Tensor:
     at = at * ((part - 1) / max(whole - 1, 1))
     low = at.floor().long().clamp(max=part - 1)
     high = (low + 1).clamp(max=part - 1)
-    share = (at - low).to(images.dtype)
-    for dimension, weight in ((-2, share[:, None]), (-1, share)):
-        lower = images.index_select(dimension, first + low)
-        upper = images.index_select(dimension, first + high)
-        images = lower + (upper - lower) * weight
+    share = (at - low).to(images.dtype)[:, None]
+    for _ in range(2):
+        lower = images.index_select(-2, first + low)
+        upper = images.index_select(-2, first + high)
+        # Turned, for whole rows are copied faster than columns.
+        images = upper.sub_(lower).mul_(share).add_(lower).mT.contiguous()
     return images
 
 
