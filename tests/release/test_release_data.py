@@ -48,6 +48,21 @@ def test_a_data_set_is_built_alone_and_its_card_printed(project):
     }
 
 
+def test_another_place_to_look_at_reruns_nothing(project, monkeypatch):
+    card = build("digits", "demo", 1, project)
+    assert card.metrics["names"] == [str(digit) for digit in range(10)]
+    config = project / "workflow/config/datasets.yaml"
+    config.write_text(
+        config.read_text().replace("\n  size: 16", "\n  size: 16\n  places: [/x]")
+    )
+    monkeypatch.setenv("DATASETS_MIRROR", "/group/sets,https://127.0.0.1:9")
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "data/sheets/digits.png"]
+    done = subprocess.run(
+        command, cwd=project, capture_output=True, text=True, check=True
+    )
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
 def test_a_wrong_name_is_one_sentence(project):
     done = told(project, "cifra10")
     assert (done.returncode, done.stdout) == (1, "")
@@ -56,7 +71,7 @@ def test_a_wrong_name_is_one_sentence(project):
     assert "valid: " in told(project, "").stderr
 
 
-def test_what_the_step_said_is_what_the_user_reads(project, monkeypatch):
+def test_what_the_step_said_is_what_the_user_reads(project):
     """Without network: a folder of nothing, and no other place."""
     config = project / "workflow/config/datasets.yaml"
     config.write_text(config.read_text().replace("https://www.cs.toronto.edu", "/none"))
@@ -68,8 +83,3 @@ def test_what_the_step_said_is_what_the_user_reads(project, monkeypatch):
         "error: cifar100 is made of cifar-100-python.tar.gz (169,001,437 bytes), and "
     )
     assert lines[-1].endswith("into a folder and name that folder in DATASETS_MIRROR")
-
-
-def test_the_card_is_returned_to_who_asks_from_python(project, monkeypatch):
-    card = build("digits", "demo", 1, project)
-    assert card.metrics["names"] == [str(digit) for digit in range(10)]
