@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
 RUN := snakemake --cores $(CORES) --config scale=$(SCALE)
 
-.PHONY: help setup demo report cluster plan publish pull why test lint format docs lock clean
+.PHONY: help setup demo report data cluster plan publish pull why test lint format docs lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ report: results/$(SCALE)/report.html ## one HTML file with all tables, figures, 
 results/$(SCALE)/report.html: $(wildcard results/$(SCALE)/papers/*/* results/$(SCALE)/*.csv workflow/report/*) | setup
 	snakemake --config scale=$(SCALE) --report $@
 	@echo "Open results/$(SCALE)/report.html"
+
+data: setup ## build one data set, and print its card (NAME=cifar10)
+	python -m pipeline_steps.release.data "$(NAME)" --cores $(CORES) --scale $(SCALE)
 
 cluster: setup ## run the papers' size on SLURM; type it again after whatever happened
 	python -m pipeline_steps.cluster.launch $(ARGS)

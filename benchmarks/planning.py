@@ -107,7 +107,7 @@ def main() -> None:
             root = Path(folder)
             copied(root)
             enlarge(root, wanted)
-            first = "data/downloads/cifar10.archive"
+            first = "data/cifar10/archive"
             starts = [dry_run(root, first) for _ in range(told.repeats)]
             wholes = [dry_run(root) for _ in range(told.repeats)]
             jobs = wholes[0].jobs

@@ -87,6 +87,7 @@ def _with_registered(schema: Any, definitions: dict[str, Any]) -> Any:
 def _entry(kind: str, word: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """What one registered thing takes, with its word among it."""
     schema = settings_of(kind, word).model_json_schema()
+    definitions.update(schema.pop("$defs", {}))
     properties = {kind: {"const": word}, **schema.get("properties", {})}
     return {
         **_with_registered(schema, definitions),

@@ -47,6 +47,10 @@ def _steps() -> set[str]:
 
 def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     """Every name that one file takes from another: where, of what kind, which."""
+    for name, dataset in config.datasets.items():
+        where = f"{config_file('datasets')}: {name}.corruptions"
+        if dataset.corruptions.published:
+            yield where, "dataset", dataset.corruptions.published
     for name, threat in config.threats.items():
         for word in _names(threat.edit):
             yield f"{config_file('threats')}: {name}", word.kind, word

@@ -1,5 +1,6 @@
 """What the rule files ask: the spec, the code and the files of each job, by wildcards."""
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -10,16 +11,20 @@ from snakemake.io import ancient
 
 from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.config.resolve import Plan
+from pipeline_steps.config.shown import panels, place, shown
 from pipeline_steps.core.digest import code, spec_text
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.registry import ROOT, words
+from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.papers.spec import Run
 
 # For each step its module, the method of Plan that makes its spec, and what it takes.
 STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "fetch_dataset": ("datasets", "source", ("dataset",)),
+    "fetch_dataset": ("datasets", "fetched", ("dataset",)),
     "build_dataset": ("datasets", "source", ("dataset",)),
+    "show_dataset": ("datasets", "sheet", ("dataset",)),
+    "corrupt_dataset": ("datasets", "corruption", ("dataset", "corruption")),
     "train_flow": ("generators", "flow", ("dataset", "generator")),
     "project_dataset": (
         "manifolds",
@@ -72,6 +77,11 @@ class Jobs:
         """The digest of all code that can shape the job's result."""
         module = f"{STEPS[step][0]}.{step}"
         return lambda wildcards: code(module, self._spec(step, wildcards)).digest
+
+    def places(self, wildcards: Wildcards) -> str:
+        """Where the files of a data set may lie, the user's own mirrors first."""
+        known = self.plan(wildcards).config.datasets[wildcards.dataset].places
+        return ",".join([*filter(None, [os.environ.get(MIRROR)]), *known])
 
     def resource(self, step: str, name: str) -> Function:
         """What the scale's table grants to jobs of this step."""
@@ -194,32 +204,9 @@ class Jobs:
 
     def all_cards(self, wildcards: Wildcards) -> list[str]:
         """The card of every job whose result some table, figure or claim shows."""
-        plan = self.plan(wildcards)
-        judged = {
-            name for run in self._all_runs(plan) for name in [self._run(plan, run)]
-        }
-        panels = {
-            (what, name)
-            for paper, content in plan.config.papers.items()
-            for figure in content.figures
-            for what, name in _panels(plan, paper, figure)
-        }
-        curves = {name for what, name in panels if what == "curve"}
-        judged |= {name for what, name in panels if what == "examples"}
-        manifolds = {name for what, name in panels if what == "manifold"}
-        manifolds |= set(plan.claims().manifolds)
-        trained = {name.rpartition("/")[0] for name in judged | curves}
-        families = {
-            "generators": manifolds,
-            "manifolds": manifolds,
-            "defenses": trained,
-            "verdicts": judged,
-            "curves": curves,
-        }
         return [
-            f"results/{wildcards.scale}/cards/{family}/{name}.json"
-            for family, names in families.items()
-            for name in sorted(names)
+            f"results/{wildcards.scale}/cards/{name}.json"
+            for name in shown(self.plan(wildcards))
         ]
 
     @property
@@ -232,6 +219,7 @@ class Jobs:
         known: dict[str, Iterable[str]] = {
             "scale": scales(self.root),
             "dataset": config.datasets,
+            "corruption": words("corruption"),
             "generator": config.generators,
             "threat": config.threats,
             "defense": config.defenses.defenses,
@@ -257,35 +245,12 @@ class Jobs:
         return self._typed(step, wildcards).model_dump(mode="json")
 
     def _runs(self, wildcards: Wildcards, runs: Iterable[Run]) -> list[str]:
-        return [self._run(self.plan(wildcards), run) for run in runs]
-
-    def _run(self, plan: Plan, run: Run) -> str:
-        return f"{run.dataset}/{plan.label(run)}/{run.threat}"
-
-    def _all_runs(self, plan: Plan) -> Iterable[Run]:
-        for paper, content in plan.config.papers.items():
-            for table in content.tables:
-                yield from plan.table(paper, table).runs
-        yield from plan.claims().runs
+        return [place(self.plan(wildcards), run) for run in runs]
 
     def _panels(self, wildcards: Wildcards) -> list[tuple[str, str]]:
-        return _panels(self.plan(wildcards), wildcards.paper, wildcards.figure)
+        return panels(self.plan(wildcards), wildcards.paper, wildcards.figure)
 
 
 @cache  # Snakemake asks for it several times: for inputs, parameters and code
 def _typed(plan: Plan, step: str, *names: str) -> Any:
     return getattr(plan, STEPS[step][1])(*names)
-
-
-def _panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
-    """What each panel of a figure shows, and the name of the job behind it."""
-    spec = plan.figure(paper, figure)
-    return [
-        (
-            panel.what,
-            f"{spec.dataset}/{panel.manifold}"
-            if panel.what == "manifold"
-            else f"{spec.dataset}/{panel.defense}/{panel.threat}",
-        )
-        for panel in spec.panels
-    ]

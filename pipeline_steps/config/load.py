@@ -1,14 +1,12 @@
 """Reads the config of one scale, and says in one sentence what is wrong with it."""
 
-import types
-import typing
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from pipeline_steps.config.checks import FOLDER, complaints, config_file
 from pipeline_steps.config.models import (
@@ -22,7 +20,7 @@ from pipeline_steps.config.models import (
 )
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.core.settings import Word, sentence
+from pipeline_steps.core.settings import Word, model_at, sentence
 
 
 @cache
@@ -125,26 +123,6 @@ def _checked(model: Any, content: Any, file: str) -> Any:
     except ValidationError as error:
         first: dict[str, Any] = dict(error.errors()[0])
         loc = tuple(part for part in first["loc"] if part != "[key]")
-        owner = model
-        for part in loc[:-1]:
-            owner = _inside(owner, part)
-        text = sentence(first, owner if _is_model(owner) else None)
+        text = sentence(first, model_at(model, loc[:-1]))
         place = ".".join(str(part) for part in loc)
         raise PipelineError(f"{file}: {place}: {text}") from None
-
-
-def _is_model(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
-
-
-def _inside(kind: Any, part: Any) -> Any:
-    """The type that stands at one part of a place inside a typed value."""
-    if typing.get_origin(kind) is typing.Annotated:
-        kind = typing.get_args(kind)[0]
-    if typing.get_origin(kind) in (typing.Union, types.UnionType):
-        kind = next(a for a in typing.get_args(kind) if a is not type(None))
-    if _is_model(kind):
-        found = kind.model_fields.get(str(part))
-        return found.annotation if found else None
-    arguments = typing.get_args(kind)
-    return arguments[-1] if arguments else None

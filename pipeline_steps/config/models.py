@@ -13,12 +13,11 @@ from pipeline_steps.core.settings import (
     Positive,
     Recipe,
     Settings,
-    Share,
     Source,
     Whole,
     Word,
 )
-from pipeline_steps.datasets.spec import Augmentation
+from pipeline_steps.datasets.spec import Augmentation, Cut
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.generators.spec import FlowTraining
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row
@@ -33,21 +32,35 @@ class Budgets(Settings):
     """In a flow's raw latents, L∞."""
 
 
+class Corruptions(Settings):
+    """Where the corrupted copies of a data set's test images come from."""
+
+    published: Word | None = None
+    """The data set that holds them ready-made; if none is named, they are generated."""
+    frost: Word = "frost"
+    """The data set of photographs that the corruption `frost` is generated from."""
+    seed: Whole = 0
+    """What random numbers of generated corruptions begin from."""
+
+
 class Dataset(Settings):
     """A data set: where it comes from, what it holds, and how it is augmented."""
 
     title: str
     """What it is, in words."""
     source: Source
-    """Where its bytes come from."""
+    """What it is made of, and how that is read."""
+    places: list[str] = Field(default_factory=list)
+    """Where its files may lie, tried in order after those in DATASETS_MIRROR: folders, or
+    addresses with `file:`, `http:`, `https:` or `s3:`."""
     classes: Count
     """How many classes it has."""
     size: Count
     """Height and width in pixels."""
     channels: Count = 3
     """Colours of a pixel."""
-    test_share: Share = 0.0
-    """The part kept for testing, where the source has no split of its own."""
+    cut: Cut = Cut()
+    """How test images are chosen, where the source has no split of its own."""
     train_images: Count | None = None
     """How many images it has for training, for plans made before it is built."""
     test_images: Count | None = None
@@ -56,6 +69,8 @@ class Dataset(Settings):
     """How far threats may go."""
     augmentation: Augmentation = Augmentation()
     """What training does to its images."""
+    corruptions: Corruptions = Corruptions()
+    """What `snakemake data/NAME/corruptions/fog.images.npy` is made of."""
 
 
 class Generator(Settings):

@@ -12,7 +12,13 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
 from pipeline_steps.core.settings import Entry, Name, Relative, wanted
 from pipeline_steps.core.shards import Shard
-from pipeline_steps.datasets.spec import DatasetSpec, SourceSpec
+from pipeline_steps.datasets.spec import (
+    CorruptionSpec,
+    DatasetSpec,
+    FetchSpec,
+    SheetSpec,
+    SourceSpec,
+)
 from pipeline_steps.defenses.spec import DefenseSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 from pipeline_steps.generators.spec import FlowSpec
@@ -38,13 +44,35 @@ class Plan:
         """The data set that is really used where a paper names this one."""
         return self.config.scale.stand_ins.datasets.get(dataset, dataset)
 
-    def source(self, dataset: str) -> SourceSpec:
+    def fetched(self, dataset: str) -> FetchSpec:
         config = _get(self.config.datasets, "dataset", dataset)
-        return SourceSpec(
+        return FetchSpec(
             dataset=self._dataset(dataset),
             source=self._resolved(config.source, dataset),
-            test_share=config.test_share,
         )
+
+    def source(self, dataset: str) -> SourceSpec:
+        config = _get(self.config.datasets, "dataset", dataset)
+        return SourceSpec(**dict(self.fetched(dataset)), cut=config.cut)
+
+    def sheet(self, dataset: str) -> SheetSpec:
+        return SheetSpec(dataset=self._dataset(dataset))
+
+    def corruption(self, dataset: str, corruption: str) -> CorruptionSpec:
+        config = _get(self.config.datasets, "dataset", dataset).corruptions
+        published = config.published and self.fetched(config.published).source
+        return CorruptionSpec(
+            dataset=self._dataset(dataset),
+            name=corruption,
+            made=published or {"corruption": corruption},
+            seed=0 if published else config.seed,
+        )
+
+    def needed(self, dataset: str, corruption: str) -> list[str]:
+        """What a corruption takes beside the images: the published ones, or ice."""
+        config = self.config.datasets[dataset].corruptions
+        ice = config.frost if corruption == "frost" else None
+        return [name for name in [config.published or ice] if name]
 
     def flow(self, dataset: str, generator: str) -> FlowSpec:
         config = _get(self.config.generators, "generator", generator)

@@ -1,5 +1,6 @@
 """Arrays on disk, in formats that cannot carry code; without torch."""
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,26 @@ from pipeline_steps.core.files import writing
 def write_array(path: Path, array: np.ndarray) -> None:
     with writing(path) as partial, partial.open("wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def write_batches(
+    path: Path, shape: tuple[int, ...], batches: Iterable[np.ndarray]
+) -> None:
+    """The same bytes, of uint8 that need never lie in memory as a whole.
+
+    They are written, not mapped: mapped pages count as memory of the job until the
+    system needs them.
+    """
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with writing(path) as partial, partial.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        written = 0
+        for batch in batches:
+            written += file.write(np.ascontiguousarray(batch, np.uint8).data)
+        if written != math.prod(shape):
+            raise ValueError(
+                f"the batches hold {written:,} bytes, which is not {shape}"
+            )
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 FOLDERS = {
     "source": "pipeline_steps.datasets.sources",
+    "corruption": "pipeline_steps.datasets.corruptions",
     "generator": "pipeline_steps.generators",
     "perturbation": "pipeline_steps.threats.perturbations",
     "objective": "pipeline_steps.threats.objectives",

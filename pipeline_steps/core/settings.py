@@ -4,7 +4,9 @@ A registered class declares what it takes with these words alone; `settings_of` 
 them from its source and makes the model that checks a config.
 """
 
-from collections.abc import Mapping
+import types
+import typing
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -16,6 +18,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetJsonSchemaHandler,
     StringConstraints,
     ValidationError,
@@ -48,6 +51,23 @@ Share = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Norm = Literal["linf", "l2", "l1"]
+
+
+DIGEST = r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$"
+Digest = Annotated[str, StringConstraints(pattern=DIGEST)]
+
+
+class Published(Settings):
+    """A file as its authors published it."""
+
+    name: str
+    """What it is called, wherever it lies."""
+    length: Count | None = None
+    """In bytes."""
+    digest: Digest | None = None
+    """Its published checksum: `sha256:…`, or `md5:…`."""
+    holds: dict[str, Digest | None] = Field(default_factory=dict)
+    """If it is an archive, the files in it that are used, with their checksums."""
 
 
 class Relative(str):
@@ -158,8 +178,8 @@ Threat = _named("threat")
 # In a spec all names are resolved: a registered thing stands there with its settings.
 Entry = dict[str, Any]
 
-# What a data set supplies, and no config may state.
-GIVEN = ("classes", "size", "channels")
+# What a data set or a step supplies, and no config may state.
+GIVEN = ("classes", "size", "channels", "textures")
 
 
 @dataclass(frozen=True)
@@ -193,7 +213,7 @@ def _choice(kind: str) -> Any:
             checked = model.model_validate(settings)
         except ValidationError as error:
             first = error.errors()[0]
-            text = sentence(dict(first), model)
+            text = sentence(dict(first), model_at(model, first["loc"][:-1]))
             place = ".".join(str(part) for part in first["loc"])
             text = f"in {kind} '{word}': {place}: {text}"
             raise PydanticCustomError("choice", text, {}) from None
@@ -209,6 +229,7 @@ Architecture = _choice("architecture")
 Recipe = _choice("recipe")
 GeneratorModel = _choice("generator")
 Source = _choice("source")
+Corruption = _choice("corruption")
 Figure = _choice("figure")
 
 
@@ -233,6 +254,30 @@ def settings_of(kind: str, word: str) -> type[Settings]:
 def wanted(kind: str, word: str) -> set[str]:
     """What a registered class must be given from its data set."""
     return {p.name for p in registry.parameters(kind, word)} & set(GIVEN)
+
+
+def model_at(kind: Any, place: Iterable[Any]) -> type[BaseModel] | None:
+    """The model that stands at a place inside of typed values, if one does."""
+    for part in place:
+        kind = _inside(kind, part)
+    return kind if _is_model(kind) else None
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _inside(kind: Any, part: Any) -> Any:
+    """The type that stands at one part of a place inside a typed value."""
+    if typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = next(a for a in typing.get_args(kind) if a is not type(None))
+    if _is_model(kind):
+        found = kind.model_fields.get(str(part))
+        return found.annotation if found else None
+    arguments = typing.get_args(kind)
+    return arguments[-1] if arguments else None
 
 
 def sentence(error: dict[str, Any], model: type[BaseModel] | None) -> str:

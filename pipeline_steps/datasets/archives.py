@@ -1,7 +1,14 @@
-"""Reads the pickles of published data sets through a door that admits arrays alone."""
+"""Reads published archives, tables and pickles through doors that let no code in."""
 
 import pickle
-from typing import IO, Any
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal, Protocol
+
+import numpy as np
 
 from pipeline_steps.core.errors import PipelineError
 
@@ -23,8 +30,98 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def load_arrays(file: IO[bytes], name: str) -> dict[bytes, Any]:
-    """The arrays of a pickle whose archive's checksum held."""
+    """The arrays of a pickle whose checksum held."""
     try:
         return _ArraysOnly(file, encoding="bytes").load()
     except (pickle.UnpicklingError, EOFError, ValueError) as error:
         raise PipelineError(f"{name} is no pickle of plain arrays: {error}") from None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """An archive that holds files and folders alone, all of them inside of it."""
+    try:
+        with tarfile.open(path) as archive:
+            for member in archive:
+                refuse_escape(path, member)
+            yield archive
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        first = str(error).partition("\n")[0].rstrip(":")
+        raise PipelineError(
+            f"{path} is no whole archive ({first}); delete it, and fetch it again"
+        ) from None
+
+
+def refuse_escape(path: Path, member: tarfile.TarInfo) -> None:
+    """A published archive holds files and folders, and none outside of itself."""
+    try:
+        tarfile.data_filter(member, "/the/archive")
+        if member.name.startswith("/"):  # which the filter would only take away
+            raise tarfile.AbsolutePathError(member)
+    except tarfile.FilterError as error:
+        raise PipelineError(
+            f"{path} holds {member.name!r}, which would leave the archive ({error}); it "
+            "is not the published file"
+        ) from None
+    if not (member.isfile() or member.isdir()):
+        raise PipelineError(
+            f"{path} holds the link {member.name!r}, and no published archive holds "
+            "links; it is not the published file"
+        )
+
+
+def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
+    """One file of an archive."""
+    try:
+        file = archive.extractfile(name)
+    except KeyError:
+        file = None
+    if file is None:
+        raise PipelineError(f"the archive {archive.name!r} holds no {name}")
+    return file
+
+
+class Readable(Protocol):
+    """What gives so many bytes of its content at a time."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Packing:
+    """A plain archive whose bytes tell of names and contents alone."""
+
+    def __init__(self, archive: tarfile.TarFile) -> None:
+        self.archive = archive
+
+    def add(self, name: str, size: int, content: Readable) -> None:
+        told = tarfile.TarInfo(name)
+        told.size = size
+        self.archive.addfile(told, content)
+
+
+@contextmanager
+def packing(path: Path) -> Iterator[Packing]:
+    try:
+        with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+            yield Packing(archive)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def mapped_array(path: Path, name: str) -> np.ndarray:
+    """An `.npy` file inside a plain archive, mapped where it lies."""
+    with opened(path) as archive:
+        file = member(archive, name)
+        try:
+            np.lib.format.read_magic(file)
+            shape, in_fortran, dtype = np.lib.format.read_array_header_1_0(file)
+        except ValueError as error:
+            raise PipelineError(f"{name} in {path} is no array: {error}") from None
+        start = archive.getmember(name).offset_data + file.tell()
+    if dtype.hasobject:
+        raise PipelineError(f"{name} in {path} holds objects that could carry code")
+    order: Literal["F", "C"] = "F" if in_fortran else "C"
+    return np.memmap(path, dtype, "r", start, shape, order)

@@ -2,24 +2,35 @@
 
 from typing import Any
 
-from pipeline_steps.core.arrays import write_array
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.step import Job, run
-from pipeline_steps.datasets.canonical import SPLITS, check, cut_off_test, facts
+from pipeline_steps.datasets.canonical import SPLITS, check, cut_off_test, write
 from pipeline_steps.datasets.spec import SourceSpec
 
 
 def main(job: Job[SourceSpec]) -> dict[str, Any]:
     spec = job.spec
     source = make("source", spec.source)
-    splits = source.decode(job.verified("archive", "archive"), spec.dataset)
+    decoded = source.decode(job.verified("archive", "archive"), spec.dataset)
+    splits = decoded.splits
     if "all" in splits:
-        splits = cut_off_test(splits["all"], spec.test_share, spec.dataset.name)
+        splits = cut_off_test(splits["all"], spec.cut, spec.dataset.name)
+    if len(decoded.names) != spec.dataset.classes:
+        raise PipelineError(
+            f"data set {spec.dataset.name}: it names {len(decoded.names)} classes, where "
+            f"the config says {spec.dataset.classes}"
+        )
+    metrics: dict[str, Any] = {"names": decoded.names}
     for name in SPLITS:
         check(splits[name], spec.dataset, name)
-        write_array(job.output(f"{name}_images"), splits[name].images)
-        write_array(job.output(f"{name}_labels"), splits[name].labels)
-    return {name: facts(splits[name], spec.dataset.classes) for name in SPLITS}
+        metrics[name] = write(
+            splits[name],
+            job.output(f"{name}_images"),
+            job.output(f"{name}_labels"),
+            spec.dataset.classes,
+        )
+    return metrics
 
 
 if __name__ == "__main__":

@@ -2,22 +2,29 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline_steps.core.arrays import write_array, write_batches
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import derive
-from pipeline_steps.datasets.spec import DatasetSpec
+from pipeline_steps.datasets.spec import Cut, DatasetSpec
 
 SPLITS = ("train", "test")
+BATCH = 64
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images with their labels."""
+    """Images with their labels.
 
-    images: np.ndarray
+    The images are an array, or stand for one as `Photographs` do: they know their shape,
+    and become arrays a batch at a time.
+    """
+
+    images: Any
     labels: np.ndarray
 
     def __getitem__(self, rows: np.ndarray) -> "Split":
@@ -27,17 +34,27 @@ class Split:
         return len(self.labels)
 
 
-def cut_off_test(whole: Split, share: float, name: str) -> dict[str, Split]:
+@dataclass(frozen=True)
+class Decoded:
+    """What a source holds: its own splits, or one of `all` images, and its classes."""
+
+    splits: dict[str, Split]
+    names: list[str]
+
+
+def cut_off_test(whole: Split, how: Cut, name: str) -> dict[str, Split]:
     """A fixed share of every class for testing, the same for ever."""
     draw = np.random.default_rng(derive(0, name, "test split"))
-    test = [
-        draw.permutation(rows)[: round(share * len(rows))]
-        for rows in (np.flatnonzero(whole.labels == c) for c in np.unique(whole.labels))
-    ]
-    tested = np.isin(np.arange(len(whole)), np.concatenate(test))
+    train, test = [], []
+    for label in np.unique(whole.labels):
+        rows = np.flatnonzero(whole.labels == label)
+        count = round(how.share * len(rows))
+        rows = rows[::-1] if how.rule == "file_order" else draw.permutation(rows)
+        train.append(rows[count:])
+        test.append(rows[: min(count, how.at_most or count)])
     return {
-        "train": whole[np.flatnonzero(~tested)],
-        "test": whole[np.flatnonzero(tested)],
+        split: whole[np.sort(np.concatenate(rows))]
+        for split, rows in (("train", train), ("test", test))
     }
 
 
@@ -60,12 +77,41 @@ def _complaints(split: Split, spec: DatasetSpec) -> Iterator[str]:
         yield f"labels run from {labels.min()} to {labels.max()}, not 0 to {spec.classes - 1}"
 
 
-def facts(split: Split, classes: int) -> dict[str, Any]:
-    """What a card tells of a split: its size, classes and colours."""
-    values = split.images.astype(np.float64) / 255
-    return {
-        "images": len(split),
-        "per_class": np.bincount(split.labels, minlength=classes).tolist(),
-        "mean": [round(v, 6) for v in values.mean(axis=(0, 2, 3)).tolist()],
-        "deviation": [round(v, 6) for v in values.std(axis=(0, 2, 3)).tolist()],
-    }
+def write(split: Split, images: Path, labels: Path, classes: int) -> dict[str, Any]:
+    """Writes a split batch by batch, and gives what a card tells of it."""
+    facts = _Facts(split.images.shape[1], classes)
+    batches = (facts.of(batch) for batch in _batches(split))
+    write_batches(images, split.images.shape, batches)
+    write_array(labels, split.labels)
+    return facts.told(split.labels)
+
+
+def _batches(split: Split) -> Iterator[np.ndarray]:
+    for start in range(0, len(split), BATCH):
+        yield np.asarray(split.images[start : start + BATCH])
+
+
+class _Facts:
+    """Size, classes and colours of a split, of which one batch is seen at a time."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        self.classes = classes
+        # Whole numbers, so that no batch rounds.
+        self.counts = np.zeros((channels, 256), np.int64)
+
+    def of(self, batch: np.ndarray) -> np.ndarray:
+        for channel, counts in enumerate(self.counts):
+            counts += np.bincount(batch[:, channel].ravel(), minlength=256)
+        return batch
+
+    def told(self, labels: np.ndarray) -> dict[str, Any]:
+        values = np.arange(256) / 255
+        share = self.counts / self.counts.sum(axis=1, keepdims=True)
+        mean = share @ values
+        deviation = np.sqrt((share * (values - mean[:, None]) ** 2).sum(axis=1))
+        return {
+            "images": len(labels),
+            "per_class": np.bincount(labels, minlength=self.classes).tolist(),
+            "mean": [round(v, 6) for v in mean.tolist()],
+            "deviation": [round(v, 6) for v in deviation.tolist()],
+        }

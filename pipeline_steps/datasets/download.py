@@ -1,77 +1,221 @@
-"""Brings a published archive into place, whole and checked, from the nearest mirror."""
+"""Brings a file from a server, going on where it broke off."""
 
-import hashlib
-import os
-import shutil
+import http.client
+import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
-from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import disk_is_full
-from pipeline_steps.core.progress import say
+from pipeline_steps.core.progress import Meter, say
 
-PAUSES = (1, 5, 20)
+CHANGES_NO_RESULT = True
+
+PAUSES = (1.0, 5.0, 20.0)
+TIMEOUT = 60.0
+CHUNK = 1 << 18
+MIB = 1 << 20
 
 
-def download(address: str, place: Path, length: int, md5: str) -> None:
-    """The archive at `address`, or its namesake at DATASETS_MIRROR if that is set."""
-    name = address.rpartition("/")[2]
-    failures = []
-    for candidate in _candidates(address, name):
+class Refused(Exception):
+    """Why a place does not give a file."""
+
+
+class Absent(Refused):
+    """The place answers, and has no such file."""
+
+
+class _Changed(Exception):
+    """What came before is no part of what the server has now."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server sends: bytes from `start` on, of `total` in all."""
+
+    chunks: Iterator[bytes]
+    start: int
+    total: int | None
+    version: str
+    """What the server calls this state of the file; empty if it calls it nothing."""
+
+
+def download(address: str, part: Path, length: int | None = None) -> None:
+    """All bytes at `address`, in `part`; what lies there already is not asked for again.
+
+    A break is followed by growing pauses, which begin anew whenever more has come than
+    ever before.
+    """
+    part.parent.mkdir(parents=True, exist_ok=True)
+    most, pauses = _size(part), iter(PAUSES)
+    while True:
         try:
-            _copy(candidate, place)
+            _receive(address, part, length)
+            return
         except OSError as error:
             if disk_is_full(error):
                 raise
-            failures.append(f"{candidate}: {error}")
-            continue
-        _check(candidate, place, length, md5)
-        return
-    raise PipelineError(
-        f"{name} ({length:,} bytes) could not be fetched ({'; '.join(failures)}); put "
-        "it into a folder and name that folder in DATASETS_MIRROR"
-    )
-
-
-def _candidates(address: str, name: str) -> Iterator[str]:
-    mirror = os.environ.get("DATASETS_MIRROR")
-    if mirror:
-        yield f"{mirror.rstrip('/')}/{name}"
-    yield address
-
-
-def _copy(candidate: str, place: Path) -> None:
-    if "://" not in candidate:
-        shutil.copyfile(candidate, place)
-        return
-    for pause in (*PAUSES, None):
-        try:
-            with (
-                urllib.request.urlopen(candidate, timeout=60) as source,
-                place.open("wb") as target,
-            ):
-                shutil.copyfileobj(source, target, 1 << 20)
-            return
-        except urllib.error.HTTPError:
-            raise
-        except OSError as error:
-            if pause is None or disk_is_full(error):
-                raise
-            say(f"{candidate}: {error}; trying again in {pause} s")
+            if _size(part) > most:
+                most, pauses = _size(part), iter(PAUSES)
+            pause = next(pauses, None)
+            if pause is None:
+                raise Refused(f"{address}: {error}") from None
+            say(f"{address}: {error}; trying again in {pause:g} s")
             time.sleep(pause)
 
 
-def _check(candidate: str, place: Path, length: int, md5: str) -> None:
-    if place.stat().st_size != length:
-        raise PipelineError(
-            f"{candidate} gave {place.stat().st_size:,} bytes where {length:,} were "
-            "expected; it is cut short, or not the published file"
+def _receive(address: str, part: Path, length: int | None) -> None:
+    if length is not None and _size(part) > length:
+        part.unlink()
+    have = _size(part)
+    if have == length:
+        return
+    # An address without a version may be asked for the rest as well: the checksum decides.
+    told = part.with_name(f"{part.name}.from")
+    ask = _ask_s3 if address.startswith("s3:") else _ask
+    try:
+        answer = ask(address, have, _version(told, address) if have else "")
+    except _Changed:
+        discard(part)
+        answer = ask(address, 0, "")
+    if answer.start not in (0, have):
+        raise Refused(f"{address} sends other bytes than it was asked for")
+    total = answer.total if length is None else length
+    if answer.total not in (None, total):
+        raise Refused(
+            f"{address} gave {answer.total:,} bytes where {total:,} were expected; it "
+            "is cut short, or not the published file"
         )
-    with place.open("rb") as file:
-        if hashlib.file_digest(file, "md5").hexdigest() != md5:
-            raise PipelineError(
-                f"{candidate} is not the published file: its MD5 differs"
-            )
+    told.write_text(f"{address}\n{answer.version}", encoding="utf-8")
+    with part.open("ab" if answer.start else "wb") as file:
+        _write(answer.chunks, file, part.name, total)
+    told.unlink()
+
+
+def _write(
+    chunks: Iterator[bytes], file: IO[bytes], name: str, total: int | None
+) -> None:
+    meter = Meter(f"{name}, MiB", -(-total // MIB) if total else sys.maxsize)
+    told = 0
+    try:
+        for chunk in chunks:
+            file.write(chunk)
+            if total is not None and file.tell() > total:
+                raise Refused(f"{name} has more than the {total:,} bytes that were due")
+            if file.tell() // MIB > told:
+                meter.at(told := file.tell() // MIB)
+    finally:
+        meter.close()
+    if total is not None and file.tell() < total:
+        raise OSError(f"it broke off after {file.tell():,} of {total:,} bytes")
+
+
+def discard(part: Path) -> None:
+    """Nothing of a download is kept."""
+    part.unlink(missing_ok=True)
+    part.with_name(f"{part.name}.from").unlink(missing_ok=True)
+
+
+def _size(part: Path) -> int:
+    return part.stat().st_size if part.is_file() else 0
+
+
+def _version(told: Path, address: str) -> str:
+    if not told.is_file():
+        return ""
+    where, _, version = told.read_text(encoding="utf-8").partition("\n")
+    return version if where == address else ""
+
+
+def _ask(address: str, have: int, version: str) -> Answer:
+    headers = {"User-Agent": "robust-papers"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    if have and version:
+        headers["If-Range"] = version
+    request = urllib.request.Request(address, headers=headers)
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        raise _refusal(error.code, f"{address}: {error}", have) from None
+    except http.client.HTTPException as error:
+        raise OSError(f"no answer that can be read ({error!r})") from None
+    told = response.headers
+    mark = told.get("ETag", "")
+    if not mark or mark.startswith("W/"):
+        mark = told.get("Last-Modified", "")
+    start, total = _extent(response.status, told)
+    return Answer(_chunks(response), start, total, mark)
+
+
+def _extent(status: int, told: Any) -> tuple[int, int | None]:
+    """Where an answer begins, and how long the whole file is."""
+    if status == 206:
+        extent, _, total = told["Content-Range"].removeprefix("bytes ").partition("/")
+        return int(extent.partition("-")[0]), int(total) if total.isdigit() else None
+    length = told.get("Content-Length")
+    return 0, int(length) if length else None
+
+
+def _refusal(status: int, text: str, have: int) -> Exception:
+    if status in (403, 404, 410):
+        return Absent(text)
+    if status in (412, 416) and have:
+        return _Changed(text)
+    return OSError(text) if status in (408, 429) or status >= 500 else Refused(text)
+
+
+def _chunks(response: Any) -> Iterator[bytes]:
+    with response:
+        try:
+            # What has arrived is kept when the connection breaks before the next byte.
+            yield from iter(lambda: response.read1(CHUNK), b"")
+        except http.client.HTTPException as error:
+            raise OSError(repr(error)) from None
+
+
+def _ask_s3(address: str, have: int, version: str) -> Answer:
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+        from botocore.exceptions import NoCredentialsError as Unknown
+    except ImportError:
+        raise Refused(
+            f"{address}: s3: addresses need the package boto3, which is not installed"
+        ) from None
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    retries = {"total_max_attempts": 1}
+    config = Config(connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries=retries)
+    asked = {"Range": f"bytes={have}-"} if have else {}
+    if have and version:
+        asked["IfMatch"] = version
+    try:
+        client = boto3.client("s3", config=config)
+        told = client.get_object(Bucket=bucket, Key=key, **asked)
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        raise _refusal(status, f"{address}: {error}", have) from None
+    except Unknown as error:
+        raise Refused(f"{address}: {error}") from None
+    except BotoCoreError as error:
+        raise OSError(str(error)) from None
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            yield from told["Body"].iter_chunks(CHUNK)
+        except (BotoCoreError, HTTPClientError) as error:
+            raise OSError(str(error)) from None
+
+    extent = (
+        told["ResponseMetadata"]["HTTPStatusCode"],
+        {
+            "Content-Range": told.get("ContentRange", ""),
+            "Content-Length": str(told["ContentLength"]),
+        },
+    )
+    return Answer(chunks(), *_extent(*extent), told.get("ETag", ""))

@@ -1,23 +1,29 @@
 """Images on the device: kept as uint8, floated and augmented a batch at a time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import BatchRng
+from pipeline_steps.datasets.augmentation import augment
 from pipeline_steps.datasets.spec import Augmentation
+from pipeline_steps.datasets.streamed import StreamedImages
+
+# Larger sets stay on the disk; on a GPU those that take more than this of what is free.
+WHOLE = 1 << 30
+PART_OF_GPU = 0.5
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A small data set, whole on one device."""
+    """A data set: whole on one device, or read from the disk as it is needed."""
 
-    images: Tensor
+    images: Tensor | StreamedImages
     labels: Tensor
 
     def __len__(self) -> int:
@@ -27,21 +33,38 @@ class ImageSet:
         """Images as floats in [0, 1], and their labels."""
         return floats(self.images[rows]), self.labels[rows]
 
+    def augmented(
+        self, rows: Tensor, how: Augmentation, rng: BatchRng
+    ) -> tuple[Tensor, Tensor]:
+        """As `augment` makes of them, but moved while they are still small."""
+        return floats(augment(self.images[rows], how, rng)), self.labels[rows]
 
-def load_images(path: Path, device: torch.device, limit: int | None = None) -> Tensor:
-    return torch.tensor(read_array(path)[:limit], device=device)
+    def expect(self, batches: Iterable[Tensor]) -> None:
+        """Which rows will be asked for next, in this order; changes nothing but speed."""
+        if isinstance(self.images, StreamedImages):
+            self.images.expect(batches)
 
 
 def load_image_set(
     images: Path, labels: Path, device: torch.device, limit: int | None = None
 ) -> ImageSet:
-    return ImageSet(
-        load_images(images, device, limit), load_images(labels, device, limit).long()
-    )
+    mapped = read_array(images)[:limit]
+    told = torch.tensor(read_array(labels)[:limit], device=device).long()
+    if mapped.nbytes > room(device):
+        return ImageSet(StreamedImages(mapped, device), told)
+    return ImageSet(torch.tensor(mapped, device=device), told)
+
+
+def room(device: torch.device) -> int:
+    """How many bytes of images are kept whole."""
+    if device.type != "cuda":
+        return WHOLE
+    return int(PART_OF_GPU * torch.cuda.mem_get_info(device)[0])
 
 
 def floats(images: Tensor) -> Tensor:
-    return images.float() / 255
+    # In place, for a second tensor of this size costs more than the division.
+    return images.to(torch.float32, copy=True).div_(255)
 
 
 def check_range(images: Tensor, whose: str) -> None:
@@ -61,21 +84,3 @@ def mixtures(images: Tensor, rng: BatchRng) -> Tensor:
     partner = images[rng.permutation(len(images)).to(images.device)]
     share = rng.uniform([len(images), 1, 1, 1]).to(images.device)
     return partner.lerp(images, share)
-
-
-def augment(images: Tensor, how: Augmentation, rng: BatchRng) -> Tensor:
-    """Each image shifted by up to `pad` pixels, and mirrored at an even chance."""
-    count, _, height, width = images.shape
-    if how.pad:
-        padded = functional.pad(images, [how.pad] * 4)
-        shift = rng.integers(0, 2 * how.pad + 1, [2, count]).to(images.device)
-        rows = shift[0][:, None] + torch.arange(height, device=images.device)
-        columns = shift[1][:, None] + torch.arange(width, device=images.device)
-        one = torch.arange(count, device=images.device)
-        images = padded.movedim(1, -1)[
-            one[:, None, None], rows[:, :, None], columns[:, None, :]
-        ].movedim(-1, 1)
-    if how.flip:
-        mirrored = rng.uniform([count]).to(images.device) < 0.5
-        images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-    return images.contiguous()

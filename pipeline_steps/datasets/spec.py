@@ -1,15 +1,19 @@
 """What a job must know of a data set."""
 
+from typing import Literal
+
 from pipeline_steps.core.settings import Count, Entry, Settings, Share, Whole
 
 
 class Augmentation(Settings):
-    """How training images are shifted and mirrored."""
+    """How training images are shifted, mirrored and covered."""
 
     pad: Whole = 0
     """Pixels of padding, out of which an image of the old size is cut at random."""
     flip: bool = False
     """Whether half of the images are mirrored."""
+    cutout: Whole = 0
+    """Side of a square around a random pixel that is made black, as Cutout does."""
 
 
 class DatasetSpec(Settings):
@@ -21,10 +25,43 @@ class DatasetSpec(Settings):
     channels: Count = 3
 
 
-class SourceSpec(Settings):
-    """Where a data set comes from, and what it must turn into."""
+class Cut(Settings):
+    """How test images are chosen, where the source has no split of its own."""
+
+    share: Share = 0.0
+    """The part of every class."""
+    rule: Literal["iid", "file_order"] = "iid"
+    """`iid` draws them, the same for ever; `file_order` takes the last of every class."""
+    at_most: Count | None = None
+    """Test images of a class; further ones are left out."""
+
+
+class FetchSpec(Settings):
+    """What is fetched; where from is no part of it."""
 
     dataset: DatasetSpec
     source: Entry
-    test_share: Share = 0.0
-    """The part kept for testing, where the source has no split of its own."""
+
+
+class SourceSpec(FetchSpec):
+    """What a data set is made of, and what it must turn into."""
+
+    cut: Cut = Cut()
+
+
+class SheetSpec(Settings):
+    """What a contact sheet shows."""
+
+    dataset: DatasetSpec
+    per_class: Count = 10
+    """Images of each class."""
+
+
+class CorruptionSpec(Settings):
+    """A corruption of a data set's test images, and what makes it."""
+
+    dataset: DatasetSpec
+    name: str
+    made: Entry
+    """The corruption, or the source that has its images ready-made."""
+    seed: Whole = 0

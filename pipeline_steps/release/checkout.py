@@ -33,7 +33,10 @@ class Checkout:
         used = {file for path in own for file in self.below(path, own[path])}
         data = dict(self._read("data/cards/*.json"))
         origin = {f for p in data if p in used for f in self.below(p, data[p])}
-        return own | {p: c for p, c in data.items() if p in used | origin}
+        # What lies in a data set's folder goes where the data set goes.
+        sets = {f for p in used | origin if p in data for f in folders(p, data[p])}
+        beside = {p for p, card in data.items() if folders(p, card) & sets}
+        return own | {p: c for p, c in data.items() if p in used | origin | beside}
 
     def _read(self, pattern: str) -> Iterator[tuple[Path, Card]]:
         for path in sorted(self.root.glob(pattern)):
@@ -59,10 +62,7 @@ class Checkout:
         """The folders of large files that exist, each with a pointer of its own."""
         of_scale = [Path("results") / scale / family for family in FAMILIES]
         sets = {
-            Path(*file.parts[:2])
-            for path, card in cards.items()
-            for file in card.files(path).values()
-            if file.parts[0] == "data" and is_large(file)
+            folder for path, card in cards.items() for folder in folders(path, card)
         }
         return [f for f in [*sorted(sets), *of_scale] if (self.root / f).is_dir()]
 
@@ -163,6 +163,16 @@ def _said(errors: str) -> str:
         if not SUMMARY.match(reason)
     ]
     return some(telling or reasons or ["it gave no reason"], "; ")
+
+
+def folders(path: Path, card: Card) -> set[Path]:
+    """The folders of data sets that hold a card's files."""
+    files = card.files(path).values()
+    return {
+        Path(*file.parts[:2])
+        for file in files
+        if file.parts[0] == "data" and is_large(file)
+    }
 
 
 def is_large(file: Path) -> bool:

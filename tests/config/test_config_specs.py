@@ -16,6 +16,7 @@ def all_specs(root, scale="demo"):
     plan = Plan(config)
     specs = {}
     for dataset in DATASETS:
+        specs[f"fetched {dataset}"] = plan.fetched(dataset)
         specs[f"source {dataset}"] = plan.source(dataset)
         for generator in config.generators:
             specs[f"flow {dataset}"] = plan.flow(dataset, generator)
@@ -94,8 +95,16 @@ EDITS = {
         lambda job: job.startswith("defense digits"),
     ),
     "the digits' split": (
-        ("datasets", "digits.test_share", 0.4),
+        ("datasets", "digits.cut.share", 0.4),
         lambda job: job == "source digits",
+    ),
+    "a place where CIFAR-10 lies": (
+        ("datasets", "cifar10.places", ["/group/sets", "s3://sets"]),
+        among(),
+    ),
+    "a checksum of CIFAR-10": (
+        ("datasets", "cifar10.source.files.0.digest", f"md5:{'0' * 32}"),
+        among(["fetched", "source"], "cifar10"),
     ),
     "the digits' latent budget": (
         ("datasets", "digits.budgets.latent", 0.2),

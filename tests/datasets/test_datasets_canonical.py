@@ -10,11 +10,18 @@ from hypothesis import strategies as st
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core.arrays import write_batches
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
-from pipeline_steps.datasets.canonical import SPLITS, Split, check, cut_off_test, facts
+from pipeline_steps.datasets.canonical import (
+    SPLITS,
+    Split,
+    check,
+    cut_off_test,
+    write,
+)
 from pipeline_steps.datasets.loader import check_range, load_image_set
-from pipeline_steps.datasets.spec import DatasetSpec
+from pipeline_steps.datasets.spec import Cut, DatasetSpec
 
 TOY = DatasetSpec(name="toy", classes=4, size=6)
 
@@ -25,9 +32,9 @@ def digits(tmp_path_factory):
     spec = Plan(load_config("demo")).source("digits")
     source = make("source", spec.source)
     archive = tmp_path_factory.mktemp("digits") / "archive"
-    source.fetch(archive)
-    whole = source.decode(archive, spec.dataset)["all"]
-    return archive, spec, whole, cut_off_test(whole, spec.test_share, "digits")
+    source.fetch(archive, spec.dataset)
+    whole = source.decode(archive, spec.dataset).splits["all"]
+    return archive, spec, whole, cut_off_test(whole, spec.cut, "digits")
 
 
 def test_the_digits_are_canonical(digits):
@@ -55,7 +62,7 @@ def test_digits_of_another_version_of_their_package_are_refused(tmp_path):
     with pytest.raises(
         PipelineError, match="install the version that the lock file pins"
     ):
-        source.fetch(tmp_path / "archive")
+        source.fetch(tmp_path / "archive", TOY)
 
 
 def rows_of(split):
@@ -72,13 +79,13 @@ def test_the_split_is_disjoint_complete_and_stratified(digits):
     assert not rows_of(train) & rows_of(test)
     assert rows_of(train) | rows_of(test) == rows_of(whole)
     every, tested = (np.bincount(part.labels) for part in (whole, test))
-    assert (tested == np.round(spec.test_share * every)).all()
+    assert (tested == np.round(spec.cut.share * every)).all()
 
 
 def test_the_split_is_the_same_for_ever(digits):
     """These images are judged in every published number of the demo."""
     _, _, whole, splits = digits
-    again = cut_off_test(whole, 0.3, "digits")
+    again = cut_off_test(whole, Cut(share=0.3), "digits")
     assert (again["test"].images == splits["test"].images).all()
     assert len(splits["test"]) == 539
     assert splits["test"].labels[:12].tolist() == FIRST_TESTED
@@ -95,11 +102,27 @@ FIRST_TESTED = [3, 4, 6, 8, 9, 0, 7, 0, 1, 2, 6, 0]
 def test_any_data_set_is_cut_class_by_class(counts, share):
     labels = np.repeat(np.arange(len(counts)), counts)
     images = np.arange(len(labels), dtype=np.uint8).reshape(-1, 1, 1, 1)
-    splits = cut_off_test(Split(images, labels), share, "toy")
+    splits = cut_off_test(Split(images, labels), Cut(share=share), "toy")
     tested = np.bincount(splits["test"].labels, minlength=len(counts))
     assert tested.tolist() == [round(share * count) for count in counts]
     both = np.concatenate([splits[name].images.ravel() for name in SPLITS])
     assert sorted(both.tolist()) == list(range(len(labels)))
+
+
+@pytest.mark.parametrize("rule", ["file_order", "iid"])
+def test_a_test_set_is_cut_by_either_rule_and_no_larger_than_asked(rule):
+    labels = np.tile([0, 1], 10)
+    split = Split(np.arange(20).reshape(-1, 1, 1, 1), labels)
+    cut = Cut(share=0.3, rule=rule)
+    splits = cut_off_test(split, cut, "toy")
+    assert [len(splits[name]) for name in SPLITS] == [14, 6]
+    fewer = cut_off_test(split, cut.model_copy(update={"at_most": 2}), "toy")
+    assert [len(fewer[name]) for name in SPLITS] == [14, 4]
+    assert (fewer["train"].images == splits["train"].images).all()
+    assert np.bincount(fewer["test"].labels).tolist() == [2, 2]
+    tested = splits["test"].images.ravel().tolist()
+    assert set(fewer["test"].images.ravel().tolist()) <= set(tested)
+    assert (tested == [*range(14, 20)]) == (rule == "file_order")
 
 
 def toy_split(count=8, **changes):
@@ -128,9 +151,47 @@ def test_a_split_of_another_form_is_refused(changes, told):
         check(toy_split(**changes), TOY, "train")
 
 
-def test_facts_are_those_of_the_images():
+class Lazily:
+    """Stands for an array, and says how many rows at a time it was asked for."""
+
+    def __init__(self, array, asked):
+        self.array, self.asked = array, asked
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, rows):
+        return Lazily(self.array[rows], self.asked)
+
+    def __array__(self, dtype=None, copy=None):
+        self.asked.append(len(self.array))
+        return self.array
+
+
+@pytest.mark.parametrize("count", [1, 256, 600])
+def test_a_split_is_written_batch_by_batch_as_numpy_would(tmp_path, count):
+    split, asked = toy_split(count), []
+    lazy = Split(Lazily(split.images, asked), split.labels)
+    paths = tmp_path / "images.npy", tmp_path / "labels.npy"
+    told = write(lazy, *paths, 4)
+    assert sum(asked) == count and max(asked) <= 64
+    np.save(tmp_path / "expected.npy", split.images)
+    assert paths[0].read_bytes() == (tmp_path / "expected.npy").read_bytes()
+    assert (np.load(paths[1]) == split.labels).all()
+    assert np.load(paths[0], mmap_mode="r").shape == split.images.shape
+    assert told == write(split, *paths, 4)
+
+
+def test_images_that_come_in_another_number_are_not_written(tmp_path):
+    with pytest.raises(ValueError, match="the batches hold 108 bytes"):
+        write_batches(tmp_path / "x", (2, 3, 6, 6), [toy_split(1).images])
+    assert not [*tmp_path.iterdir()]
+
+
+def test_facts_are_those_of_the_images(tmp_path):
     split = toy_split()
-    told = facts(split, 4)
+    told = write(split, tmp_path / "images.npy", tmp_path / "labels.npy", 4)
     assert told["images"] == 8
     assert told["per_class"] == [2, 2, 2, 2]
     assert told["mean"] == pytest.approx((split.images / 255).mean((0, 2, 3)), abs=1e-6)

@@ -1,169 +1,167 @@
-"""An archive arrives whole and checked, or one sentence says what to do."""
+"""A file arrives whole from a server that breaks, hangs or lies, or one sentence says why."""
 
-import functools
-import hashlib
-import http.server
+import random
+import re
 import threading
+from pathlib import Path
 
 import pytest
+from datasets_house import noise
 
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import disk_is_full
 from pipeline_steps.datasets import download as module
-from pipeline_steps.datasets.download import download
+from pipeline_steps.datasets.download import Absent, Refused, download
 
-CONTENT = bytes(range(256)) * 40
-LENGTH, MD5 = len(CONTENT), hashlib.md5(CONTENT).hexdigest()
-NOWHERE = "http://127.0.0.1:9/toy.tar.gz"
-
-
-@pytest.fixture(autouse=True)
-def without_mirror_and_pauses(monkeypatch):
-    monkeypatch.delenv("DATASETS_MIRROR", raising=False)
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(module, "PAUSES", (0, 0))
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder; an address that ends in /cut breaks off, /twice works late."""
-
-    failures = 0
-
-    def log_message(self, *_):
-        pass
-
-    def do_GET(self):
-        if self.path.endswith("/cut"):
-            self.send_response(200)
-            self.send_header("Content-Length", str(LENGTH))
-            self.end_headers()
-            self.wfile.write(CONTENT[:1000])
-        elif self.path.endswith("/late") and type(self).failures < 2:
-            type(self).failures += 1
-            self.connection.close()
-        else:
-            super().do_GET()
+CONTENT = noise(3_000_000)
+LENGTH = len(CONTENT)
 
 
 @pytest.fixture
-def server(tmp_path):
-    """A web server with the archive under three names."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    for name in ("toy.tar.gz", "late"):
-        (folder / name).write_bytes(CONTENT)
-    Handler.failures = 0
-    handler = functools.partial(Handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+def toy(server):
+    server.put("toy.bin", CONTENT)
+    return f"{server.address}/toy.bin"
 
 
-@pytest.fixture
-def mirror(tmp_path, monkeypatch):
-    folder = tmp_path / "mirror"
-    folder.mkdir()
-    (folder / "toy.tar.gz").write_bytes(CONTENT)
-    monkeypatch.setenv("DATASETS_MIRROR", f"{folder}/")
-    return folder
-
-
-def test_a_folder_serves_as_mirror_without_any_network(mirror, tmp_path):
-    download(NOWHERE, tmp_path / "got", LENGTH, MD5)
+def test_a_file_is_brought_whole_and_its_progress_told(server, toy, tmp_path, capsys):
+    download(toy, tmp_path / "got", LENGTH)
     assert (tmp_path / "got").read_bytes() == CONTENT
+    assert server.asked == [("toy.bin", None)]
+    assert [path.name for path in tmp_path.iterdir()] == ["got"]
 
 
-def test_the_published_address_is_asked_over_http(server, tmp_path):
-    download(f"{server}/toy.tar.gz", tmp_path / "got", LENGTH, MD5)
-    assert (tmp_path / "got").read_bytes() == CONTENT
-
-
-def test_a_mirror_may_be_an_address_too(server, tmp_path, monkeypatch):
-    monkeypatch.setenv("DATASETS_MIRROR", server)
-    download(NOWHERE, tmp_path / "got", LENGTH, MD5)
-    assert (tmp_path / "got").read_bytes() == CONTENT
-
-
-def test_a_mirror_without_the_archive_falls_back_on_the_address(
-    server, mirror, tmp_path
+@pytest.mark.parametrize("seed", range(5))
+def test_after_a_break_at_any_byte_the_rest_is_asked_for_and_no_byte_twice(
+    server, toy, tmp_path, seed
 ):
-    (mirror / "toy.tar.gz").unlink()
-    download(f"{server}/toy.tar.gz", tmp_path / "got", LENGTH, MD5)
+    draw = random.Random(seed)
+    breaks = sorted(draw.randrange(1, LENGTH) for _ in range(4))
+    server.breaks = list(breaks)
+    download(toy, tmp_path / "got", LENGTH)
     assert (tmp_path / "got").read_bytes() == CONTENT
+    assert server.sent_once("toy.bin")
+    assert [told for _, told in server.asked] == [
+        None,
+        *(f"bytes={at}-" for at in breaks),
+    ]
 
 
-def test_a_server_that_fails_at_first_is_asked_again(server, tmp_path):
-    download(f"{server}/late", tmp_path / "got", LENGTH, MD5)
+def test_a_break_without_a_told_length_is_seen_by_the_known_one(server, toy, tmp_path):
+    server.told_length, server.breaks = False, [1_000_000]
+    download(toy, tmp_path / "got", LENGTH)
     assert (tmp_path / "got").read_bytes() == CONTENT
-    assert Handler.failures == 2
+    assert server.sent_once("toy.bin")
 
 
-@pytest.mark.parametrize("content", [CONTENT[:-1], b"", CONTENT + b"x"])
-def test_an_archive_of_another_length_is_refused(mirror, tmp_path, content):
-    (mirror / "toy.tar.gz").write_bytes(content)
-    told = (
-        rf"mirror/toy\.tar\.gz gave {len(content):,} bytes where 10,240 were expected"
-    )
-    with pytest.raises(PipelineError, match=told):
-        download(NOWHERE, tmp_path / "got", LENGTH, MD5)
+def test_a_killed_job_goes_on_where_it_was(server, toy, tmp_path, monkeypatch):
+    server.breaks = [1_234_567]
+    monkeypatch.setattr(module, "PAUSES", ())
+    with pytest.raises(Refused, match="broke off after 1,234,567 of 3,000,000 bytes"):
+        download(toy, tmp_path / "got", LENGTH)
+    download(toy, tmp_path / "got", LENGTH)
+    assert (tmp_path / "got").read_bytes() == CONTENT
+    assert server.sent_once("toy.bin")
 
 
-def test_an_archive_with_another_digest_is_refused(mirror, tmp_path):
-    (mirror / "toy.tar.gz").write_bytes(CONTENT[::-1])
-    with pytest.raises(PipelineError, match=r"toy\.tar\.gz is not the published file"):
-        download(NOWHERE, tmp_path / "got", LENGTH, MD5)
-
-
-def test_a_connection_that_breaks_off_is_one_sentence(server, tmp_path):
-    with pytest.raises(PipelineError, match="cut"):
-        download(f"{server}/cut", tmp_path / "got", LENGTH, MD5)
-
-
-@pytest.mark.parametrize("address", [NOWHERE, "missing", "http://127.0.0.1:9/a/b"])
-def test_an_archive_that_is_nowhere_ends_in_name_size_and_remedy(tmp_path, address):
-    with pytest.raises(PipelineError) as caught:
-        download(address, tmp_path / "got", LENGTH, MD5)
-    text = str(caught.value)
-    assert text.startswith(f"{address.rpartition('/')[2]} (10,240 bytes) could not be")
-    assert text.endswith("put it into a folder and name that folder in DATASETS_MIRROR")
-
-
-def test_a_page_that_is_not_found_is_not_asked_for_again(server, tmp_path):
-    with pytest.raises(PipelineError, match="404"):
-        download(f"{server}/other.tar.gz", tmp_path / "got", LENGTH, MD5)
-
-
-def fetch_spec(address):
-    return {
-        "dataset": {"name": "toy", "classes": 10, "size": 32},
-        "source": {
-            "source": "cifar",
-            "address": address,
-            "length": LENGTH,
-            "md5": MD5,
-            "train": [],
-            "test": [],
-        },
-    }
-
-
-@pytest.mark.parametrize("content", [CONTENT, CONTENT[:-1], None])
-def test_the_step_keeps_the_published_archive_or_nothing(
-    mirror, tmp_path, run_step, a_sentence, content
+def test_a_file_that_changed_on_the_server_is_brought_anew(
+    server, toy, tmp_path, monkeypatch
 ):
-    if content is None:
-        (mirror / "toy.tar.gz").unlink()
-    else:
-        (mirror / "toy.tar.gz").write_bytes(content)
-    outputs = {"archive": tmp_path / "out" / "a", "card": tmp_path / "out" / "a.json"}
-    spec = fetch_spec(str(tmp_path / "nowhere" / "toy.tar.gz"))
-    ended = run_step("datasets.fetch_dataset", spec, outputs)
-    left = {path.name for path in (tmp_path / "out").iterdir()}
-    if content == CONTENT:
-        assert (ended.returncode, left) == (0, {"a", "a.json"})
-    else:
-        assert "toy.tar.gz" in a_sentence(ended.stderr)
-        assert (ended.returncode, left) == (1, set())
+    server.breaks = [1000]
+    monkeypatch.setattr(module, "PAUSES", ())
+    with pytest.raises(Refused):
+        download(toy, tmp_path / "got", LENGTH)
+    other = server.put("toy.bin", noise(LENGTH, seed=1))
+    server.version = '"two"'
+    download(toy, tmp_path / "got", LENGTH)
+    assert (tmp_path / "got").read_bytes() == other
+
+
+def test_a_server_without_ranges_sends_all_of_it_again(server, toy, tmp_path):
+    server.ranges, server.breaks = False, [1000, 2000]
+    download(toy, tmp_path / "got", LENGTH)
+    assert (tmp_path / "got").read_bytes() == CONTENT
+
+
+def test_the_rest_of_a_file_that_shrank_is_not_waited_for(server, toy, tmp_path):
+    (tmp_path / "got").write_bytes(noise(50))
+    server.put("toy.bin", b"short")
+    download(toy, tmp_path / "got")
+    assert (tmp_path / "got").read_bytes() == b"short"
+
+
+def test_what_is_whole_already_is_not_asked_for(server, toy, tmp_path):
+    (tmp_path / "got").write_bytes(CONTENT)
+    download(toy, tmp_path / "got", LENGTH)
+    assert server.asked == []
+
+
+def test_a_server_that_fails_at_first_is_asked_again(server, toy, tmp_path):
+    server.failures = 2
+    download(toy, tmp_path / "got", LENGTH)
+    assert (tmp_path / "got").read_bytes() == CONTENT
+    assert len(server.asked) == 3
+
+
+def test_pauses_grow_and_begin_anew_when_more_has_come(
+    server, toy, tmp_path, monkeypatch
+):
+    slept = []
+    monkeypatch.setattr(module, "PAUSES", (1, 5))
+    monkeypatch.setattr(module.time, "sleep", slept.append)
+    server.breaks = [1000] * 9
+    with pytest.raises(Refused):
+        download(toy, tmp_path / "got", LENGTH)
+    assert slept == [1, 5]
+    slept.clear()
+    server.breaks = [2000, 3000, 4000]
+    download(toy, tmp_path / "got", LENGTH)
+    assert slept == [1, 1, 1]
+
+
+def test_a_page_that_is_not_there_is_not_asked_for_again(server, tmp_path):
+    with pytest.raises(Absent, match=r"other\.bin: .*404"):
+        download(f"{server.address}/other.bin", tmp_path / "got", LENGTH)
+    assert len(server.asked) == 1
+
+
+def test_a_hanging_server_is_given_up_after_a_while(server, toy, tmp_path, monkeypatch):
+    server.hangs = threading.Event()
+    monkeypatch.setattr(module, "TIMEOUT", 0.2)
+    monkeypatch.setattr(module, "PAUSES", (0,))
+    with pytest.raises(Refused, match=r"toy\.bin: .*timed out"):
+        download(toy, tmp_path / "got", LENGTH)
+    assert (tmp_path / "got").stat().st_size == LENGTH / 2, "what came is kept"
+    server.hangs.set()
+    server.hangs = None
+    download(toy, tmp_path / "got", LENGTH)
+    assert (tmp_path / "got").read_bytes() == CONTENT
+
+
+def test_nobody_at_an_address_is_one_sentence(tmp_path):
+    with pytest.raises(Refused, match=r"http://127\.0\.0\.1:9/a: .*refused"):
+        download("http://127.0.0.1:9/a", tmp_path / "got", 5)
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", b""])
+def test_a_file_of_another_length_is_refused_before_it_is_brought(
+    server, tmp_path, content
+):
+    server.put("toy.bin", content)
+    told = f"gave {len(content):,} bytes where 3,000,000 were expected; it is cut short"
+    with pytest.raises(Refused, match=re.escape(told)):
+        download(f"{server.address}/toy.bin", tmp_path / "got", LENGTH)
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_server_that_sends_without_end_is_stopped(server, toy, tmp_path):
+    server.told_length = False
+    with pytest.raises(Refused, match="has more than the 1,000 bytes that were due"):
+        download(toy, tmp_path / "got", 1000)
+
+
+def test_a_full_disk_is_not_blamed_on_the_server(toy, tmp_path):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    (tmp_path / "got").symlink_to("/dev/full")
+    with pytest.raises(OSError) as caught:
+        download(toy, tmp_path / "got", LENGTH)
+    assert disk_is_full(caught.value)

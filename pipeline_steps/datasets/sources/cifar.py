@@ -1,60 +1,59 @@
 """CIFAR-10 and CIFAR-100, from the archives that their authors published."""
 
-import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.settings import Count
-from pipeline_steps.datasets.archives import load_arrays
-from pipeline_steps.datasets.canonical import Split
-from pipeline_steps.datasets.download import download
+from pipeline_steps.core.settings import Published
+from pipeline_steps.datasets.archives import load_arrays, member, opened
+from pipeline_steps.datasets.canonical import Decoded, Split
+from pipeline_steps.datasets.published import gather
 from pipeline_steps.datasets.spec import DatasetSpec
 
 
 class Cifar:
-    """A CIFAR archive in its form for Python, known by its published MD5."""
+    """A CIFAR archive in its form for Python: pickles of pixels and labels."""
 
     def __init__(
         self,
-        address: str,
-        length: Count,
-        md5: str,
+        files: list[Published],
         train: list[str],
         test: list[str],
+        names: str,
         labels: str = "labels",
     ) -> None:
-        self.address, self.length, self.md5 = address, length, md5
+        self.files = [Published.model_validate(file) for file in files]
         self.members = {"train": train, "test": test}
-        self.labels = labels
+        self.names, self.labels = names, labels
 
-    def fetch(self, place: Path) -> None:
-        download(self.address, place, self.length, self.md5)
+    def fetch(self, place: Path, spec: DatasetSpec) -> None:
+        gather(self.files, spec.name, place)
 
-    def decode(self, archive: Path, spec: DatasetSpec) -> dict[str, Split]:
-        with tarfile.open(archive) as opened:
-            return {
-                split: self._split(opened, names, spec)
-                for split, names in self.members.items()
-            }
+    def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
+        splits = {
+            split: self._split(archive, names, spec)
+            for split, names in self.members.items()
+        }
+        # `labels` are named by `label_names`, `fine_labels` by `fine_label_names`.
+        key = f"{self.labels.removesuffix('s')}_names"
+        (names,) = _pickled(archive, self.names, key)
+        return Decoded(splits, [name.decode() for name in names])
 
-    def _split(
-        self, archive: tarfile.TarFile, names: list[str], spec: DatasetSpec
-    ) -> Split:
-        batches = []
-        for name in names:
-            try:
-                file = archive.extractfile(name)
-            except KeyError:
-                file = None
-            if file is None:
-                raise PipelineError(f"the archive {archive.name!r} holds no {name}")
-            batch = load_arrays(file, name)
-            if self.labels.encode() not in batch:
-                raise PipelineError(f"{name} holds no '{self.labels}'")
-            batches.append(batch)
-        pixels = np.concatenate([batch[b"data"] for batch in batches])
-        labels = np.concatenate([batch[self.labels.encode()] for batch in batches])
+    def _split(self, archive: Path, names: list[str], spec: DatasetSpec) -> Split:
+        batches = [_pickled(archive, name, "data", self.labels) for name in names]
+        pixels = np.concatenate([pixels for pixels, _ in batches])
+        labels = np.concatenate([labels for _, labels in batches])
         shape = (-1, spec.channels, spec.size, spec.size)
         return Split(pixels.reshape(shape), labels.astype(np.int64))
+
+
+def _pickled(path: Path, name: str, *keys: str) -> list[Any]:
+    """Some of what a pickle in the archive holds."""
+    with opened(path) as archive:
+        content = load_arrays(member(archive, name), name)
+    for key in keys:
+        if key.encode() not in content:
+            raise PipelineError(f"{name} holds no '{key}'")
+    return [content[key.encode()] for key in keys]

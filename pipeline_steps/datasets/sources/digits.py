@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
-from pipeline_steps.datasets.canonical import Split
+from pipeline_steps.datasets.canonical import Decoded, Split
 from pipeline_steps.datasets.spec import DatasetSpec
 
 GREYS = 16
@@ -22,7 +22,7 @@ class Digits:
     def __init__(self, digest: str) -> None:
         self.digest = digest
 
-    def fetch(self, place: Path) -> None:
+    def fetch(self, place: Path, spec: DatasetSpec) -> None:
         shipped = files("sklearn.datasets.data").joinpath("digits.csv.gz")
         place.write_bytes(shipped.read_bytes())
         if sha256(place) != self.digest:
@@ -31,7 +31,7 @@ class Digits:
                 "the version that the lock file pins"
             )
 
-    def decode(self, archive: Path, spec: DatasetSpec) -> dict[str, Split]:
+    def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         with gzip.open(archive, "rt") as file:
             table = np.loadtxt(file, delimiter=",")
         greys = torch.from_numpy(table[:, :-1]).reshape(-1, 1, 8, 8) / GREYS
@@ -39,4 +39,5 @@ class Digits:
         images = (
             (enlarged * 255).round().to(torch.uint8).expand(-1, spec.channels, -1, -1)
         )
-        return {"all": Split(images.numpy().copy(), table[:, -1].astype(np.int64))}
+        whole = Split(images.numpy().copy(), table[:, -1].astype(np.int64))
+        return Decoded({"all": whole}, [str(digit) for digit in range(10)])

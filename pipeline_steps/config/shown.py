@@ -1,0 +1,60 @@
+"""Which results the pages of all papers show, by the names of the jobs that made them."""
+
+from collections.abc import Iterator
+
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.papers.spec import Run
+
+
+def shown(plan: Plan) -> list[str]:
+    """Each result that some table, figure or claim shows: `verdicts/digits/at/pgd20`."""
+    judged = {place(plan, run) for run in _runs(plan)}
+    drawn = {
+        panel
+        for paper, content in plan.config.papers.items()
+        for figure in content.figures
+        for panel in panels(plan, paper, figure)
+    }
+    curves = {name for what, name in drawn if what == "curve"}
+    judged |= {name for what, name in drawn if what == "examples"}
+    manifolds = {name for what, name in drawn if what == "manifold"}
+    manifolds |= set(plan.claims().manifolds)
+    trained = {name.rpartition("/")[0] for name in judged | curves}
+    families = {
+        "generators": manifolds,
+        "manifolds": manifolds,
+        "defenses": trained,
+        "verdicts": judged,
+        "curves": curves,
+    }
+    return [
+        f"{family}/{name}"
+        for family, names in families.items()
+        for name in sorted(names)
+    ]
+
+
+def panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
+    """What each panel of a figure shows, and the name of the job behind it."""
+    spec = plan.figure(paper, figure)
+    return [
+        (
+            panel.what,
+            f"{spec.dataset}/{panel.manifold}"
+            if panel.what == "manifold"
+            else f"{spec.dataset}/{panel.defense}/{panel.threat}",
+        )
+        for panel in spec.panels
+    ]
+
+
+def place(plan: Plan, run: Run) -> str:
+    """A run as it stands in paths."""
+    return f"{run.dataset}/{plan.label(run)}/{run.threat}"
+
+
+def _runs(plan: Plan) -> Iterator[Run]:
+    for paper, content in plan.config.papers.items():
+        for table in content.tables:
+            yield from plan.table(paper, table).runs
+    yield from plan.claims().runs

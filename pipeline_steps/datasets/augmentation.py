@@ -1,0 +1,103 @@
+"""Augmentation of whole batches: drawn once, and then done to whatever must stay in step.
+
+A projected image and its latent belong together, and a latent can't be shifted. DMAT
+does not say how it keeps them so (METHODS 2.7); the safe way is to augment after the
+generator: latents stay as they are, and what they decode to is moved like the image.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline_steps.core.rng import BatchRng
+from pipeline_steps.datasets.spec import Augmentation
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What is done to each image of a batch; the same each time it is done."""
+
+    pad: int = 0
+    shift: Tensor | None = None
+    """Rows and columns that each image is moved by, from 0 to twice the padding."""
+    mirrored: Tensor | None = None
+    side: int = 0
+    centre: Tensor | None = None
+    """Rows and columns around which a square is cut out of each image."""
+
+    def apply(self, images: Tensor) -> Tensor:
+        """The moved images, of any type; gradients pass through."""
+        if self.shift is not None or self.mirrored is not None:
+            images = self._placed(images)
+        if self.centre is not None:
+            covered = _squares(self.centre.to(images.device), self.side, images)
+            images = images.masked_fill(covered, 0)
+        return images.contiguous()
+
+    def _placed(self, images: Tensor) -> Tensor:
+        count, channels, height, width = images.shape
+        rows = torch.arange(height, device=images.device).expand(count, -1)
+        columns = torch.arange(width, device=images.device).expand(count, -1)
+        if self.mirrored is not None:
+            mirrored = self.mirrored.to(images.device)[:, None]
+            columns = torch.where(mirrored, columns.flip(1), columns)
+        if self.shift is not None:
+            images = functional.pad(images, [self.pad] * 4)
+            shift = self.shift.to(images.device)[:, :, None]
+            rows, columns = rows + shift[0], columns + shift[1]
+        where = rows[:, :, None] * images.shape[3] + columns[:, None, :]
+        where = where.reshape(count, 1, height * width).expand(-1, channels, -1)
+        return images.flatten(2).gather(2, where).unflatten(2, (height, width))
+
+
+def moves(images: Tensor, how: Augmentation, rng: BatchRng) -> Moves:
+    """A draw for each image of a batch."""
+    count, _, height, width = images.shape
+    shift = rng.integers(0, 2 * how.pad + 1, [2, count]) if how.pad else None
+    mirrored = rng.uniform([count]) < 0.5 if how.flip else None
+    centre = None
+    if how.cutout:
+        rows, columns = (rng.integers(0, side, [count]) for side in (height, width))
+        centre = torch.stack([rows, columns])
+    return Moves(how.pad, shift, mirrored, how.cutout, centre)
+
+
+def augment(images: Tensor, how: Augmentation, rng: BatchRng) -> Tensor:
+    """Each image shifted by up to `pad` pixels, mirrored at an even chance, and covered."""
+    return moves(images, how, rng).apply(images)
+
+
+class AfterGenerator:
+    """A generator whose images are moved, so that latents belong to moved images."""
+
+    def __init__(self, generator: Any, drawn: Moves) -> None:
+        self.generator, self.moves = generator, drawn
+
+    def decode(self, latents: Tensor) -> Tensor:
+        return self.moves.apply(self.generator.decode(latents))
+
+
+def mixup(one: Tensor, other: Tensor, share: Tensor) -> Tensor:
+    """So much of one batch and the rest of another, image by image: IJSAT eq. 5.
+
+    It mixes images, latents and distributions over classes alike.
+    """
+    share = share.to(one).reshape(-1, *[1] * (one.dim() - 1))
+    return share * one + (1 - share) * other
+
+
+def _squares(centre: Tensor, side: int, images: Tensor) -> Tensor:
+    """Where a square of that side covers each image; at the edges less of it is left."""
+
+    def within(middle: Tensor, length: int) -> Tensor:
+        at = torch.arange(length, device=images.device) - middle[:, None] + side // 2
+        return (at >= 0) & (at < side)
+
+    rows, columns = (
+        within(centre[0], images.shape[2]),
+        within(centre[1], images.shape[3]),
+    )
+    return (rows[:, :, None] & columns[:, None, :])[:, None]

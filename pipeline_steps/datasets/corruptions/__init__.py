@@ -1,0 +1,1 @@
+"""The fifteen corruptions of CIFAR-10-C, a file each."""

@@ -1,0 +1,81 @@
+"""Build one data set alone, and print what its card tells.
+
+python -m pipeline_steps.release.data cifar10 [--scale demo] [--cores 2]
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline_steps.config.load import load_config
+from pipeline_steps.core.card import Card, read_card
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.progress import say
+from pipeline_steps.core.registry import did_you_mean
+
+
+def build(name: str, scale: str, cores: int, root: Path) -> Card:
+    """The card of a data set, which Snakemake has made or found up to date."""
+    known = load_config(scale, root).datasets
+    if name not in known:
+        raise PipelineError(f"there is no data set '{name}'{did_you_mean(name, known)}")
+    command = [sys.executable, "-m", "snakemake", f"data/sheets/{name}.png"]
+    command += ["--cores", str(cores), "--config", f"scale={scale}"]
+    say(f"how far it is: data/logs/*_dataset/{name}.log")
+    started = time.time()
+    told = subprocess.run(
+        command, cwd=root, check=False, capture_output=True, text=True
+    )
+    if told.returncode != 0:
+        last = [line for line in told.stderr.splitlines() if line][-3:]
+        raise PipelineError(_why(name, root, started) or " ".join(last))
+    return read_card(root / f"data/cards/{name}.json")
+
+
+def _why(name: str, root: Path, started: float) -> str:
+    """The sentence in which the step that failed ended."""
+    for log in root.glob(f"data/logs/*_dataset/{name}.log"):
+        if log.stat().st_mtime >= started - 1:
+            for line in log.read_text(encoding="utf-8").splitlines():
+                if "error: " in line:
+                    return line.partition("error: ")[2]
+    return ""
+
+
+def described(name: str, card: Card) -> Iterator[str]:
+    """A card as a person reads it."""
+    spec, metrics = card.spec["dataset"], card.metrics
+    shape = f"{spec['channels']} x {spec['size']} x {spec['size']}"
+    yield f"{name}: {spec['classes']} classes, uint8 of {shape}"
+    for split in ("train", "test"):
+        told = metrics[split]
+        yield f"  {split}: {told['images']:,} images"
+        for what in ("mean", "deviation"):
+            yield f"    {what:<10} {' '.join(f'{v:.4f}' for v in told[what])}"
+    yield "  images of each class, for training and for testing"
+    width = max(map(len, metrics["names"]))
+    both = (metrics[split]["per_class"] for split in ("train", "test"))
+    for label, row in enumerate(zip(metrics["names"], *both, strict=True)):
+        class_name, train, test = row
+        yield f"    {label:>3} {class_name:<{width}} {train:>7,} {test:>7,}"
+    yield f"  data/cards/{name}.json, data/sheets/{name}.png"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", help="a data set of workflow/config/datasets.yaml")
+    parser.add_argument("--scale", default="demo")
+    parser.add_argument("--cores", type=int, default=1)
+    told = parser.parse_args()
+    try:
+        card = build(told.name, told.scale, told.cores, Path.cwd())
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
+    print("\n".join(described(told.name, card)))
+
+
+if __name__ == "__main__":
+    main()
