@@ -37,11 +37,11 @@ class Distances:
         # Sums of whole numbers, so that no cut into batches shows in the last digit.
         squares = np.square(moved, dtype=np.int64).sum(axis=1)
         l2 = np.round(np.sqrt(squares) / 255 * 2**24) / 2**24
-        self.sums[severity] += l2.sum(), moved.max(axis=1).sum() / 255
+        self.sums[severity] += l2.sum(), moved.max(axis=1).sum()
         self.images += len(clean) if severity == SEVERITIES[0] else 0
 
     def facts(self) -> dict[str, list[float]]:
-        means = np.array(list(self.sums.values())) / self.images
+        means = np.array(list(self.sums.values())) / self.images / (1, 255)
         return {
             name: [round(mean, 6) for mean in column.tolist()]
             for name, column in zip(("l2", "linf"), means.T, strict=True)

@@ -21,6 +21,7 @@ from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.digest import code
 from pipeline_steps.core.registry import ROOT, make
 from pipeline_steps.core.rng import rng
 from pipeline_steps.datasets import corrupt_dataset
@@ -276,6 +277,18 @@ def test_the_config_says_what_is_published_and_what_is_made(
     spec = plan.corruption(dataset, name)
     assert made.items() <= spec.made.items()
     assert plan.needed(dataset, name) == needed
+
+
+def test_an_edit_of_one_corruption_makes_no_other_anew():
+    """Each job's digest holds the corruption that it names, and no other."""
+    plan = Plan(load_config("demo"))
+    for name in ("fog", "frost"):
+        spec = plan.corruption("digits", name).model_dump(mode="json")
+        modules = code("datasets.corrupt_dataset", spec).modules
+        held = {
+            m for m in modules if m.startswith("pipeline_steps.datasets.corruptions.")
+        }
+        assert held == {f"pipeline_steps.datasets.corruptions.{name}"}
 
 
 def digits() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
