@@ -155,6 +155,10 @@ def _canonical(node: Any) -> Any:
     Python's own dump differs between releases; this form is the same on all that we
     support, so a result made under 3.11 is not stale under 3.12.
     """
+    if isinstance(node, ast.JoinedStr):
+        # Python 3.12 ends some formats, such as `{word:<{width}}`, with an empty text.
+        parts = (p for p in node.values if getattr(p, "value", None) != "")
+        return ["JoinedStr", ["values", [_canonical(part) for part in parts]]]
     if isinstance(node, ast.AST):
         fields = (
             [name, _canonical(value)]

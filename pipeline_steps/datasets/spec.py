@@ -26,7 +26,7 @@ class DatasetSpec(Settings):
 
 
 class Cut(Settings):
-    """How test images are chosen, where the source has no split of its own."""
+    """Which images are kept for testing."""
 
     share: Share = 0.0
     """The part of every class."""

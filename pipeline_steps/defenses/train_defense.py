@@ -17,7 +17,7 @@ from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.rng import PartRng, rng
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
-from pipeline_steps.datasets.loader import ImageSet, augment, load_image_set
+from pipeline_steps.datasets.loader import ImageSet, load_image_set
 from pipeline_steps.defenses import snapshots
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
@@ -58,8 +58,10 @@ def train_defense(
 
     for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
         epoch, step = divmod(done, course.steps_of_epoch)
-        images, labels = data[course.rows(epoch, step).to(device)]
-        images = augment(images, spec.augmentation, rng(seed, "augment", epoch, step))
+        if epoch != course.epoch:
+            data.expect(course.rest(epoch, step))
+        rows, shift = course.rows(epoch, step), rng(seed, "augment", epoch, step)
+        images, labels = data.augmented(rows.to(device), spec.augmentation, shift)
         draw = rng(seed, "recipe", epoch, step, device=device)
         batch = prepared(recipe, Batch(images, labels), draw)
         own = workers.share(len(images))
@@ -96,6 +98,10 @@ class Course:
             self.epoch = epoch
             self.order = rng(self.seed, "order", epoch).permutation(self.count)
         return self.order[step * self.batch : (step + 1) * self.batch]
+
+    def rest(self, epoch: int, step: int) -> list[torch.Tensor]:
+        """The rows of all steps that are left of an epoch."""
+        return [self.rows(epoch, later) for later in range(step, self.steps_of_epoch)]
 
 
 def learning_rate(schedule: Schedule, epoch: int) -> float:
