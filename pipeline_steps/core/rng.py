@@ -20,6 +20,10 @@ class Rng(Protocol):
 
     def normal(self, shape: Sequence[int]) -> Tensor: ...
 
+    def take(self, rows: Tensor) -> "Rng":
+        """What some images of the batch draw from, by their numbers."""
+        ...
+
 
 def derive(seed: int, *labels: str | int) -> int:
     """A 63-bit seed for what the labels name."""
@@ -42,6 +46,9 @@ class BatchRng:
         return torch.randn(
             tuple(shape), generator=self.generator, device=self.generator.device
         )
+
+    def take(self, rows: Tensor) -> "BatchRng":
+        return self
 
     def integers(self, low: int, high: int, shape: Sequence[int]) -> Tensor:
         return torch.randint(
@@ -86,6 +93,12 @@ class ImageRng:
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         return self._draw("normal", shape)
+
+    def take(self, rows: Tensor) -> "ImageRng":
+        """The same streams, so what these images drew before, they don't draw again."""
+        some = ImageRng([], self.device)
+        some.streams = [self.streams[row] for row in rows.tolist()]
+        return some
 
     def _draw(self, kind: str, shape: Sequence[int]) -> Tensor:
         if shape[0] != len(self.streams):
