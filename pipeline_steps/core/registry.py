@@ -25,6 +25,7 @@ FOLDERS = {
     "source": "pipeline_steps.datasets.sources",
     "generator": "pipeline_steps.generators",
     "perturbation": "pipeline_steps.threats.perturbations",
+    "attack": "pipeline_steps.threats.attacks",
     "objective": "pipeline_steps.threats.objectives",
     "architecture": "pipeline_steps.defenses.architectures",
     "recipe": "pipeline_steps.defenses.recipes",

@@ -1,6 +1,6 @@
 """The loop behind every attack: ascend an objective over the parameters of an edit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -9,17 +9,13 @@ from torch import Tensor, nn
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.still import held_still
-
-Move = Callable[[Batch, Sequence[Tensor], Sequence[Tensor]], list[Tensor]]
+from pipeline_steps.threats.still import answered, fooled, held_still
 
 
 class Perturbation(Protocol):
     """A differentiable family of edits with a budget.
 
-    The first dimension of each parameter is the batch. An edit whose steps are not all
-    alike, or which needs a fresh pass for each of its parts, has a method `moves` too:
-    the moves of step `number`, counted from 0, each as `step` and after a pass of its own.
+    The first dimension of each parameter is the batch.
     """
 
     @property
@@ -27,17 +23,31 @@ class Perturbation(Protocol):
         """How many tensors its parameters are."""
         ...
 
+    @property
+    def passes(self) -> int:
+        """How many passes a step takes, each with a fresh gradient; mostly one."""
+        ...
+
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]: ...
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor: ...
 
     def step(
-        self, batch: Batch, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
-    ) -> list[Tensor]: ...
+        self,
+        batch: Batch,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        iteration: int,
+    ) -> list[Tensor]:
+        """The parameters after the pass of this number, counted from 0."""
+        ...
 
 
 class Objective(Protocol):
-    """What an attack raises, for each image, told from the model's answer to the edit."""
+    """What an attack raises, for each image, told from the model's answer to the edit.
+
+    One that leads to a class has a method `aim` too, which chooses it for each image.
+    """
 
     def __call__(self, logits: Tensor, batch: Batch, model: nn.Module) -> Tensor: ...
 
@@ -85,13 +95,17 @@ def climb(
     with held_still(model):
         # What the model said in another attack may be out of date.
         batch = replace(batch, answers={})
+        if hasattr(objective, "aim"):
+            batch = replace(batch, targets=objective.aim(batch, model, rng))
         told = Attacked.untouched(batch)
         rows = torch.arange(len(batch.images), device=batch.images.device)
         for restart in range(course.restarts):
             if restart:
                 # Only images that withstood all starts so far are tried again.
-                fooled = fools(model, told.images[rows], batch.classes[rows])
-                rows = rows[~fooled]
+                edited, classes = told.images[rows], batch.classes[rows]
+                rows = rows[~fooled(model, edited, answered(model, edited), classes)]
+                if not len(rows):
+                    break
             whole = len(rows) == len(batch.images)
             path = _Path(
                 model,
@@ -103,12 +117,6 @@ def climb(
             )
             told.put(rows, *path.to_the_end(steps))
         return told
-
-
-def fools(model: nn.Module, edited: Tensor, classes: Tensor) -> Tensor:
-    """For each image whether the model is wrong."""
-    with torch.no_grad():
-        return model(edited).argmax(dim=1) != classes
 
 
 class _Path:
@@ -132,9 +140,9 @@ class _Path:
 
     def to_the_end(self, steps: int) -> tuple[Tensor, Tensor]:
         """The edited images, and the steps that each of them took."""
-        for number in range(steps if self.parameters else 0):
-            for turn, move in enumerate(_moves(self.perturbation, number)):
-                self._move(move, turn, number)
+        passes = self.perturbation.passes
+        for iteration in range(steps * passes if self.parameters else 0):
+            self._move(iteration)
             if not len(self.rows) and self.course.stop == "any":
                 break
         with torch.no_grad():
@@ -144,17 +152,30 @@ class _Path:
         self.told.put(self.rows, edited, steps)
         return self.told.images, self.told.used
 
-    def _move(self, move: Move, turn: int, number: int) -> None:
+    def _move(self, iteration: int) -> None:
+        step, turn = divmod(iteration, self.perturbation.passes)
         leaves = [p.detach().requires_grad_() for p in self.parameters]
         edited, logits, gradients = self._look(leaves)
         with torch.no_grad():
             if self.course.stop == "any":
-                leaves, gradients = self._let_go(
-                    edited, logits, number, leaves, gradients
-                )
+                broken = fooled(self.model, edited, logits, self.batch.classes)
+                if broken.any():
+                    self.told.put(self.rows[broken], edited[broken], step)
+                    leaves, gradients = self._left(~broken, leaves, gradients)
             if self.course.momentum:
                 gradients = self._hastened(turn, gradients)
-            self.parameters = move(self.batch, leaves, gradients)
+            self.parameters = self.perturbation.step(
+                self.batch, leaves, gradients, iteration
+            )
+
+    def _left(
+        self, left: Tensor, leaves: list[Tensor], gradients: Sequence[Tensor]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """What belongs to the images that are left."""
+        self.rows, self.batch = self.rows[left], self.batch.take(left)
+        for turn, velocity in self.velocities.items():
+            self.velocities[turn] = [v[left] for v in velocity]
+        return [p[left] for p in leaves], [g[left] for g in gradients]
 
     def _look(self, leaves: list[Tensor]) -> tuple[Tensor, Tensor, Sequence[Tensor]]:
         """The edit, the model's answer to it, and where the objective rises."""
@@ -173,32 +194,11 @@ class _Path:
         edited = self.perturbation.apply(self.batch, leaves)
         logits = self.model(edited)
         gain = self.objective(logits, self.batch, self.model).sum()
-        return edited.detach(), logits.detach(), torch.autograd.grad(gain, leaves)
-
-    def _let_go(
-        self,
-        edited: Tensor,
-        logits: Tensor,
-        number: int,
-        leaves: list[Tensor],
-        gradients: Sequence[Tensor],
-    ) -> tuple[list[Tensor], Sequence[Tensor]]:
-        """Images that are broken are put aside, as they are now."""
-        broken = logits.argmax(dim=1) != self.batch.classes
-        exact = getattr(self.model, "exact", None)
-        if exact is not None and broken.any():
-            # A model of low precision may err where the verdict will not.
-            classes = self.batch.classes[broken]
-            broken[broken.clone()] = fools(exact, edited[broken], classes)
-        if not broken.any():
-            return leaves, gradients
-        self.told.put(self.rows[broken], edited[broken], number)
-        left = ~broken
-        self.rows, self.batch = self.rows[left], self.batch.take(left)
-        self.velocities = {
-            turn: [v[left] for v in own] for turn, own in self.velocities.items()
-        }
-        return [p[left] for p in leaves], [g[left] for g in gradients]
+        # What an edit draws once and keeps, such as Snow's streaks, has no gradient.
+        gradients = torch.autograd.grad(
+            gain, leaves, allow_unused=True, materialize_grads=True
+        )
+        return edited.detach(), logits.detach(), gradients
 
     def _hastened(self, turn: int, gradients: Sequence[Tensor]) -> list[Tensor]:
         """Gradients of one length, gathered over the steps (MIA)."""
@@ -209,11 +209,6 @@ class _Path:
             units = [self.course.momentum * v + unit for v, unit in pairs]
         self.velocities[turn] = units
         return units
-
-
-def _moves(perturbation: Perturbation, number: int) -> Sequence[Move]:
-    several = getattr(perturbation, "moves", None)
-    return several(number) if several else [perturbation.step]
 
 
 def _unit(gradient: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ class Batch:
 
     images: Tensor
     labels: Tensor
+    targets: Tensor | None = None
+    """The classes that a targeted attack leads to."""
     latents: dict[int, Tensor] = field(default_factory=dict, repr=False)
     answers: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
@@ -42,9 +44,16 @@ class Batch:
             self,
             images=self.images[rows],
             labels=self.labels[rows],
+            targets=None if self.targets is None else self.targets[rows],
             latents={key: latents[rows] for key, latents in self.latents.items()},
             answers={key: answers[rows] for key, answers in self.answers.items()},
         )
+
+
+def moved(batch: Batch, images: Tensor) -> Batch:
+    """The batch with edited images: they lie elsewhere on a manifold, so all that was
+    computed from them is computed anew."""
+    return replace(batch, images=images, latents={}, answers={})
 
 
 @dataclass(frozen=True)
