@@ -72,7 +72,9 @@ def test_the_smallest_batches_have_a_gain(model, batch, word, count):
     assert edited.isfinite().all()
 
 
-@given(st.lists(st.floats(-40, 40, width=32), min_size=3, max_size=3), st.integers(0, 2))
+@given(
+    st.lists(st.floats(-40, 40, width=32), min_size=3, max_size=3), st.integers(0, 2)
+)
 def test_the_margin_is_carlini_and_wagner_s(logits, label):
     others = [value for i, value in enumerate(logits) if i != label]
     expected = -max(logits[label] - max(others) + 50, 0)
