@@ -4,6 +4,7 @@ A registered class declares what it takes with these words alone; `settings_of` 
 them from its source and makes the model that checks a config.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,6 +20,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     create_model,
 )
 from pydantic_core import CoreSchema, PydanticCustomError
@@ -104,22 +106,52 @@ def _amount(value: Any) -> Any:
     return float(value)
 
 
+def _extent(value: Any) -> Any:
+    """0.5, "600/255": in the unit that the setting tells, and of any size."""
+    written = value
+    if isinstance(value, str):
+        try:
+            value = float(Fraction(value.strip()))
+        except (ValueError, ZeroDivisionError):
+            value = None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf:
+        raise PydanticCustomError(
+            "amount",
+            "'{value}' is no extent: write a number or a fraction such as 600/255, of "
+            "0 or more",
+            {"value": written},
+        )
+    return float(value)
+
+
+def _radius(value: Any, info: ValidationInfo) -> Any:
+    """An amount where the norm is linf, and else a length: "8/255", "image", "600/255"."""
+    linf = info.data.get("norm", "linf") == "linf"
+    return _amount(value) if linf else _extent(value)
+
+
+@dataclass(frozen=True)
 class _AmountSchema:
     """How an amount stands in the JSON schema."""
+
+    validator: Any
+    maximum: float | None = None
 
     def __get_pydantic_json_schema__(
         self, _core: CoreSchema, _handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
+        limit = {} if self.maximum is None else {"maximum": self.maximum}
         return {
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": 1},
-                {"type": "string"},
-            ],
-            "description": (_amount.__doc__ or "").strip(),
+            "anyOf": [{"type": "number", "minimum": 0, **limit}, {"type": "string"}],
+            "description": (self.validator.__doc__ or "").strip(),
         }
 
 
-Amount = Annotated[Any, BeforeValidator(_amount), _AmountSchema()]
+Amount = Annotated[Any, BeforeValidator(_amount), _AmountSchema(_amount, 1)]
+Extent = Annotated[Any, BeforeValidator(_extent), _AmountSchema(_extent)]
+# What a class declares after its norm.
+Radius = Annotated[Any, BeforeValidator(_radius), _AmountSchema(_radius)]
 
 
 @dataclass(frozen=True)
@@ -204,6 +236,7 @@ def _choice(kind: str) -> Any:
 
 
 Perturbation = _choice("perturbation")
+Attack = _choice("attack")
 Objective = _choice("objective")
 Architecture = _choice("architecture")
 Recipe = _choice("recipe")
