@@ -48,7 +48,7 @@ def _steps() -> set[str]:
 def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     """Every name that one file takes from another: where, of what kind, which."""
     for name, threat in config.threats.items():
-        for word in _names(threat.edit):
+        for word in _names([threat.edit, threat.objective, threat.attack]):
             yield f"{config_file('threats')}: {name}", word.kind, word
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
@@ -117,6 +117,15 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                     where,
                     "a budget is a number or a fraction, no multiple of a budget",
                 )
+    for name, threat in config.threats.items():
+        place = f"{config_file('threats')}: {name}"
+        if (threat.edit is None) == (threat.attack is None):
+            yield place, "say either an edit with its steps, or an attack"
+        if threat.edit is not None and threat.steps is None:
+            yield f"{place}.steps", "the key 'steps' is missing"
+        if threat.attack is not None:
+            for key in sorted(threat.model_fields_set - {"title", "attack"}):
+                yield f"{place}.{key}", "only an edit takes this; see the attack's own settings"
     for paper, content in config.papers.items():
         where = config_file(f"papers/{paper}")
         for name, table in content.tables.items():

@@ -27,6 +27,9 @@ from pipeline_steps.papers.spec import (
 )
 from pipeline_steps.threats.spec import ThreatSpec
 
+# What only a threat that departs from plain ascent holds in its spec.
+OPTIONS = {"momentum", "restarts", "samples", "stop"}
+
 
 class Plan:
     """One scale's jobs, by the names that stand in their paths."""
@@ -91,6 +94,7 @@ class Plan:
             threat=self._threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
+            precision=evaluation.precision,
             kept=evaluation.kept,
             seed=seed,
         )
@@ -211,10 +215,14 @@ class Plan:
 
     def _threat(self, name: str, dataset: str) -> ThreatSpec:
         config = _get(self.config.threats, "threat", name)
+        if config.attack:
+            return ThreatSpec(**self._resolved(config.attack, dataset))
+        options = config.model_dump(include=OPTIONS, exclude_defaults=True)
         return ThreatSpec(
             edit=self._resolved(config.edit, dataset),
             objective=self._resolved(config.objective, dataset),
             steps=config.steps,
+            **options,
         )
 
     def _resolved(self, value: Any, dataset: str) -> Any:
