@@ -1,5 +1,7 @@
 """JAT's double pass, against Algorithm 2 written out."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional
@@ -144,3 +146,29 @@ def test_parts_of_several_parameters_keep_them_together(batch):
         pairs = enumerate(zip(after, found, strict=True))
         assert [n for n, (a, b) in pairs if not torch.equal(a, b)] == moved
     assert functional.mse_loss(edit.apply(batch, found), batch.images) > 0
+
+
+def ascent(edit, steps):
+    entry = {"attack": "ascent", "edit": edit, "steps": steps}
+    return make(
+        "attack", entry, objective=make("objective", {"objective": "cross_entropy"})
+    )
+
+
+def test_a_cascade_is_one_attack_on_what_another_has_left(model, batch):
+    """JAT's table 2: two isolated modules."""
+    still, pixel = replace(WARP, start_at="zero"), replace(PIXEL, start_at="zero")
+    first, second = ascent(still, 3), ascent(pixel, 2)
+    cascade = make("attack", {"attack": "cascade", "parts": [first, second]})
+    told = cascade(model, batch, rng(0))
+    placed = first(model, batch, rng(0)).images
+    expected = second(model, Batch(placed, batch.labels), rng(0)).images
+    assert torch.equal(told.images, expected)
+    assert torch.equal(told.used, torch.full([3], 5))
+    assert (told.images - placed).abs().max() <= 8 / 255 + 1e-6
+    assert not torch.equal(placed, batch.images)
+
+
+def test_a_cascade_of_nothing_leaves_the_images(model, batch):
+    told = make("attack", {"attack": "cascade", "parts": []})(model, batch, rng(0))
+    assert torch.equal(told.images, batch.images)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
-from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import rng
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.perturbations import gabor, snow
@@ -70,20 +69,17 @@ def test_a_fog_s_map_is_the_next_power_of_two(size, side):
     assert numbers.shape == (1, side**2 - 1)
 
 
-def test_a_fog_s_map_may_be_as_large_as_the_image():
-    (numbers,) = Fog(0.5, 0.1, map_size=16).start(a_batch(16), rng(0))
-    assert numbers.shape == (2, 255)
-
-
-@pytest.mark.parametrize("side", [8, 24])
-def test_a_fog_s_map_that_does_not_fit_is_told(side):
-    with pytest.raises(PipelineError, match="power of two"):
-        Fog(0.5, 0.1, map_size=side).start(a_batch(16), rng(0))
+@pytest.mark.parametrize(("size", "side"), [(16, 16), (17, 32), (224, 256), (256, 256)])
+def test_a_fog_s_map_may_be_as_large_as_the_image(size, side):
+    """DMAT's is, at 256 pixels."""
+    fog, batch = Fog(0.5, 0.1, cropped=False), a_batch(size, count=1)
+    (numbers,) = fog.start(batch, rng(0))
+    assert numbers.shape == (1, side**2 - 1)
 
 
 def test_fog_lies_over_the_image_as_released():
     """METHODS 1.6: (x + eps·fog) / (xmax + eps), the fog from 0 to 1."""
-    batch, fog = a_batch(16), Fog(0.5, 0.1, map_size=16)
+    batch, fog = a_batch(16), Fog(0.5, 0.1, cropped=False)
     (numbers,) = fog.start(batch, rng(0))
     density = plasma(numbers, 16)
     density = density - density.amin((2, 3), keepdim=True)

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Count, Extent
+from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.filters import SMALLEST, stretched
 
@@ -26,9 +25,9 @@ class Fog:
     """How bright the fog is at its densest, in images' units; may exceed 1."""
     step_size: Extent
     """Of the numbers in [0, 1]; METHODS: √(0.001/steps) whatever epsilon is."""
-    map_size: Count | None = None
-    """The side of the whole map, a power of two, of which the middle is used; without it,
-    the first that exceeds the image's."""
+    cropped: bool = True
+    """Whether the middle of a map is used whose side is the first power of two above the
+    image's (METHODS 1.6); off, the side may also be the image's, as DMAT's at 256 pixels."""
 
     size, passes, identity = 1, 1, False
 
@@ -60,13 +59,7 @@ class Fog:
 
     def _side(self, batch: Batch) -> int:
         largest = max(batch.images.shape[-2:])
-        side = self.map_size or 2 ** int(largest).bit_length()
-        if side < largest or side.bit_count() > 1:
-            raise PipelineError(
-                f"a fog's map_size is a power of two and at least the image's "
-                f"{largest}, not {side}; mend it in threats.yaml"
-            )
-        return side
+        return 1 << (largest if self.cropped else largest - 1).bit_length()
 
 
 def plasma(numbers: Tensor, side: int, decay: float = 2.0) -> Tensor:
