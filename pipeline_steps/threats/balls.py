@@ -119,7 +119,7 @@ def _project_l1(point: Tensor, radius: float) -> Tensor:
     """Duchi, Shalev-Shwartz, Singer and Chandra (2008): every magnitude less a threshold."""
     rows = point.flatten(1)
     falling = rows.abs().sort(1, descending=True).values
-    counts = torch.arange(1, rows.shape[1] + 1).to(rows)
+    counts = torch.arange(1, rows.shape[1] + 1, device=rows.device)
     thresholds = (falling.cumsum(1) - radius) / counts
     # The right threshold is the largest: others count coordinates that come out as 0.
     threshold = thresholds.amax(1, keepdim=True).clamp_min(0)

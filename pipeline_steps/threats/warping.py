@@ -15,8 +15,8 @@ def warped(
 ) -> Tensor:
     """Each pixel from where its flow [B, (right, down), H, W] points to."""
     height, width = images.shape[-2:]
-    rows = torch.arange(height).to(flow)[:, None] + flow[:, 1]
-    columns = torch.arange(width).to(flow) + flow[:, 0]
+    rows = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
+    columns = torch.arange(width, device=flow.device) + flow[:, 0]
     top, left = rows.detach().floor(), columns.detach().floor()
     down, right = (rows - top)[:, None], (columns - left)[:, None]
 
