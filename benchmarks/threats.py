@@ -5,8 +5,8 @@ python -m benchmarks.threats [--images 128] [--autoattack 64] [--data data/cifar
 All see the same images, model, batches and device, and every verdict is given by the plain
 network in float32. torchattacks is no dependency, since it pins an old requests: install
 it with `pip install --no-deps torchattacks`. Without --data the network is trained for a
-minute on scikit-learn's digits, three channels of 32 pixels each. AutoAttack is run when
-asked for: on two cores it takes about a minute an image, torchattacks' three.
+minute on scikit-learn's digits, three channels of 32 pixels each. AutoAttack is run
+when asked for, since it takes far longer.
 """
 
 import argparse

@@ -218,12 +218,12 @@ class Plan:
         if config.attack:
             return ThreatSpec(**self._resolved(config.attack, dataset))
         options = config.model_dump(include=OPTIONS, exclude_defaults=True)
-        return ThreatSpec(
-            edit=self._resolved(config.edit, dataset),
-            objective=self._resolved(config.objective, dataset),
-            steps=config.steps,
-            **options,
-        )
+        ascent = {
+            "edit": self._resolved(config.edit, dataset),
+            "objective": self._resolved(config.objective, dataset),
+            "steps": config.steps,
+        }
+        return ThreatSpec(**ascent, **options)
 
     def _resolved(self, value: Any, dataset: str) -> Any:
         """Plain settings: budgets as numbers, names as what they name."""

@@ -20,12 +20,12 @@ class FastModel(nn.Module):
     def __init__(self, exact: nn.Module, images: Tensor, precision: str) -> None:
         super().__init__()
         self.exact = exact
-        self.type: torch.dtype = getattr(torch, precision)
-        body = folded(exact, images).requires_grad_(False).to(self.type)
+        self.dtype: torch.dtype = getattr(torch, precision)
+        body = folded(exact, images).requires_grad_(False).to(self.dtype)
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
-        together = images.to(self.type, memory_format=torch.channels_last)
+        together = images.to(self.dtype, memory_format=torch.channels_last)
         logits: Tensor = self.body(together)
         return logits.float()
 

@@ -18,7 +18,7 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
     verdicts = pd.concat(tables, ignore_index=True)
     verdicts.to_parquet(job.output("verdicts"), index=False)
     join_named(gathered(job, "examples"), job.output("examples"))
-    metrics = {
+    metrics: dict[str, Any] = {
         "accuracy": round(100 * float(verdicts["correct"].mean()), 4),
         "images": len(verdicts),
         "largest_linf": round(float(verdicts["linf"].max()), 6),

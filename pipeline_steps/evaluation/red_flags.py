@@ -96,7 +96,7 @@ def _told_by_cards(
     cards: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[str, str]]:
     for threat, card in cards.items():
-        worst = joined([card]) | card
+        worst = joined([card]) | dict(card)
         if not worst["same_when_asked_twice"]:
             yield threat, "the defense answers differently when asked twice"
         if threat == "clean":

@@ -28,7 +28,7 @@ class Autoattack:
     targets: Count = 9
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        parts = {
+        parts: dict[str, Apgd | Fab | Square] = {
             "apgd-ce": Apgd(self.epsilon, "cross_entropy", self.steps),
             "apgd-t": Apgd(self.epsilon, "targeted", self.steps, 1, self.targets),
             "fab-t": Fab(self.epsilon, self.steps, self.targets),
