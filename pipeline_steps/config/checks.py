@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config.models import Config, Paper
+from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
-from pipeline_steps.core.settings import Name, Relative
+from pipeline_steps.core.settings import Name
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
 FOLDER = Path("workflow/config")
@@ -52,7 +53,7 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         if dataset.corruptions.published:
             yield where, "dataset", dataset.corruptions.published
     for name, threat in config.threats.items():
-        for word in _names(threat.edit):
+        for word in _names([threat.edit, threat.objective, threat.attack]):
             yield f"{config_file('threats')}: {name}", word.kind, word
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
@@ -120,6 +121,18 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 yield (
                     where,
                     "a budget is a number or a fraction, no multiple of a budget",
+                )
+    for name, threat in config.threats.items():
+        place = f"{config_file('threats')}: {name}"
+        if (threat.edit is None) == (threat.attack is None):
+            yield place, "say either an edit with its steps, or an attack"
+        if threat.edit is not None and threat.steps is None:
+            yield f"{place}.steps", "the key 'steps' is missing"
+        if threat.attack is not None:
+            for key in sorted(threat.model_fields_set - {"title", "attack"}):
+                yield (
+                    f"{place}.{key}",
+                    "only an edit takes this; see the attack's own settings",
                 )
     for paper, content in config.papers.items():
         where = config_file(f"papers/{paper}")

@@ -1,13 +1,17 @@
 """The config as typed models; schema and reference page are made from them."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,
+    Attack,
     Count,
     Figure,
     GeneratorModel,
+    NotNegative,
     Objective,
     Perturbation,
     Positive,
@@ -19,6 +23,7 @@ from pipeline_steps.core.settings import (
 )
 from pipeline_steps.datasets.spec import Augmentation, Cut
 from pipeline_steps.defenses.spec import Schedule
+from pipeline_steps.evaluation.spec import Precision
 from pipeline_steps.generators.spec import FlowTraining
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row
 
@@ -85,16 +90,26 @@ class Generator(Settings):
 
 
 class ThreatConfig(Settings):
-    """An attack: an edit, what it shall achieve, and in how many steps."""
+    """An attack: an edit with its objective and steps, or one of another kind."""
 
     title: str
     """What it is, in words, with the paper's place."""
-    edit: Perturbation
+    edit: Perturbation | None = None
     """What may be changed, and how far."""
     objective: Objective = "cross_entropy"
     """What is raised at each step."""
-    steps: Whole
+    steps: Whole | None = None
     """How many steps are taken."""
+    momentum: NotNegative = 0.0
+    """How much of the last steps' direction goes on, each at L1 norm 1 (MIA)."""
+    restarts: Count = 1
+    """How many random starts an image must withstand."""
+    samples: Count = 1
+    """How many gradients are averaged for a step, against random defenses (EOT)."""
+    stop: Literal["last", "any"] = "last"
+    """Which iterate counts: the last, as in the papers, or any that fools the model."""
+    attack: Attack | None = None
+    """In an edit's place: an attack that goes a way of its own."""
 
 
 class Defense(Settings):
@@ -184,6 +199,8 @@ class Evaluation(Settings):
     """From the start of the test set; all if not stated."""
     batch: Count
     """Images that are attacked at once."""
+    precision: Precision = "float32"
+    """In which numbers attacks compute; verdicts are always given in float32."""
     kept: Whole = 8
     """Edited images kept for pictures."""
 

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline_steps.config.models import Config
+from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
-from pipeline_steps.core.settings import Entry, Name, Relative, wanted
+from pipeline_steps.core.settings import Entry, Name, wanted
 from pipeline_steps.core.shards import Shard
 from pipeline_steps.datasets.spec import (
     CorruptionSpec,
@@ -32,6 +33,9 @@ from pipeline_steps.papers.spec import (
     TableSpec,
 )
 from pipeline_steps.threats.spec import ThreatSpec
+
+# What only a threat that departs from plain ascent holds in its spec.
+OPTIONS = {"momentum", "restarts", "samples", "stop"}
 
 
 class Plan:
@@ -119,6 +123,7 @@ class Plan:
             threat=self._threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
+            precision=evaluation.precision,
             kept=evaluation.kept,
             seed=seed,
         )
@@ -239,11 +244,15 @@ class Plan:
 
     def _threat(self, name: str, dataset: str) -> ThreatSpec:
         config = _get(self.config.threats, "threat", name)
-        return ThreatSpec(
-            edit=self._resolved(config.edit, dataset),
-            objective=self._resolved(config.objective, dataset),
-            steps=config.steps,
-        )
+        if config.attack:
+            return ThreatSpec(**self._resolved(config.attack, dataset))
+        options = config.model_dump(include=OPTIONS, exclude_defaults=True)
+        ascent = {
+            "edit": self._resolved(config.edit, dataset),
+            "objective": self._resolved(config.objective, dataset),
+            "steps": config.steps,
+        }
+        return ThreatSpec(**ascent, **options)
 
     def _resolved(self, value: Any, dataset: str) -> Any:
         """Plain settings: budgets as numbers, names as what they name."""

@@ -26,6 +26,7 @@ FOLDERS = {
     "corruption": "pipeline_steps.datasets.corruptions",
     "generator": "pipeline_steps.generators",
     "perturbation": "pipeline_steps.threats.perturbations",
+    "attack": "pipeline_steps.threats.attacks",
     "objective": "pipeline_steps.threats.objectives",
     "architecture": "pipeline_steps.defenses.architectures",
     "recipe": "pipeline_steps.defenses.recipes",

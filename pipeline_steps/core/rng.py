@@ -20,6 +20,10 @@ class Rng(Protocol):
 
     def normal(self, shape: Sequence[int]) -> Tensor: ...
 
+    def take(self, rows: Tensor) -> "Rng":
+        """What some images of the batch draw from, by their numbers."""
+        ...
+
 
 def derive(seed: int, *labels: str | int) -> int:
     """A 63-bit seed for what the labels name."""
@@ -42,6 +46,9 @@ class BatchRng:
         return torch.randn(
             tuple(shape), generator=self.generator, device=self.generator.device
         )
+
+    def take(self, rows: Tensor) -> "BatchRng":
+        return self
 
     def integers(self, low: int, high: int, shape: Sequence[int]) -> Tensor:
         return torch.randint(
@@ -87,6 +94,12 @@ class ImageRng:
     def normal(self, shape: Sequence[int]) -> Tensor:
         return self._draw("normal", shape)
 
+    def take(self, rows: Tensor) -> "ImageRng":
+        """The same streams, so what these images drew before, they don't draw again."""
+        some = ImageRng([], self.device)
+        some.streams = [self.streams[row] for row in rows.tolist()]
+        return some
+
     def _draw(self, kind: str, shape: Sequence[int]) -> Tensor:
         if shape[0] != len(self.streams):
             raise ValueError(f"{len(self.streams)} images cannot fill {tuple(shape)}")
@@ -98,19 +111,25 @@ class ImageRng:
 class PartRng:
     """The rows of a part of a batch, of what is drawn for the whole."""
 
-    def __init__(self, whole: Rng, images: int, rows: slice) -> None:
-        self.whole, self.images, self.rows = whole, images, rows
+    def __init__(self, whole: Rng, images: int, rows: slice | Tensor) -> None:
+        self.whole, self.images = whole, images
+        self.rows = torch.arange(images)[rows]
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
-        return self.whole.uniform(self._wide(shape))[self.rows]
+        return self._own(self.whole.uniform(self._wide(shape)))
 
     def normal(self, shape: Sequence[int]) -> Tensor:
-        return self.whole.normal(self._wide(shape))[self.rows]
+        return self._own(self.whole.normal(self._wide(shape)))
+
+    def take(self, rows: Tensor) -> "PartRng":
+        return PartRng(self.whole, self.images, self.rows[rows.cpu()])
+
+    def _own(self, drawn: Tensor) -> Tensor:
+        return drawn[self.rows.to(drawn.device)]
 
     def _wide(self, shape: Sequence[int]) -> list[int]:
-        part = self.rows.stop - self.rows.start
-        if shape[0] != part:
-            raise ValueError(f"{part} images cannot fill {tuple(shape)}")
+        if shape[0] != len(self.rows):
+            raise ValueError(f"{len(self.rows)} images cannot fill {tuple(shape)}")
         return [self.images, *shape[1:]]
 
 

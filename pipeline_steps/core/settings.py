@@ -8,7 +8,6 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -27,7 +26,9 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from pipeline_steps.core import registry
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.amounts import Amount as Amount
+from pipeline_steps.core.amounts import Extent as Extent
+from pipeline_steps.core.amounts import Radius as Radius
 
 CHANGES_NO_RESULT = True
 
@@ -68,78 +69,6 @@ class Published(Settings):
     """Its published checksum: `sha256:…`, or `md5:…`."""
     holds: dict[str, Digest | None] = Field(default_factory=dict)
     """If it is an archive, the files in it that are used, with their checksums."""
-
-
-class Relative(str):
-    """An amount that stands in proportion to a data set's budget: `image/4`."""
-
-    def resolve(self, budgets: Mapping[str, float]) -> float:
-        factor, name, divisor = _parts(self)
-        budget = Fraction(budgets[name]).limit_denominator(10**9)
-        amount = float(factor * budget / divisor)
-        if amount > 1:
-            raise PipelineError(
-                f"the amount '{self}' is {amount:g}, outside 0 to 1, where the budget "
-                f"'{name}' of the data set is {budgets[name]:g}"
-            )
-        return amount
-
-
-BUDGETS = ("image", "latent")
-
-
-def _parts(text: str) -> tuple[Fraction, str, Fraction]:
-    head, _, divisor = text.partition("/")
-    factor, _, name = head.rpartition("*")
-    times, over = Fraction(factor or "1"), Fraction(divisor or "1")
-    if name.strip() not in BUDGETS or times < 0 or over <= 0:
-        raise ValueError(text)
-    return times, name.strip(), over
-
-
-def _amount(value: Any) -> Any:
-    """0.02, "8/255", or a multiple of the data set's budget: "image/4", "2*image"."""
-    if isinstance(value, str):
-        try:
-            if any(name in value for name in BUDGETS):
-                _parts(value)
-                return Relative(value)
-            value = float(Fraction(value.strip()))
-        except (ValueError, ZeroDivisionError):
-            raise PydanticCustomError(
-                "amount",
-                "'{value}' is no amount: write a number, a fraction such as 8/255, or "
-                "a multiple of a budget such as image/4 or 2*latent",
-                {"value": value},
-            ) from None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("amount", "an amount is a number or a fraction", {})
-    if not 0 <= value <= 1:
-        raise PydanticCustomError(
-            "amount",
-            "{value} is outside 0 to 1: images are in [0, 1] here, so write 8/255 for "
-            "8 on the scale of 0 to 255",
-            {"value": value},
-        )
-    return float(value)
-
-
-class _AmountSchema:
-    """How an amount stands in the JSON schema."""
-
-    def __get_pydantic_json_schema__(
-        self, _core: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        return {
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": 1},
-                {"type": "string"},
-            ],
-            "description": (_amount.__doc__ or "").strip(),
-        }
-
-
-Amount = Annotated[Any, BeforeValidator(_amount), _AmountSchema()]
 
 
 @dataclass(frozen=True)
@@ -224,6 +153,7 @@ def _choice(kind: str) -> Any:
 
 
 Perturbation = _choice("perturbation")
+Attack = _choice("attack")
 Objective = _choice("objective")
 Architecture = _choice("architecture")
 Recipe = _choice("recipe")

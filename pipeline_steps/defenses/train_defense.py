@@ -68,7 +68,7 @@ def train_defense(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(schedule, epoch)
         model.train()
-        loss = loss_of(batch.rows(own), PartRng(draw, len(images), own))
+        loss = loss_of(batch.take(own), PartRng(draw, len(images), own))
         losses.append(finite(loss, epoch, step, schedule))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -2,16 +2,15 @@
 
 from typing import Any
 
-import pandas as pd
-import torch
-
 from pipeline_steps.core.device import prepare_device
+from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import load_model
+from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
-from pipeline_steps.evaluation.verdicts import Judged, judge
+from pipeline_steps.evaluation.verdicts import Docket, Judge
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.threats.catalogue import build_threat
 
@@ -28,30 +27,17 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
         device,
         spec.images,
     )
-    tables, kept, same = [], [], []
+    judge = Judge(model, data, threat, spec.seed, spec.precision)
     batches = spec.shard.batches(len(data), spec.batch)
-    for judged in judge(model, data, threat, batches, spec.seed):
-        tables.append(judged.table())
-        kept.append(examples(judged, spec.kept))
-        same.append(judged.same_when_asked_twice)
-    pd.concat(tables).to_parquet(job.output("verdicts"), index=False)
-    write_tensors(
-        job.output("examples"),
-        {name: torch.cat([part[name] for part in kept]) for name in kept[0]},
-    )
-    return {"same_when_asked_twice": all(same)}
-
-
-def examples(judged: Judged, kept: int) -> dict[str, torch.Tensor]:
-    """The first images before and after the attack, for pictures."""
-    whole = {
-        "original": judged.original,
-        "edited": judged.edited,
-        "label": judged.labels,
-        "prediction": judged.logits.argmax(dim=1),
-    }
-    count = max(0, kept - judged.rows.start)
-    return {name: tensor[:count].cpu() for name, tensor in whole.items()}
+    docket = Docket()
+    parts = {"docket": docket}
+    for number, _ in Resume(job.scratch).steps(parts, len(batches), "batches"):
+        docket.add(judge(batches[number]), spec.kept)
+    docket.table().to_parquet(job.output("verdicts"), index=False)
+    write_tensors(job.output("examples"), docket.examples())
+    suspect = probe(model, *judge.probed)
+    suspect["same_when_asked_twice"] &= docket.same_when_asked_twice
+    return suspect
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
     for epoch, kept in by_epoch(path).items():
         model = with_weights(spec.architecture, kept, path).to(device)
         batches = cut(len(data), spec.batch)
-        for part in judge(model, data, threat, batches, spec.seed):
+        for part in judge(model, data, threat, batches, spec.seed, spec.precision):
             parts.append(part.table()[["image", "correct"]])
             parts[-1].insert(0, "epoch", epoch)
         say(f"epoch {epoch} judged")

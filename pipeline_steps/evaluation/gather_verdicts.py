@@ -18,13 +18,18 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
     verdicts = pd.concat(tables, ignore_index=True)
     verdicts.to_parquet(job.output("verdicts"), index=False)
     join_named(gathered(job, "examples"), job.output("examples"))
-    told = [read_card(card).metrics for card in job.parts["card"]]
-    return {
+    metrics: dict[str, Any] = {
         "accuracy": round(100 * float(verdicts["correct"].mean()), 4),
         "images": len(verdicts),
-        "same_when_asked_twice": all(part["same_when_asked_twice"] for part in told),
         "largest_linf": round(float(verdicts["linf"].max()), 6),
+        "mean_used": round(float(verdicts["used"].mean()), 2),
     }
+    if "broken_by" in verdicts:
+        counts = verdicts["broken_by"].value_counts()
+        metrics["broken_by"] = {str(k): int(v) for k, v in sorted(counts.items())}
+    told = [read_card(card).metrics for card in job.parts["card"]]
+    same = all(part["same_when_asked_twice"] for part in told)
+    return metrics | told[0] | {"same_when_asked_twice": same}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """What a job must know to judge a defense under a threat."""
 
+from typing import Literal
+
 from pipeline_steps.core.settings import Count, Entry, Settings, Whole
 from pipeline_steps.core.shards import Shard
 from pipeline_steps.datasets.spec import DatasetSpec
 from pipeline_steps.threats.spec import ThreatSpec
+
+Precision = Literal["float32", "bfloat16"]
 
 
 class AttackSpec(Settings):
@@ -15,6 +19,8 @@ class AttackSpec(Settings):
     images: Count | None
     """How many images of the test set are judged, from its start; all if none is said."""
     batch: Count
+    precision: Precision = "float32"
+    """In which numbers the attack computes; verdicts are always given in float32."""
     kept: Whole = 0
     """How many edited images are kept for pictures."""
     seed: Whole

@@ -1,17 +1,24 @@
 """Verdicts: for each test image under one threat, what the defense said of it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
 from pipeline_steps.datasets.loader import ImageSet, check_range
-from pipeline_steps.threats.batch import Batch
+from pipeline_steps.evaluation.fast_model import FastModel
+from pipeline_steps.evaluation.probe import PROBED
+from pipeline_steps.threats.batch import Attacked, Batch
 from pipeline_steps.threats.catalogue import Threat
+from pipeline_steps.threats.objectives.margin import margins
+from pipeline_steps.threats.still import answered, held_still
 
 
 @dataclass(frozen=True)
@@ -21,28 +28,81 @@ class Judged:
     rows: range
     """Where its images lie in the data set."""
     original: Tensor
-    edited: Tensor
+    attacked: Attacked
     labels: Tensor
     logits: Tensor
     same_when_asked_twice: bool
 
-    def table(self) -> pd.DataFrame:
-        """One row an image."""
+    @property
+    def edited(self) -> Tensor:
+        return self.attacked.images
+
+    def columns(self) -> dict[str, Tensor]:
+        """One value an image; the margin is above 0 where the defense is right."""
         edit = (self.edited - self.original).flatten(1)
         prediction = self.logits.argmax(dim=1)
-        true = self.logits.gather(1, self.labels[:, None]).squeeze(1)
-        others = self.logits.scatter(1, self.labels[:, None], -torch.inf)
-        return pd.DataFrame(
-            {
-                "image": self.rows,
-                "label": self.labels.cpu().numpy().astype("int16"),
-                "prediction": prediction.cpu().numpy().astype("int16"),
-                "margin": (true - others.amax(dim=1)).cpu().numpy(),
-                "correct": (prediction == self.labels).cpu().numpy(),
-                "linf": edit.abs().amax(dim=1).cpu().numpy(),
-                "l2": edit.norm(dim=1).cpu().numpy(),
-            }
-        )
+        columns = {
+            "image": torch.arange(self.rows.start, self.rows.stop),
+            "label": self.labels.short(),
+            "prediction": prediction.short(),
+            "margin": -margins(self.logits, self.labels),
+            "correct": prediction == self.labels,
+            "linf": edit.abs().amax(dim=1),
+            "l2": edit.norm(dim=1),
+            "used": self.attacked.used.int(),
+        }
+        if self.attacked.broken_by is not None:
+            columns["broken_by"] = self.attacked.broken_by.char()
+        return {name: column.cpu() for name, column in columns.items()}
+
+    def table(self) -> pd.DataFrame:
+        """One row an image."""
+        return as_table(self.columns(), self.attacked.parts)
+
+
+def as_table(columns: Mapping[str, Tensor], parts: Sequence[str]) -> pd.DataFrame:
+    """Columns as a table, in which parts of an attack stand by their names."""
+    table = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
+    if "broken_by" in table:
+        names = np.array([*parts, "none"], dtype=object)
+        table["broken_by"] = names[table["broken_by"].to_numpy()]
+    return table
+
+
+@dataclass
+class Judge:
+    """Attacks images batch by batch; every image has random numbers of its own."""
+
+    model: nn.Module
+    data: ImageSet
+    threat: Threat
+    seed: int
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        # The same images for every shard, so that no shard decides otherwise.
+        first, _ = self.probed
+        self.fast = FastModel(self.model, first, self.precision)
+
+    @property
+    def probed(self) -> tuple[Tensor, Tensor]:
+        """The first images and their labels, as far as a probe asks for them."""
+        return self.data[self._numbers(range(min(PROBED, len(self.data))))]
+
+    def __call__(self, rows: range) -> Judged:
+        images, labels = self.data[self._numbers(rows)]
+        check_range(images, "test images")
+        draw = image_rng(self.seed, rows, "attack", device=images.device)
+        with held_still(self.fast):
+            attacked = self.threat.attack(self.fast, Batch(images, labels), draw)
+            check_range(attacked.images, "attacked images")
+            logits = answered(self.model, attacked.images)
+            again = answered(self.model, attacked.images)
+        same = bool((logits == again).all())
+        return Judged(rows, images, attacked, labels, logits, same)
+
+    def _numbers(self, rows: range) -> Tensor:
+        return torch.arange(rows.start, rows.stop, device=self.data.labels.device)
 
 
 def judge(
@@ -51,16 +111,70 @@ def judge(
     threat: Threat,
     batches: Sequence[range],
     seed: int,
+    precision: str = "float32",
 ) -> Iterator[Judged]:
-    """Attacks the images batch by batch; every image has a random start of its own."""
-    device = data.labels.device
+    """The batches, one after the other."""
+    judge_batch = Judge(model, data, threat, seed, precision)
     for i, _ in counted("batches", len(batches)):
-        rows = batches[i]
-        images, labels = data[torch.arange(rows.start, rows.stop, device=device)]
-        draw = image_rng(seed, rows, "attack", device=device)
-        edited = threat(model, Batch(images, labels), draw)
-        check_range(edited, "attacked images")
-        with torch.no_grad():
-            logits, again = model(edited), model(edited)
-        same = bool((logits == again).all())
-        yield Judged(rows, images, edited, labels, logits, same)
+        yield judge_batch(batches[i])
+
+
+class Docket:
+    """The verdicts so far, as a job keeps them while it may be killed."""
+
+    def __init__(self) -> None:
+        self.batches: list[dict[str, Any]] = []
+
+    def add(self, judged: Judged, kept: int) -> None:
+        self.batches.append(
+            {
+                "columns": judged.columns(),
+                "parts": list(judged.attacked.parts),
+                "examples": examples(judged, kept),
+                "same": judged.same_when_asked_twice,
+            }
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"batches": self.batches}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.batches = list(state["batches"])
+
+    def table(self) -> pd.DataFrame:
+        return pd.concat([as_table(b["columns"], b["parts"]) for b in self.batches])
+
+    def examples(self) -> dict[str, Tensor]:
+        every = [batch["examples"] for batch in self.batches]
+        return {name: torch.cat([part[name] for part in every]) for name in every[0]}
+
+    @property
+    def same_when_asked_twice(self) -> bool:
+        return all(batch["same"] for batch in self.batches)
+
+
+def examples(judged: Judged, kept: int) -> dict[str, Tensor]:
+    """The first images before and after the attack, for pictures."""
+    whole = {
+        "original": judged.original,
+        "edited": judged.edited,
+        "label": judged.labels,
+        "prediction": judged.logits.argmax(dim=1),
+    }
+    count = max(0, kept - judged.rows.start)
+    return {name: tensor[:count].cpu() for name, tensor in whole.items()}
+
+
+def worst_case(tables: Sequence[pd.DataFrame]) -> pd.Series:
+    """For each image whether the defense is right under every one of the threats."""
+    if not tables:
+        raise PipelineError("a worst case needs the verdicts under one threat or more")
+    first = tables[0]["image"].to_numpy()
+    for table in tables[1:]:
+        if not np.array_equal(table["image"].to_numpy(), first):
+            raise PipelineError(
+                "a worst case needs verdicts on the same images; build them again at one "
+                "scale"
+            )
+    right = np.logical_and.reduce([table["correct"].to_numpy() for table in tables])
+    return pd.Series(right, index=first, name="correct")

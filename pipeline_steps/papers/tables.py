@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_steps.evaluation.red_flags import red_flags
+from pipeline_steps.evaluation.red_flags import joined, red_flags
 from pipeline_steps.papers.spec import Row, TableSpec
 from pipeline_steps.papers.statistics import (
     Interval,
@@ -103,7 +103,7 @@ def _row(
     metrics: Mapping[Key, Sequence[Mapping[str, Any]]],
 ) -> Iterator[Cell]:
     own = {t: o for (_, defense, t), o in outcomes.items() if defense == row.defense}
-    cards = {t: _joined(metrics[(spec.dataset, row.defense or "", t)]) for t in own}
+    cards = {t: joined(metrics[(spec.dataset, row.defense or "", t)]) for t in own}
     flags = red_flags({threat: accuracy(o) for threat, o in own.items()}, cards)
     notes = (row.note,) if row.note else ()
     measured: list[Outcomes] = []
@@ -120,12 +120,6 @@ def _row(
         notes = ()
     if spec.average:
         yield _average(spec, row, measured)
-
-
-def _joined(seeds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the red flags want to know of one threat's cards, over all seeds."""
-    stable = all(card.get("same_when_asked_twice", True) for card in seeds)
-    return {"same_when_asked_twice": stable}
 
 
 def _measured(

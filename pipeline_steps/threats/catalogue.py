@@ -2,42 +2,48 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Entry
-from pipeline_steps.threats.ascent import Objective, Perturbation, ascend
-from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.batch import Attacked, Batch
 from pipeline_steps.threats.spec import ThreatSpec
+
+KINDS = ("attack", "perturbation", "objective")
+
+
+class Attack(Protocol):
+    """Edits the images of a batch, and tells what that took."""
+
+    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked: ...
 
 
 @dataclass(frozen=True)
 class Threat:
     """An attack that is ready to run."""
 
-    perturbation: Perturbation
-    objective: Objective
-    steps: int
+    attack: Attack
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
-        return ascend(model, batch, self.perturbation, self.objective, self.steps, rng)
+        return self.attack(model, batch, rng).images
 
 
 def build_threat(spec: ThreatSpec, generators: Mapping[str, Any]) -> Threat:
-    return Threat(
-        perturbation=_perturbation(spec.edit, generators),
-        objective=make("objective", spec.objective),
-        steps=spec.steps,
-    )
+    return Threat(_built(spec.model_dump(), generators))
 
 
-def _perturbation(entry: Entry, generators: Mapping[str, Any]) -> Perturbation:
-    given: dict[str, Any] = {}
-    if "generator" in entry:
-        given["generator"] = generators[entry["generator"]["name"]]
-    if "parts" in entry:
-        given["parts"] = [_perturbation(part, generators) for part in entry["parts"]]
-    return make("perturbation", entry, **given)
+def _built(value: Any, generators: Mapping[str, Any]) -> Any:
+    """What a spec names, from the inside out; generators are there already."""
+    if isinstance(value, list):
+        return [_built(item, generators) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    if isinstance(value.get("generator"), str):
+        return generators[value["name"]]
+    inside = {key: _built(item, generators) for key, item in value.items()}
+    for kind in KINDS:
+        if isinstance(value.get(kind), str):
+            return make(kind, inside)
+    return inside

@@ -1,11 +1,13 @@
 """What a job must know of a threat."""
 
-from pipeline_steps.core.settings import Entry, Settings, Whole
+from pydantic import ConfigDict
+
+from pipeline_steps.core.settings import Settings
 
 
 class ThreatSpec(Settings):
-    """An edit, what it shall achieve, and in how many steps."""
+    """An attack by its word, with its settings beside it."""
 
-    edit: Entry
-    objective: Entry
-    steps: Whole
+    model_config = ConfigDict(extra="allow")
+
+    attack: str = "ascent"

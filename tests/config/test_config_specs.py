@@ -63,6 +63,14 @@ EDITS = {
         ("scales/demo", "evaluation.images", 90),
         among(JUDGED),
     ),
+    "the precision of the evaluation": (
+        ("scales/demo", "evaluation.precision", "bfloat16"),
+        among(JUDGED),
+    ),
+    "how many queries an attack may ask": (
+        ("threats", "rays10k.attack.queries", 9000),
+        among(JUDGED, "rays10k"),
+    ),
     "how many examples are kept": (
         ("scales/demo", "evaluation.kept", 9),
         among(["attack"]),
@@ -111,7 +119,7 @@ EDITS = {
         lambda job: (
             "digits" in job
             and (
-                among(JUDGED, "om-pgd", "jsa10", "jsa50")(job)
+                (among(JUDGED)(job) and job.split()[-1].startswith(("om-", "jsa")))
                 or among(["defense"], "ijsat")(job)
             )
         ),

@@ -3,8 +3,14 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.settings import Amount, Perturbation, Relative, settings_of
+from pipeline_steps.core.settings import (
+    Amount,
+    Extent,
+    Perturbation,
+    settings_of,
+)
 
 BUDGETS = {"image": 8 / 255, "latent": 0.02}
 
@@ -99,8 +105,10 @@ def test_a_choice_is_a_word_or_a_word_with_settings_and_brings_its_defaults():
         "perturbation": "pixel",
         "epsilon": 8 / 255,
         "step_size": 0.1,
+        "norm": "linf",
         "start_at": "random",
         "boxed": True,
+        "frank_wolfe": False,
     }
 
 
@@ -135,3 +143,33 @@ def test_a_wrong_choice_is_told_with_the_nearest_valid_name(written, told):
 def test_what_the_data_set_supplies_cannot_be_set():
     fields = settings_of("architecture", "small_cnn").model_fields
     assert set(fields) == {"width"}
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("600/255", 600 / 255), (0, 0.0), (1024, 1024.0), ("0.3", 0.3)],
+)
+def test_an_extent_may_be_of_any_size(written, meant):
+    assert TypeAdapter(Extent).validate_python(written) == meant
+
+
+@pytest.mark.parametrize("written", [-1, "image", "1/0", True, None, [1], float("nan")])
+def test_what_is_no_extent_is_told(written):
+    with pytest.raises(ValidationError, match="no extent"):
+        TypeAdapter(Extent).validate_python(written)
+
+
+def pixel(**more):
+    entry = {"perturbation": "pixel", "step_size": 0, **more}
+    return TypeAdapter(Perturbation).validate_python(entry)
+
+
+def test_a_radius_is_an_amount_under_linf_and_an_extent_elsewhere():
+    assert pixel(epsilon="image")["epsilon"] == Relative("image")
+    assert pixel(norm="l2", epsilon="600/255")["epsilon"] == 600 / 255
+    with pytest.raises(ValidationError, match="outside 0 to 1"):
+        pixel(norm="linf", epsilon=8)
+    with pytest.raises(ValidationError, match="outside 0 to 1"):
+        pixel(epsilon=8)
+    with pytest.raises(ValidationError, match="no extent"):
+        pixel(norm="l1", epsilon="image")

@@ -1,5 +1,7 @@
 """A verdict belongs to its image: neither its neighbours nor the batch can change it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from torch import nn
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.shards import cut
 from pipeline_steps.evaluation.verdicts import judge
-from pipeline_steps.threats.catalogue import build_threat
+from pipeline_steps.threats.batch import Attacked
+from pipeline_steps.threats.catalogue import Threat, build_threat
 from pipeline_steps.threats.spec import ThreatSpec
 
 
@@ -90,9 +93,10 @@ def test_a_defense_that_answers_differently_is_noticed(
 
 
 def test_edited_images_out_of_range_are_refused(trained, toy_images):
-    def threat(model, batch, rng):
-        return batch.images + 2
+    def attack(model, batch, rng):
+        return replace(Attacked.untouched(batch), images=batch.images + 2)
 
+    threat = Threat(attack)
     with pytest.raises(PipelineError, match="attacked images run from 2"):
         next(judge(trained, toy_images, threat, cut(48, 8), seed=0))
 

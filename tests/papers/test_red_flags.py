@@ -18,7 +18,7 @@ from pipeline_steps.evaluation.red_flags import red_flags
         ({"pgd20": 50, "jsa50": 50.9}, None),
         ({"om-pgd": 40, "jsa50": 45}, "jsa50"),
         ({"clean": 80, "fgsm": 85}, "fgsm"),
-        ({"rays": 40, "pgd20": 50}, "pgd20"),
+        ({"rays10k": 40, "pgd20": 50}, "pgd20"),
     ],
 )
 def test_flags_stand_at_the_number_in_doubt(

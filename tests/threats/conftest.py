@@ -1,12 +1,17 @@
 """A batch and a small smooth network, on which attacks are quick and exact."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
-from torch import nn
+from sklearn.datasets import load_digits
+from torch import Tensor, nn
+from torch.nn import functional
 
 from pipeline_steps.core.rng import rng
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.still import held_still
 
 
 def batch_of(count=6, low=0.0, high=1.0):
@@ -32,3 +37,42 @@ def model(toy_architecture) -> nn.Module:
     for _ in range(5):
         model(rng(1, "other images").uniform([16, 3, 8, 8]))
     return model
+
+
+@dataclass(frozen=True)
+class Defense:
+    """A network that was trained on attacked digits, and digits that it never saw."""
+
+    model: nn.Module
+    batch: Batch
+    epsilon: float
+
+    def first(self, count: int) -> Batch:
+        return self.batch.take(torch.arange(count))
+
+    def accuracy(self, images: Tensor) -> float:
+        right = self.model(images).argmax(dim=1) == self.batch.labels[: len(images)]
+        return 100 * float(right.float().mean())
+
+
+@pytest.fixture(scope="session")
+def defense() -> Defense:
+    """Ten classes, of which about half withstand edits of the budget."""
+    loaded, epsilon, batch = load_digits(), 0.15, 100
+    images = torch.tensor(loaded.images / 16, dtype=torch.float32)[:, None]
+    labels = torch.tensor(loaded.target)
+    entry = {"architecture": "small_cnn", "classes": 10, "channels": 1, "width": 8}
+    model, draw = new_model(entry, seed=0), rng(0, "training")
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(6):
+        for rows in draw.permutation(1400).split(batch):
+            leaf = images[rows].requires_grad_()
+            with held_still(model):
+                loss = functional.cross_entropy(model(leaf), labels[rows])
+                (gradient,) = torch.autograd.grad(loss, leaf)
+            edited = (leaf + epsilon / 2 * gradient.sign()).clamp(0, 1).detach()
+            optimiser.zero_grad()
+            functional.cross_entropy(model(edited), labels[rows]).backward()
+            optimiser.step()
+    model.eval().requires_grad_(False)
+    return Defense(model, Batch(images[1400:1500], labels[1400:1500]), epsilon)

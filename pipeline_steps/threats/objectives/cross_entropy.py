@@ -11,5 +11,5 @@ from pipeline_steps.threats.batch import Batch
 class CrossEntropy:
     """The cross-entropy to the label, or to the mixture of labels (IJSAT eq. 6)."""
 
-    def __call__(self, model: Any, edited: Tensor, batch: Batch) -> Tensor:
-        return functional.cross_entropy(model(edited), batch.labels, reduction="none")
+    def __call__(self, logits: Tensor, batch: Batch, model: Any) -> Tensor:
+        return functional.cross_entropy(logits, batch.labels, reduction="none")

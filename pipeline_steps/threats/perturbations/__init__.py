@@ -1,1 +1,4 @@
-"""Families of edits, a file each."""
+"""Families of edits, a file each.
+
+`identity` tells whether a family without any budget leaves every image as it is.
+"""

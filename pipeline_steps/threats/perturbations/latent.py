@@ -7,36 +7,65 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Amount, Generator
+from pipeline_steps.core.settings import Count, Generator, Norm, Radius
+from pipeline_steps.threats.balls import Ball
 from pipeline_steps.threats.batch import Batch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Latent:
-    """An addition to all latents of a generator, bounded in L∞."""
+    """An addition to the latents of a generator, bounded in L∞, L2 or L1."""
 
     generator: Generator
-    epsilon: Amount
-    step_size: Amount
+    norm: Norm = "linf"
+    epsilon: Radius
+    step_size: Radius
     start_at: Literal["random", "zero"] = "random"
+    level: Count | None = None
+    """The one level of a flow that is edited (IJSAT eq. 14); without it, all are."""
 
-    size = 1
+    size, passes, identity = 1, 1, True
+
+    @property
+    def ball(self) -> Ball:
+        return Ball(self.norm, self.epsilon)
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
-        latents = batch.latents_of(self.generator)
+        latents = batch.latents_of(self.generator)[:, self._edited()]
         if self.start_at == "zero":
             return [torch.zeros_like(latents)]
-        return [(2 * rng.uniform(latents.shape).to(latents) - 1) * self.epsilon]
+        return [self.ball.start(rng, latents.shape, latents)]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
-        decoded = self.generator.decode(
-            batch.latents_of(self.generator) + parameters[0]
-        )
+        latents, place = batch.latents_of(self.generator), self._edited()
+        if self.level is None:
+            latents = latents + parameters[0]
+        else:
+            edited = latents[:, place] + parameters[0]
+            before, after = latents[:, : place.start], latents[:, place.stop :]
+            latents = torch.cat([before, edited, after], 1)
+        decoded = self.generator.decode(latents)
         return decoded + (decoded.clamp(0, 1) - decoded).detach()
 
     def step(
-        self, batch: Batch, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+        self,
+        batch: Batch,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        iteration: int,
     ) -> list[Tensor]:
-        moved = parameters[0] + self.step_size * gradients[0].sign()
-        return [moved.clamp(-self.epsilon, self.epsilon)]
+        return [self.ball.step(parameters[0], gradients[0], self.step_size)]
+
+    def _edited(self) -> slice:
+        """Where the edited latents stand in the vector."""
+        if self.level is None:
+            return slice(None)
+        levels = getattr(self.generator, "level_slices", [])
+        if self.level > len(levels):
+            raise PipelineError(
+                f"level {self.level} of the edit in threats.yaml does not exist: this "
+                f"generator has {len(levels)} levels of latents"
+            )
+        return levels[self.level - 1]

@@ -11,7 +11,7 @@ from pipeline_steps.threats.batch import Batch
 class Nothing:
     """Leaves every image as it is."""
 
-    size = 0
+    size, passes, identity = 0, 1, True
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         return []
@@ -20,6 +20,10 @@ class Nothing:
         return batch.images
 
     def step(
-        self, batch: Batch, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+        self,
+        batch: Batch,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        iteration: int,
     ) -> list[Tensor]:
         return []

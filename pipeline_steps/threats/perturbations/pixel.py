@@ -7,29 +7,48 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Amount
+from pipeline_steps.core.settings import Norm, Radius
+from pipeline_steps.threats.balls import Ball, frank_wolfe, vertex
 from pipeline_steps.threats.batch import Batch
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pixel:
-    """An addition to the image, bounded in L∞."""
+    """An addition to the image, bounded in L∞, L2 or L1."""
 
-    epsilon: Amount
-    step_size: Amount
+    norm: Norm = "linf"
+    epsilon: Radius
+    """The radius in images' units, over all values of an image."""
+    step_size: Radius
     start_at: Literal["random", "zero"] = "random"
     boxed: bool = True
     """Whether the addition itself is cut so that the image stays in [0, 1]. Off where
     another edit moves the image first: only the outcome is cut then."""
+    frank_wolfe: bool = False
+    """For l1: whether a step goes towards the point of ball and box that lies furthest
+    uphill (METHODS 1.3), and no step size counts; else it moves the one strongest value
+    of the image."""
 
-    size = 1
+    size, passes, identity = 1, 1, True
+
+    def __post_init__(self) -> None:
+        if self.frank_wolfe and self.norm != "l1":
+            raise PipelineError(
+                f"frank_wolfe is a step for the norm l1, not {self.norm}; remove it from "
+                "the edit in threats.yaml"
+            )
+
+    @property
+    def ball(self) -> Ball:
+        return Ball(self.norm, self.epsilon)
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         if self.start_at == "zero":
             return [torch.zeros_like(batch.images)]
-        noise = rng.uniform(batch.images.shape).to(batch.images)
-        return [self._bounded(batch, (2 * noise - 1) * self.epsilon)]
+        addition = self.ball.start(rng, batch.images.shape, batch.images)
+        return [self._boxed(batch, addition)]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
         edited = batch.images + parameters[0]
@@ -37,14 +56,25 @@ class Pixel:
         return edited + (edited.clamp(0, 1) - edited).detach()
 
     def step(
-        self, batch: Batch, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+        self,
+        batch: Batch,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        iteration: int,
     ) -> list[Tensor]:
-        return [
-            self._bounded(batch, parameters[0] + self.step_size * gradients[0].sign())
-        ]
+        if self.frank_wolfe:
+            low, high = -batch.images, 1 - batch.images
+            uphill = vertex(gradients[0], low, high, self.epsilon)
+            return [frank_wolfe(parameters[0], uphill, iteration)]
+        gradient = gradients[0]
+        if self.norm == "l1":
+            # Or the one strongest value would be chosen again when it is at its end.
+            edited = batch.images + parameters[0]
+            gradient = gradient * torch.where(gradient > 0, edited < 1, edited > 0)
+        moved = self.ball.step(parameters[0], gradient, self.step_size)
+        return [self._boxed(batch, moved)]
 
-    def _bounded(self, batch: Batch, addition: Tensor) -> Tensor:
-        bounded = addition.clamp(-self.epsilon, self.epsilon)
+    def _boxed(self, batch: Batch, addition: Tensor) -> Tensor:
         if not self.boxed:
-            return bounded
-        return (batch.images + bounded).clamp(0, 1) - batch.images
+            return addition
+        return (batch.images + addition).clamp(0, 1) - batch.images

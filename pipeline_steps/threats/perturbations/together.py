@@ -1,14 +1,14 @@
 """Several edits at once: one backward pass moves the parameters of all."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Perturbation
-from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.batch import Batch, moved
 
 
 @dataclass(frozen=True)
@@ -17,31 +17,48 @@ class Together:
 
     parts: list[Perturbation]
 
+    passes = 1
+
     @property
     def size(self) -> int:
         return sum(part.size for part in self.parts)
+
+    @property
+    def identity(self) -> bool:
+        return all(part.identity for part in self.parts)
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         return [p for part in self.parts for p in part.start(batch, rng)]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
-        for part, own in self._shared_out(parameters):
-            # Moved images lie elsewhere on a manifold: they must be encoded anew.
-            batch = replace(batch, images=part.apply(batch, own), latents={})
+        for part, own in shared_out(self.parts, parameters):
+            batch = moved(batch, part.apply(batch, own))
         return batch.images
 
     def step(
-        self, batch: Batch, parameters: Sequence[Tensor], gradients: Sequence[Tensor]
+        self,
+        batch: Batch,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        iteration: int,
     ) -> list[Tensor]:
         pairs = zip(
-            self._shared_out(parameters), self._shared_out(gradients), strict=True
+            shared_out(self.parts, parameters),
+            shared_out(self.parts, gradients),
+            strict=True,
         )
-        return [p for (part, own), (_, g) in pairs for p in part.step(batch, own, g)]
+        return [
+            p
+            for (part, own), (_, own_gradients) in pairs
+            for p in part.step(batch, own, own_gradients, iteration)
+        ]
 
-    def _shared_out(
-        self, tensors: Sequence[Tensor]
-    ) -> Iterator[tuple[Any, Sequence[Tensor]]]:
-        begin = 0
-        for part in self.parts:
-            yield part, tensors[begin : begin + part.size]
-            begin += part.size
+
+def shared_out(
+    parts: Sequence[Any], tensors: Sequence[Tensor]
+) -> Iterator[tuple[Any, Sequence[Tensor]]]:
+    """Every part with its own tensors."""
+    begin = 0
+    for part in parts:
+        yield part, tensors[begin : begin + part.size]
+        begin += part.size

@@ -1,0 +1,116 @@
+"""Amounts in a config: numbers, fractions, and multiples of a data set's budgets."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from pipeline_steps.core.errors import PipelineError
+
+CHANGES_NO_RESULT = True
+
+
+class Relative(str):
+    """An amount that stands in proportion to a data set's budget: `image/4`."""
+
+    def resolve(self, budgets: Mapping[str, float]) -> float:
+        factor, name, divisor = _parts(self)
+        budget = Fraction(budgets[name]).limit_denominator(10**9)
+        amount = float(factor * budget / divisor)
+        if amount > 1:
+            raise PipelineError(
+                f"the amount '{self}' is {amount:g}, outside 0 to 1, where the budget "
+                f"'{name}' of the data set is {budgets[name]:g}"
+            )
+        return amount
+
+
+BUDGETS = ("image", "latent")
+
+
+def _parts(text: str) -> tuple[Fraction, str, Fraction]:
+    head, _, divisor = text.partition("/")
+    factor, _, name = head.rpartition("*")
+    times, over = Fraction(factor or "1"), Fraction(divisor or "1")
+    if name.strip() not in BUDGETS or times < 0 or over <= 0:
+        raise ValueError(text)
+    return times, name.strip(), over
+
+
+def _amount(value: Any) -> Any:
+    """0.02, "8/255", or a multiple of the data set's budget: "image/4", "2*image"."""
+    if isinstance(value, str):
+        try:
+            if any(name in value for name in BUDGETS):
+                _parts(value)
+                return Relative(value)
+            value = float(Fraction(value.strip()))
+        except (ValueError, ZeroDivisionError):
+            raise PydanticCustomError(
+                "amount",
+                "'{value}' is no amount: write a number, a fraction such as 8/255, or "
+                "a multiple of a budget such as image/4 or 2*latent",
+                {"value": value},
+            ) from None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("amount", "an amount is a number or a fraction", {})
+    if not 0 <= value <= 1:
+        raise PydanticCustomError(
+            "amount",
+            "{value} is outside 0 to 1: images are in [0, 1] here, so write 8/255 for "
+            "8 on the scale of 0 to 255",
+            {"value": value},
+        )
+    return float(value)
+
+
+def _extent(value: Any) -> Any:
+    """0.5, "600/255": in the unit that the setting tells, and of any size."""
+    written = value
+    if isinstance(value, str):
+        try:
+            value = float(Fraction(value.strip()))
+        except (ValueError, ZeroDivisionError):
+            value = None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < math.inf:
+        raise PydanticCustomError(
+            "amount",
+            "'{value}' is no extent: write a number or a fraction such as 600/255, of "
+            "0 or more",
+            {"value": written},
+        )
+    return float(value)
+
+
+def _radius(value: Any, info: ValidationInfo) -> Any:
+    """An amount where the norm is linf, and else a length: "8/255", "image", "600/255"."""
+    linf = info.data.get("norm", "linf") == "linf"
+    return _amount(value) if linf else _extent(value)
+
+
+@dataclass(frozen=True)
+class _AmountSchema:
+    """How an amount stands in the JSON schema."""
+
+    validator: Any
+    maximum: float | None = None
+
+    def __get_pydantic_json_schema__(
+        self, _core: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        limit = {} if self.maximum is None else {"maximum": self.maximum}
+        return {
+            "anyOf": [{"type": "number", "minimum": 0, **limit}, {"type": "string"}],
+            "description": (self.validator.__doc__ or "").strip(),
+        }
+
+
+Amount = Annotated[Any, BeforeValidator(_amount), _AmountSchema(_amount, 1)]
+Extent = Annotated[Any, BeforeValidator(_extent), _AmountSchema(_extent)]
+# What a class declares after its norm.
+Radius = Annotated[Any, BeforeValidator(_radius), _AmountSchema(_radius)]

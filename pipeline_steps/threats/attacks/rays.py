@@ -1,0 +1,102 @@
+"""RayS: from predicted classes alone, along rays of signs (Chen and Gu 2020)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.core.settings import Amount, Count, Positive
+from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.still import answered, fooled, held_still
+from pipeline_steps.threats.survivors import Group, Survivors
+
+
+@dataclass(frozen=True)
+class Rays:
+    """Flips the signs of ever smaller blocks where that shortens the way to the boundary.
+
+    An image is done when its way is within the budget or its queries are used up. The
+    tolerance of the search for the boundary is a length in L2.
+    """
+
+    epsilon: Amount
+    queries: Count = 10_000
+    tolerance: Positive = 1e-3
+
+    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
+        with held_still(model), torch.no_grad():
+            survivors = Survivors(model, batch, rng, "rays")
+            if len(survivors):
+                survivors.after(*self._search(model, survivors.batch).outcome)
+            survivors.told.used.clamp_max_(self.queries)
+            return survivors.told
+
+    def _search(self, model: nn.Module, batch: Batch) -> Group:
+        images = batch.images
+        group = Group(
+            images,
+            clean=images,
+            classes=batch.classes,
+            signs=torch.ones_like(images),
+            length=torch.full([len(images)], torch.inf, device=images.device),
+            asked=torch.zeros(len(images), device=images.device),
+        )
+        size, level, block = images[0].numel(), 0, 0
+        for _ in range(self.queries):
+            group.keep(group["asked"] < self.queries)
+            if not len(group):
+                break
+            wide = -(-size // 2**level)
+            start, end = block * wide, min(size, (block + 1) * wide)
+            signs = group["signs"].flatten(1).clone()
+            signs[:, start:end] *= -1
+            self._try(model, group, signs.reshape_as(group["signs"]))
+            block += 1
+            if block == 2**level or end == size:
+                level, block = level + 1, 0
+        return group
+
+    def _try(self, model: nn.Module, group: Group, signs: Tensor) -> None:
+        """Other signs are taken where the boundary is nearer along them."""
+        shorter = self._wrong(model, group, signs, group["length"])
+        tried = shorter.nonzero().squeeze(1)
+        if not len(tried):
+            return
+        high = group["length"].clamp_max(signs[0].numel() ** 0.5)
+        low = torch.zeros_like(high)
+        open_ = tried
+        while len(open_):
+            middle = (low + high) / 2
+            wrong = self._wrong(model, group, signs, middle, open_)
+            high[open_[wrong]] = middle[open_[wrong]]
+            low[open_[~wrong]] = middle[open_[~wrong]]
+            open_ = open_[(high - low)[open_] > self.tolerance]
+        nearer = shorter & (high < group["length"])
+        group["length"] = torch.where(nearer, high, group["length"])
+        group["signs"] = torch.where(nearer[:, None, None, None], signs, group["signs"])
+        edited = _along(group["clean"], group["signs"], group["length"])
+        far = (edited - group["clean"]).abs().flatten(1).amax(dim=1)
+        group.leave(nearer & (far <= self.epsilon), edited)
+
+    def _wrong(
+        self,
+        model: nn.Module,
+        group: Group,
+        signs: Tensor,
+        length: Tensor,
+        rows: Tensor | None = None,
+    ) -> Tensor:
+        """Whether the model errs so far along the ray; one query each."""
+        if rows is None:
+            rows = torch.arange(len(group), device=length.device)
+        edited = _along(group["clean"][rows], signs[rows], length[rows])
+        group["asked"][rows] += 1
+        group.used[group.rows[rows]] += 1
+        logits = answered(model, edited)
+        return fooled(model, edited, logits, group["classes"][rows])
+
+
+def _along(clean: Tensor, signs: Tensor, length: Tensor) -> Tensor:
+    unit = signs / clean[0].numel() ** 0.5 if len(clean) else signs
+    return (clean + length[:, None, None, None] * unit).clamp(0, 1)

@@ -1,0 +1,91 @@
+"""The Square attack, the last part of AutoAttack (Andriushchenko et al. 2020)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.core.settings import Amount, Count, Share
+from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.objectives.margin import margins
+from pipeline_steps.threats.still import answered, fooled, held_still
+from pipeline_steps.threats.survivors import Group, Survivors
+
+# The squares' area is halved after so many of 10,000 queries.
+HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
+# So many queries' random numbers are drawn at once.
+DRAWN = 250
+
+
+@dataclass(frozen=True)
+class Square:
+    """Random squares at full budget, kept where they lower the margin; no gradients.
+
+    Each image has squares of its own, where the released code shares them in a batch.
+    """
+
+    epsilon: Amount
+    queries: Count = 5000
+    area: Share = 0.8
+
+    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
+        with held_still(model), torch.no_grad():
+            survivors = Survivors(model, batch, rng, "square")
+            if len(survivors):
+                group = self._search(model, survivors.batch, survivors.draws)
+                survivors.after(*group.outcome)
+            return survivors.told
+
+    def _search(self, model: nn.Module, batch: Batch, rng: Rng) -> Group:
+        images = batch.images
+        count, channels, height, width = images.shape
+        stripes = _signs(rng.uniform([count, channels, 1, width]).to(images))
+        group = Group(
+            images,
+            clean=images,
+            classes=batch.classes,
+            best=images,
+            margin=torch.full([count], -torch.inf, device=images.device),
+        )
+        self._try(model, group, (images + self.epsilon * stripes).clamp(0, 1))
+        for query in range(self.queries):
+            if not len(group):
+                break
+            if query % DRAWN == 0:
+                shape = [len(group), min(DRAWN, self.queries - query), 2 + channels]
+                group["drawn"] = rng.take(group.rows).uniform(shape).to(images)
+            drawn = group["drawn"][:, query % DRAWN]
+            side = self._side(query, height, width)
+            inside = _window(drawn[:, 0], height, side)[:, None, :, None]
+            inside = inside & _window(drawn[:, 1], width, side)[:, None, None, :]
+            signs = _signs(drawn[:, 2:])[:, :, None, None]
+            square = (group["clean"] + self.epsilon * signs).clamp(0, 1)
+            self._try(model, group, torch.where(inside, square, group["best"]))
+        return group
+
+    def _try(self, model: nn.Module, group: Group, images: Tensor) -> None:
+        logits = answered(model, images)
+        margin = margins(logits, group["classes"])
+        better = margin > group["margin"]
+        group["margin"] = torch.where(better, margin, group["margin"])
+        group["best"] = torch.where(better[:, None, None, None], images, group["best"])
+        group.asked()
+        group.leave(fooled(model, images, logits, group["classes"]), images)
+
+    def _side(self, query: int, height: int, width: int) -> int:
+        """The side of the squares at this query."""
+        done = int(query / self.queries * 10_000)
+        area = self.area / 2 ** sum(done > limit for limit in HALVINGS)
+        return max(round((area * height * width) ** 0.5), 1)
+
+
+def _signs(drawn: Tensor) -> Tensor:
+    return torch.where(drawn < 0.5, -1.0, 1.0)
+
+
+def _window(drawn: Tensor, length: int, side: int) -> Tensor:
+    """Which places of a line a window covers that begins at random."""
+    first = (drawn * max(length - side, 0)).long()[:, None]
+    places = torch.arange(length, device=drawn.device)
+    return (places >= first) & (places < first + side)

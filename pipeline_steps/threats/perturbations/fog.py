@@ -1,0 +1,90 @@
+"""Edits of weather: fog of a fractal shape."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.core.settings import Extent
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.filters import SMALLEST, stretched
+
+
+@dataclass(frozen=True)
+class Fog:
+    """A fog in front of the image, of which the shape is edited (METHODS 1.6).
+
+    Its parameters are the random numbers in [0, 1] that the diamond-square algorithm
+    wants. Without any fog the image is still stretched to full brightness, as in the
+    released code: this family does not hold the unedited image.
+    """
+
+    epsilon: Extent
+    """How bright the fog is at its densest, in images' units; may exceed 1."""
+    step_size: Extent
+    """Of the numbers in [0, 1]; METHODS: √(0.001/steps) whatever epsilon is."""
+    cropped: bool = True
+    """Whether the middle of a map is used whose side is the first power of two above the
+    image's (METHODS 1.6); off, the side may also be the image's, as DMAT's at 256 pixels."""
+
+    size, passes, identity = 1, 1, False
+
+    def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
+        numbers = self._side(batch) ** 2 - 1
+        return [rng.uniform([len(batch.images), numbers]).to(batch.images)]
+
+    def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
+        images, side = batch.images, self._side(batch)
+        height, width = images.shape[-2:]
+        top, left = (side - height) // 2, (side - width) // 2
+        # Stretched for each image, not over the batch as released: an edit may not
+        # depend on the image's neighbours.
+        field = plasma(parameters[0], side)
+        fog = stretched(field, field)[..., top : top + height, left : left + width]
+        brightest = images.amax((2, 3), keepdim=True) + self.epsilon
+        whiter = (images + self.epsilon * fog) / brightest.clamp_min(SMALLEST)
+        return whiter.clamp(0, 1)
+
+    def step(
+        self,
+        batch: Batch,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        iteration: int,
+    ) -> list[Tensor]:
+        moved = parameters[0] + self.step_size * gradients[0].sign()
+        return [moved.clamp(0, 1)]
+
+    def _side(self, batch: Batch) -> int:
+        largest = max(batch.images.shape[-2:])
+        return 1 << (largest if self.cropped else largest - 1).bit_length()
+
+
+def plasma(numbers: Tensor, side: int, decay: float = 2.0) -> Tensor:
+    """The diamond-square algorithm on a torus: a map [B, 1, side, side] from its numbers.
+
+    Its neighbours are the true ones; the released code takes some from one row further.
+    """
+    field = numbers.new_zeros(len(numbers), 1, 1, 1)
+    wibble, begin = 1.0, 0
+    while (grid := field.shape[-1]) < side:
+        wild = wibble * (2 * numbers[:, begin : begin + 3 * grid**2] - 1)
+        begin += 3 * grid**2
+        wibble /= decay
+        middle, above, beside = wild.reshape(-1, 3, 1, grid, grid).unbind(1)
+        to_right = field + field.roll(-1, -1)
+        centres = (to_right + to_right.roll(-1, -2)) / 4 + middle
+        edges = (to_right + centres + centres.roll(1, -2)) / 4 + above
+        downwards = field + field.roll(-1, -2)
+        sides = (downwards + centres + centres.roll(1, -1)) / 4 + beside
+        upper, lower = interleaved(field, edges, -1), interleaved(sides, centres, -1)
+        field = interleaved(upper, lower, -2)
+    return field
+
+
+def interleaved(first: Tensor, second: Tensor, dimension: int) -> Tensor:
+    """Rows or columns of two maps by turns."""
+    pairs = torch.stack([first, second], dimension)
+    return pairs.flatten(dimension - 1, dimension)

@@ -1,0 +1,69 @@
+"""Several edits, of which each is moved by a fresh gradient when its turn comes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.core.settings import Perturbation
+from pipeline_steps.threats.batch import Batch, moved
+from pipeline_steps.threats.perturbations.together import shared_out
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """Edits one after the other on the image, each with a pass of its own (JAT, Algorithm 2).
+
+    A step takes the passes in the order of the parts: a warp before pixels is JAT's
+    spatial-pixel attack, pixels before a warp its pixel-spatial one.
+    """
+
+    parts: list[Perturbation]
+
+    @property
+    def passes(self) -> int:
+        return len(self.parts)
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    @property
+    def identity(self) -> bool:
+        return all(part.identity for part in self.parts)
+
+    def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
+        parameters: list[Tensor] = []
+        for part in self.parts:
+            own = part.start(batch, rng)
+            parameters += own
+            batch = moved(batch, part.apply(batch, own))
+        return parameters
+
+    def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
+        for part, own in shared_out(self.parts, parameters):
+            batch = moved(batch, part.apply(batch, own))
+        return batch.images
+
+    def step(
+        self,
+        batch: Batch,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        iteration: int,
+    ) -> list[Tensor]:
+        turn, begin = iteration % self.passes, 0
+        for part in self.parts[:turn]:
+            # A part's budget is around what the parts before it have made of the image.
+            own = parameters[begin : begin + part.size]
+            batch = moved(batch, part.apply(batch, own))
+            begin += part.size
+        end = begin + self.parts[turn].size
+        stepped = self.parts[turn].step(
+            batch,
+            parameters[begin:end],
+            gradients[begin:end],
+            iteration // self.passes,
+        )
+        return [*parameters[:begin], *stepped, *parameters[end:]]

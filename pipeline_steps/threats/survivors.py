@@ -1,0 +1,87 @@
+"""The images that a model still gets right while attacks of several parts go on."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.still import answered, fooled
+
+
+class Survivors:
+    """Of a batch, what is left to break, and what became of the rest.
+
+    Part 0 of every such attack is none: the model was wrong about the clean image. An
+    image that no part breaks stays as it was.
+    """
+
+    def __init__(self, model: nn.Module, batch: Batch, rng: Rng, *parts: str) -> None:
+        self.whole, self.rng = replace(batch, answers={}), rng
+        clean = Attacked.untouched(batch)
+        logits = answered(model, batch.images)
+        wrong = fooled(model, batch.images, logits, batch.classes)
+        self.told = replace(clean, broken_by=wrong.long() - 1, parts=("clean", *parts))
+        self.rows = (~wrong).nonzero().squeeze(1)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def batch(self) -> Batch:
+        return self.whole.take(self.rows)
+
+    @property
+    def draws(self) -> Rng:
+        return self.rng.take(self.rows)
+
+    def after(
+        self, images: Tensor, used: Tensor, broken: Tensor, part: int = 1
+    ) -> None:
+        """What a part made of them; those that it broke are survivors no more."""
+        assert self.told.broken_by is not None
+        self.told.used[self.rows] += used
+        gone = self.rows[broken]
+        self.told.images[gone] = images[broken]
+        self.told.broken_by[gone] = part
+        self.rows = self.rows[~broken]
+
+
+class Group:
+    """Tensors with a row for each image that is still attacked; broken ones leave."""
+
+    def __init__(self, images: Tensor, **state: Tensor) -> None:
+        self.images = images.clone()
+        self.used = torch.zeros(len(images), dtype=torch.long, device=images.device)
+        self.broken = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+        self.rows = torch.arange(len(images), device=images.device)
+        self.state = state
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.state[name]
+
+    def __setitem__(self, name: str, value: Tensor) -> None:
+        self.state[name] = value
+
+    def leave(self, gone: Tensor, images: Tensor) -> None:
+        """Those of a mask are broken by these images."""
+        if gone.any():
+            self.images[self.rows[gone]] = images[gone]
+            self.broken[self.rows[gone]] = True
+            self.keep(~gone)
+
+    def keep(self, left: Tensor) -> None:
+        self.rows = self.rows[left]
+        self.state = {name: tensor[left] for name, tensor in self.state.items()}
+
+    def asked(self, times: int = 1) -> None:
+        """Counts what was spent on those that are left."""
+        self.used[self.rows] += times
+
+    @property
+    def outcome(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.images, self.used, self.broken

@@ -1,0 +1,174 @@
+"""Every objective is its paper's formula, an image at a time."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
+from torch import nn
+from torch.nn import functional
+
+from pipeline_steps.core.registry import make, words
+from pipeline_steps.core.rng import image_rng, rng
+from pipeline_steps.threats.ascent import ascend
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.objectives.margin import margins
+from pipeline_steps.threats.objectives.optimal_transport import transport
+from pipeline_steps.threats.still import held_still
+
+CLASSES = 3
+
+
+def discriminator():
+    network = nn.Linear(CLASSES, 1 + CLASSES)
+    with torch.no_grad():
+        network.weight.copy_(rng(0, "weight").normal(network.weight.shape))
+        network.bias.zero_()
+    return network.requires_grad_(False)
+
+
+def objective(word, **settings):
+    if word == "discriminator":
+        settings = {"discriminator": discriminator(), **settings}
+    return make("objective", {"objective": word, **settings})
+
+
+def pixel(epsilon=0.05, **more):
+    settings = {"epsilon": epsilon, "step_size": epsilon / 4, **more}
+    return make("perturbation", {"perturbation": "pixel", **settings})
+
+
+def gain(told, model, images, batch):
+    with held_still(model), torch.no_grad():
+        return told(model(images), batch, model)
+
+
+@pytest.mark.parametrize("word", words("objective"))
+def test_an_attack_raises_its_objective(model, batch, word):
+    told = objective(word)
+    edited = ascend(model, batch, pixel(), told, 10, rng(0))
+    if hasattr(told, "aim"):
+        targets = told.aim(batch, model.eval(), rng(0))
+        batch = Batch(batch.images, batch.labels, targets)
+    near = batch.images + 0.001 * rng(0, "near").normal(batch.images.shape)
+    before, after = (gain(told, model, i, batch) for i in (near, edited))
+    assert after.mean() > before.mean()
+
+
+@pytest.mark.parametrize("word", set(words("objective")) - {"optimal_transport"})
+def test_the_gain_of_an_image_does_not_depend_on_its_neighbours(model, batch, word):
+    told, part = objective(word), batch.take(torch.tensor([4, 5]))
+    whole = ascend(model, batch, pixel(), told, 3, image_rng(0, range(6), "attack"))
+    last = ascend(model, part, pixel(), told, 3, image_rng(0, [4, 5], "attack"))
+    assert torch.allclose(whole[4:], last, atol=1e-6)
+
+
+@pytest.mark.parametrize("word", words("objective"))
+@pytest.mark.parametrize("count", [0, 1])
+def test_the_smallest_batches_have_a_gain(model, batch, word, count):
+    small = batch.take(torch.arange(count))
+    edited = ascend(model, small, pixel(), objective(word), 2, rng(0))
+    assert len(edited) == count
+    assert edited.isfinite().all()
+
+
+@given(
+    st.lists(st.floats(-40, 40, width=32), min_size=3, max_size=3), st.integers(0, 2)
+)
+def test_the_margin_is_carlini_and_wagner_s(logits, label):
+    others = [value for i, value in enumerate(logits) if i != label]
+    expected = -max(logits[label] - max(others) + 50, 0)
+    batch = Batch(torch.zeros(1, 1, 1, 1), torch.tensor([label]))
+    told = objective("margin")(torch.tensor([logits]), batch, None)
+    # The sign as it is ascended: the true class falls, and no further than asked.
+    assert told.item() == pytest.approx(
+        -max(50 - (max(others) - logits[label]), 0), abs=1e-4
+    )
+    assert told.item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_margin_above_zero_is_a_fooled_model(model, batch):
+    logits = model.eval()(batch.images)
+    wrong = logits.argmax(dim=1) != batch.labels
+    assert torch.equal(margins(logits, batch.labels) > 0, wrong)
+
+
+def test_kl_is_nothing_at_the_clean_image_and_pytorch_s_elsewhere(model, batch):
+    model.eval()
+    assert objective("kl")(model(batch.images), batch, model).abs().max() < 1e-6
+    edited = model(batch.images.flip(0))
+    told = objective("kl")(edited, batch, model)
+    clean = torch.distributions.Categorical(logits=model(batch.images))
+    other = torch.distributions.Categorical(logits=edited)
+    expected = torch.distributions.kl_divergence(clean, other)
+    assert torch.allclose(told, expected, atol=1e-5)
+
+
+def test_the_clean_prediction_is_asked_for_once_an_attack(model, batch):
+    asked = []
+    model.register_forward_hook(lambda *_: asked.append(1))
+    ascend(model, batch, pixel(), objective("kl"), 5, rng(0))
+    assert len(asked) == 6
+
+
+@pytest.mark.parametrize("target", ["random", "likeliest"])
+def test_a_target_is_a_wrong_class_and_all_are_chosen(model, target):
+    images = rng(0, "many").uniform([60, 3, 8, 8])
+    batch = Batch(images, torch.arange(60) % CLASSES)
+    aims = objective("targeted", target=target).aim(batch, model.eval(), rng(0))
+    assert (aims != batch.labels).all()
+    assert aims.min() >= 0
+    assert aims.max() < CLASSES
+    if target == "random":
+        assert torch.unique(torch.stack([batch.labels, aims]), dim=1).shape[1] == 6
+    else:
+        others = model(images).scatter(1, batch.labels[:, None], -torch.inf)
+        assert torch.equal(aims, others.argmax(dim=1))
+
+
+def test_a_targeted_attack_is_foolbox_s_descent(model, batch):
+    import foolbox
+
+    model.eval()
+    told = objective("targeted", target="likeliest")
+    edited = ascend(model, batch, pixel(start_at="zero"), told, 5, rng(0))
+    attack = foolbox.attacks.LinfPGD(rel_stepsize=0.25, steps=5, random_start=False)
+    peer = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
+    aims = foolbox.criteria.TargetedMisclassification(told.aim(batch, model, rng(0)))
+    theirs, _, _ = attack(peer, batch.images, aims, epsilons=0.05)
+    assert torch.allclose(edited, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_discriminator_s_objective_is_its_loss_on_attacked_images(batch, share):
+    """METHODS 4.2: natural is 1, attacked is 0, and the attack descends BCE(D, 0)."""
+    logits = 5 * rng(0, "logits").normal([6, CLASSES])
+    told = objective("discriminator", classifier=share)(logits, batch, None)
+    verdict = discriminator()(logits)[:, 0]
+    loss = functional.binary_cross_entropy_with_logits(
+        verdict, torch.zeros(6), reduction="none"
+    )
+    own = functional.cross_entropy(logits, batch.labels, reduction="none")
+    assert torch.allclose(told, share * own - loss, atol=1e-6)
+
+
+@given(st.integers(0, 100), st.integers(2, 7))
+@settings(max_examples=20, deadline=None)
+def test_the_plan_moves_everything_and_little_dearer_than_the_best(seed, count):
+    cost = rng(seed, "cost").uniform([count, count])
+    plan = transport(cost, regularisation=0.01, iterations=2000)
+    share = torch.full((count,), 1 / count)
+    assert torch.allclose(plan.sum(0), share, atol=1e-4)
+    assert torch.allclose(plan.sum(1), share, atol=1e-2)
+    rows, columns = linear_sum_assignment(cost.numpy())
+    best = float(cost[rows, columns].mean())
+    assert float((plan * cost).sum()) == pytest.approx(best, abs=0.02)
+
+
+def test_no_transport_is_needed_where_nothing_moved(model, batch):
+    model.eval()
+    told = objective("optimal_transport", iterations=500)
+    here = told(model(batch.images), batch, model).sum()
+    far = told(model(batch.images.flip(2) * 0.2), batch, model).sum()
+    assert here < 1e-2
+    assert far > here
