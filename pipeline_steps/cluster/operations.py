@@ -23,6 +23,7 @@ from pipeline_steps.core.shards import Shard
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.snapshots import kept_epochs
+from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.threats.batch import Batch
@@ -148,7 +149,11 @@ def _learning(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
 
 
 def _judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
-    threat = build_threat(ThreatSpec(**entry), _generators(entry))
+    others = {
+        name: new_model(other["network"], seed=0).eval()
+        for name, other in defenses_in(entry).items()
+    }
+    threat = build_threat(ThreatSpec(**entry), _generators(entry), others)
     model = new_model(architecture, seed=0).eval()
 
     def run(images: Tensor, labels: Tensor) -> None:

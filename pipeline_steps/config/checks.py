@@ -54,7 +54,9 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
             yield where, "dataset", dataset.corruptions.published
     for name, threat in config.threats.items():
         for word in _names([threat.edit, threat.objective, threat.attack]):
-            yield f"{config_file('threats')}: {name}", word.kind, word
+            # A defense may be one of another seed: `at@1`.
+            known = word.partition("@")[0] if word.kind == "defense" else word
+            yield f"{config_file('threats')}: {name}", word.kind, known
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
         yield place, "schedule", defense.schedule

@@ -16,6 +16,7 @@ from pipeline_steps.core.digest import code, spec_text
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, words
 from pipeline_steps.datasets.places import MIRROR
+from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.papers.spec import Run
 
@@ -130,6 +131,24 @@ class Jobs:
             f"results/{w.scale}/cards/generators/{w.dataset}/{name}.json"
             for name in generators_in(self._spec(step, w))
         ]
+
+    def sources(self, step: str) -> Function:
+        """The weights of every other defense that the job's spec names."""
+        return lambda w: ancient(
+            [
+                f"results/{w.scale}/checkpoints/defenses/{w.dataset}/{name}.safetensors"
+                for name in self._sources(step, w)
+            ]
+        )
+
+    def source_cards(self, step: str) -> Function:
+        return lambda w: [
+            f"results/{w.scale}/cards/defenses/{w.dataset}/{name}.json"
+            for name in self._sources(step, w)
+        ]
+
+    def _sources(self, step: str, wildcards: Wildcards) -> Iterable[str]:
+        return defenses_in(self._spec(step, wildcards)["threat"])
 
     def shards(self, pattern: str) -> Function:
         """A file of each shard of a job; the pattern says where, by wildcards."""

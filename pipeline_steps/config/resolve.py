@@ -262,6 +262,10 @@ class Plan:
         if isinstance(value, Name):
             if value.kind == "generator":
                 return self._generator(value, dataset)
+            if value.kind == "defense":
+                name, _ = self._seeded(value)
+                network = self._architecture(name, dataset)
+                return {"defense": str(value), "network": network}
             return self._threat(value, dataset).model_dump(mode="json")
         if isinstance(value, Mapping):
             plain = {key: self._resolved(item, dataset) for key, item in value.items()}

@@ -124,16 +124,22 @@ def did_you_mean(word: str, names: Any) -> str:
 
 def entries(spec: Any) -> set[tuple[str, str]]:
     """The registered things that a spec names, at any depth: `{"recipe": "at"}`."""
+    return {
+        (key, value)
+        for entry in mappings(spec)
+        for key, value in entry.items()
+        if key in FOLDERS and isinstance(value, str)
+    }
+
+
+def mappings(spec: Any) -> Iterator[dict[str, Any]]:
+    """Everything in a spec that has keys, at any depth."""
     if isinstance(spec, dict):
-        here = {
-            (key, value)
-            for key, value in spec.items()
-            if key in FOLDERS and isinstance(value, str)
-        }
-        return here.union(*map(entries, spec.values()))
+        yield spec
+        spec = list(spec.values())
     if isinstance(spec, list):
-        return set().union(*map(entries, spec))
-    return set()
+        for item in spec:
+            yield from mappings(item)
 
 
 def load(kind: str, word: str) -> Any:

@@ -103,6 +103,7 @@ def _named(kind: str) -> Any:
 # In a config these are names; at run time the thing itself stands in their place.
 Generator = _named("generator")
 Threat = _named("threat")
+Defense = _named("defense")
 
 # In a spec all names are resolved: a registered thing stands there with its settings.
 Entry = dict[str, Any]

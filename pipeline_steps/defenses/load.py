@@ -1,6 +1,8 @@
 """Networks, untrained from a seed or trained from a file."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,6 +12,7 @@ from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import derive
 from pipeline_steps.core.settings import Entry
 from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.defenses.spec import defenses_in
 
 
 def new_model(architecture: Entry, seed: int) -> nn.Module:
@@ -19,6 +22,16 @@ def new_model(architecture: Entry, seed: int) -> nn.Module:
         model: nn.Module = make("architecture", architecture)
     # Convolutions run faster on channels that lie together.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def load_defenses(
+    spec: Mapping[str, Any], weights: Sequence[Path], device: torch.device
+) -> dict[str, nn.Module]:
+    """Every other defense that a spec names, from files in the order of their names."""
+    return {
+        name: load_model(entry["network"], path).to(device)
+        for (name, entry), path in zip(defenses_in(spec).items(), weights, strict=True)
+    }
 
 
 def load_model(architecture: Entry, weights: Path) -> nn.Module:

@@ -1,7 +1,11 @@
 """What a job must know of a defense."""
 
+from operator import itemgetter
+from typing import Any
+
 from pydantic import Field
 
+from pipeline_steps.core.registry import mappings
 from pipeline_steps.core.settings import (
     Count,
     Entry,
@@ -47,3 +51,11 @@ class DefenseSpec(Settings):
     snapshots: Whole
     """How many times the weights are kept on the way, for curves over training."""
     seed: Whole
+
+
+def defenses_in(spec: Any) -> dict[str, Entry]:
+    """Every other defense that a spec names, as it stands in paths, with its network."""
+    named = [e for e in mappings(spec) if isinstance(e.get("defense"), str)]
+    return {
+        entry["defense"]: entry for entry in sorted(named, key=itemgetter("defense"))
+    }

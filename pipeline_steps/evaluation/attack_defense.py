@@ -10,16 +10,13 @@ from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import load_model
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
+from pipeline_steps.evaluation.trained import threat_of
 from pipeline_steps.evaluation.verdicts import Docket, Judge
-from pipeline_steps.generators.generator import load_generators
-from pipeline_steps.threats.catalogue import build_threat
 
 
 def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     spec, device = job.spec, prepare_device()
-    weights = job.all_verified("generators", "weights")
-    generators = load_generators(spec.model_dump(), weights, device)
-    threat = build_threat(spec.threat, generators)
+    threat = threat_of(job, device)
     model = load_model(spec.architecture, job.verified("weights", "weights")).to(device)
     data = load_image_set(
         job.verified("images", "test_images"),

@@ -13,17 +13,13 @@ from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import with_weights
 from pipeline_steps.defenses.snapshots import by_epoch
 from pipeline_steps.evaluation.spec import AttackSpec
+from pipeline_steps.evaluation.trained import threat_of
 from pipeline_steps.evaluation.verdicts import judge
-from pipeline_steps.generators.generator import load_generators
-from pipeline_steps.threats.catalogue import build_threat
 
 
 def main(job: Job[AttackSpec]) -> dict[str, Any]:
     spec, device = job.spec, prepare_device()
-    weights = job.all_verified("generators", "weights")
-    threat = build_threat(
-        spec.threat, load_generators(spec.model_dump(), weights, device)
-    )
+    threat = threat_of(job, device)
     data = load_image_set(
         job.verified("images", "test_images"),
         job.verified("labels", "test_labels"),

@@ -1,8 +1,9 @@
 """What a job must know of a generator."""
 
-from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
+from pipeline_steps.core.registry import mappings
 from pipeline_steps.core.settings import Count, Entry, Positive, Settings, Whole
 from pipeline_steps.datasets.spec import DatasetSpec
 
@@ -33,15 +34,5 @@ class FlowSpec(Settings):
 
 def generators_in(spec: Any) -> dict[str, Entry]:
     """Every generator that a spec holds at any depth, by name, in the order of names."""
-    if isinstance(spec, list):
-        items = spec
-    elif isinstance(spec, Mapping):
-        items = list(spec.values())
-    else:
-        return {}
-    found: dict[str, Entry] = {}
-    if isinstance(spec, Mapping) and isinstance(spec.get("generator"), str):
-        found[spec["name"]] = dict(spec)
-    for item in items:
-        found |= generators_in(item)
-    return dict(sorted(found.items()))
+    named = [e for e in mappings(spec) if isinstance(e.get("generator"), str)]
+    return {entry["name"]: entry for entry in sorted(named, key=itemgetter("name"))}

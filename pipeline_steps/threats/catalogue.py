@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Attacked, Batch
 from pipeline_steps.threats.spec import ThreatSpec
 
+NONE: Mapping[str, Any] = MappingProxyType({})
 KINDS = ("attack", "perturbation", "objective")
 
 
@@ -30,19 +32,27 @@ class Threat:
         return self.attack(model, batch, rng).images
 
 
-def build_threat(spec: ThreatSpec, generators: Mapping[str, Any]) -> Threat:
-    return Threat(_built(spec.model_dump(), generators))
+def build_threat(
+    spec: ThreatSpec,
+    generators: Mapping[str, Any],
+    defenses: Mapping[str, nn.Module] = NONE,
+) -> Threat:
+    return Threat(_built(spec.model_dump(), generators, defenses))
 
 
-def _built(value: Any, generators: Mapping[str, Any]) -> Any:
-    """What a spec names, from the inside out; generators are there already."""
+def _built(
+    value: Any, generators: Mapping[str, Any], defenses: Mapping[str, nn.Module]
+) -> Any:
+    """What a spec names, from the inside out; what was trained is there already."""
     if isinstance(value, list):
-        return [_built(item, generators) for item in value]
+        return [_built(item, generators, defenses) for item in value]
     if not isinstance(value, Mapping):
         return value
     if isinstance(value.get("generator"), str):
         return generators[value["name"]]
-    inside = {key: _built(item, generators) for key, item in value.items()}
+    if isinstance(value.get("defense"), str):
+        return defenses[value["defense"]]
+    inside = {k: _built(item, generators, defenses) for k, item in value.items()}
     for kind in KINDS:
         if isinstance(value.get(kind), str):
             return make(kind, inside)

@@ -45,7 +45,7 @@ JUDGED = ("attack", "curve")
 EDITS = {
     "pgd20's steps": (
         ("threats", "pgd20.steps", 21),
-        among(JUDGED, "pgd20"),
+        lambda job: among(JUDGED)(job) and job.split()[-1].startswith("pgd20"),
     ),
     "jsa10's steps, with which only IJSAT trains": (
         ("threats", "jsa10.steps", 11),

@@ -1,6 +1,7 @@
 """A trained toy defense with its card, and the steps that judge it."""
 
 import json
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -84,7 +85,12 @@ def judge_step(
     """Runs a step of this floor in this process: its exit status, and its outputs."""
 
     def judge_step(
-        step="gather_verdicts", folder="out", shards=1, meddle=None, **changes
+        step="gather_verdicts",
+        folder="out",
+        shards=1,
+        meddle=None,
+        sources=MappingProxyType({}),
+        **changes,
     ):
         monkeypatch.chdir(tmp_path)
         spec = {
@@ -104,6 +110,8 @@ def judge_step(
             "labels_card": toy_files["card"],
             "generators": "",
             "generators_card": "",
+            "sources": sources.get("weights", ""),
+            "sources_card": sources.get("card", ""),
         }
         source = "snapshots" if step == "attack_snapshots" else "weights"
         inputs |= {source: checkpoint[source], f"{source}_card": checkpoint["card"]}

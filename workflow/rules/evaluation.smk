@@ -16,6 +16,8 @@ rule attack_defense:
         weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
         generators=jobs.generators("attack_defense"),
         generator_cards=jobs.generator_cards("attack_defense"),
+        sources=jobs.sources("attack_defense"),
+        source_cards=jobs.source_cards("attack_defense"),
     output:
         verdicts=temp(f"{JUDGED}.parquet"),
         examples=temp(f"{JUDGED}.examples.safetensors"),
@@ -43,6 +45,7 @@ rule attack_defense:
         " labels={input.labels} labels_card={input.data_card}"
         " weights={input.weights} weights_card={input.weights_card}"
         " generators={input.generators} generators_card={input.generator_cards}"
+        " sources={input.sources} sources_card={input.source_cards}"
         " --outputs verdicts={output.verdicts} examples={output.examples}"
         " card={output.card} record={output.record} 2> {log}"
 
@@ -52,6 +55,7 @@ rule gather_verdicts:
         data_card="data/cards/{dataset}.json",
         weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
         generator_cards=jobs.generator_cards("gather_verdicts"),
+        source_cards=jobs.source_cards("gather_verdicts"),
         verdicts=jobs.shards(f"{JUDGED}.parquet"),
         examples=jobs.shards(f"{JUDGED}.examples.safetensors"),
         cards=jobs.shards(f"{JUDGED}.json"),
@@ -75,6 +79,7 @@ rule gather_verdicts:
         " --inputs images_card={input.data_card} labels_card={input.data_card}"
         " weights_card={input.weights_card}"
         " generators_card={input.generator_cards}"
+        " sources_card={input.source_cards}"
         " --parts verdicts={input.verdicts} examples={input.examples}"
         " card={input.cards} record={input.records}"
         " --outputs verdicts={output.verdicts} examples={output.examples}"
@@ -92,6 +97,8 @@ rule attack_snapshots:
         snapshots_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
         generators=jobs.generators("attack_snapshots"),
         generator_cards=jobs.generator_cards("attack_snapshots"),
+        sources=jobs.sources("attack_snapshots"),
+        source_cards=jobs.source_cards("attack_snapshots"),
     output:
         curve="results/{scale}/curves/{dataset}/{defense}/{threat}.parquet",
         card="results/{scale}/cards/curves/{dataset}/{defense}/{threat}.json",
@@ -118,5 +125,6 @@ rule attack_snapshots:
         " labels={input.labels} labels_card={input.data_card}"
         " snapshots={input.snapshots} snapshots_card={input.snapshots_card}"
         " generators={input.generators} generators_card={input.generator_cards}"
+        " sources={input.sources} sources_card={input.source_cards}"
         " --outputs curve={output.curve} card={output.card}"
         " record={output.record} 2> {log}"
