@@ -105,3 +105,15 @@ def test_no_draw_touches_the_state_of_the_process():
     assert torch.equal(torch.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
     assert random.getstate() == before[2]
+
+
+def test_some_images_go_on_with_streams_of_their_own():
+    """What the others draw, or that they draw no more, changes nothing for them."""
+    whole, part = image_rng(0, range(4), "attack"), image_rng(0, range(4), "attack")
+    some = torch.tensor([3, 1])
+    assert torch.equal(whole.uniform([4, 2]), part.uniform([4, 2]))
+    later = whole.normal([4, 3])
+    assert torch.equal(part.take(some).normal([2, 3]), later[some])
+    assert torch.equal(part.take(some).normal([2, 3]), whole.normal([4, 3])[some])
+    stream = rng(0, "batch")
+    assert stream.take(some) is stream

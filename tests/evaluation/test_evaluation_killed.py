@@ -14,7 +14,13 @@ ROLES = {
     "card": "card.json",
     "record": "record.json",
 }
-AUTOATTACK = {"attack": "autoattack", "epsilon": 0.1, "steps": 10, "queries": 300}
+AUTOATTACK = {
+    "attack": "autoattack",
+    "epsilon": 0.1,
+    "steps": 5,
+    "queries": 100,
+    "targets": 2,
+}
 
 
 @pytest.fixture

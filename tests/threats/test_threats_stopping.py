@@ -196,3 +196,28 @@ def test_mixed_labels_are_fooled_away_from_their_likeliest_class(model, batch):
     model.eval()
     left = model(told.images).argmax(dim=1) == batch.labels
     assert torch.equal(told.used == 4, left)
+
+
+def several(word, generator):
+    latent = {"perturbation": "latent", "epsilon": 0.1, "step_size": 0.03}
+    parts = [make("perturbation", latent, generator=generator), pixel(0.1, boxed=False)]
+    return make("perturbation", {"perturbation": word}, parts=parts)
+
+
+@pytest.mark.parametrize("word", ["together", "in_turn"])
+@pytest.mark.parametrize("options", [{}, {"momentum": 1.0}, {"restarts": 2}])
+def test_options_hold_for_several_edits_at_once(
+    model, middle, toy_generator, word, options
+):
+    """Parameters, latents and velocities of each image leave with it."""
+    edit, fates = several(word, toy_generator), []
+    model.eval()
+    labels = model(middle.images).argmax(dim=1)
+    for stop in ("last", "any"):
+        batch = Batch(middle.images, labels)
+        draw = image_rng(0, range(6), "attack")
+        course = Course(stop=stop, **options)
+        told = climb(model, batch, edit, OBJECTIVE, 6, draw, course)
+        fates.append(model(told.images).argmax(dim=1) != labels)
+    assert (fates[1] >= fates[0]).all()
+    assert fates[1].any()
