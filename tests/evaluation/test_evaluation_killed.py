@@ -52,7 +52,8 @@ def started(tmp_path, toy_files, checkpoint, toy_dataset, toy_architecture, star
         inputs = {f"{what}": toy_files[f"test_{what}"] for what in ("images", "labels")}
         inputs |= {f"{what}_card": toy_files["card"] for what in ("images", "labels")}
         inputs |= {"weights": checkpoint["weights"], "weights_card": checkpoint["card"]}
-        inputs |= {"generators": "", "generators_card": ""}
+        names = ("generators", "sources")
+        inputs |= {n: "" for name in names for n in (name, f"{name}_card")}
         (tmp_path / folder).mkdir(exist_ok=True)
         return start_step(
             "evaluation.attack_defense",
