@@ -87,7 +87,9 @@ def main() -> None:
     parser.add_argument("--row", type=int, default=0)
     parser.add_argument("--size", type=int, default=32, help="of the scene, in pixels")
     parser.add_argument("--ice", type=Path, default=Path("data/frost/archive"))
-    parser.add_argument("--output", type=Path, default=HERE / "corruptions.png")
+    parser.add_argument(
+        "--output", type=Path, default=HERE / "pictures" / "corruptions.png"
+    )
     told = parser.parse_args()
     image = scene(told.size)
     if told.images:

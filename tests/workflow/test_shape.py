@@ -1,5 +1,7 @@
 """All scales do the same work, and wrong input ends in one sentence."""
 
+import os
+
 import pytest
 from workflow_house import PROJECT, House
 
@@ -16,6 +18,13 @@ def test_every_scale_has_the_demo_s_rule_graph(scale: str) -> None:
 def test_generated_pages_are_in_step_with_the_code() -> None:
     for path, text in pages():
         assert path.read_text() == text, f"{path.name} is out of step; run `make docs`"
+
+
+def test_tests_of_one_group_stay_with_one_worker(request) -> None:
+    """Else each worker builds a demo, and starts a SLURM, of its own."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        pytest.skip("there is one worker alone")
+    assert request.node.nodeid.endswith("@workflow")
 
 
 def test_the_slurm_profile_plans_the_papers_size(tmp_path) -> None:
