@@ -154,6 +154,7 @@ def test_places_are_tried_in_order_and_the_log_tells_of_those_passed_over(
         ),
         (ARCHIVE[:-1] + b"x", "is not the published file: its SHA-256 differs"),
     ],
+    ids=["cut short", "another byte"],
 )
 def test_a_wrong_archive_is_told_and_the_next_place_serves(
     look_at, mirror, server, packed, capsys, content, told, refusal
