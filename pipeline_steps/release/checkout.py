@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -93,6 +93,17 @@ class Checkout:
 
     def _object(self, digest: str) -> Path:
         return self.cache / "files/md5" / digest[:2] / digest[2:]
+
+    def shard_records(self, scale: str) -> Iterator[Path]:
+        """Snakemake's records of shards, by which it sees that they need not be remade."""
+        folder = self.root / ".snakemake/metadata"
+        for path in sorted(folder.rglob("*")):
+            parts = path.relative_to(folder).parts
+            name = "".join(part.removeprefix("@") for part in parts)
+            if path.is_file() and urlsafe_b64decode(name).startswith(
+                f"results/{scale}/shards/".encode()
+            ):
+                yield path.relative_to(self.root)
 
     def planned(self, scale: str) -> list[str]:
         """The jobs that Snakemake would run now, as its dry run tells them."""

@@ -119,6 +119,7 @@ def commit_all(checkout: Checkout, cards: dict[Path, Card], scale: str) -> str |
     pages = (checkout.root / "results" / scale).glob("*.*")  # they have no card
     overview = [path.relative_to(checkout.root) for path in pages]
     records = [record_of(file) for file in [*made, *beside, *overview]]
+    records += checkout.shard_records(scale)
     known = [str(record) for record in records if (checkout.root / record).is_file()]
     pointers = [str(pointer) for pointer in checkout.pointers(scale)]
     ignored = [

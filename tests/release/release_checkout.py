@@ -67,7 +67,7 @@ class Checkout(House):
     def large(self) -> dict[Path, bytes]:
         """Every large file of the workspace with its bytes."""
         folders = [self.root / "data", self.root / "results/demo"]
-        found = [path for folder in folders for path in folder.glob("*/**/*.*")]
+        found = [path for folder in folders for path in folder.glob("*/**/*")]
         skipped = ("cards", "logs", "papers")
         return {
             path.relative_to(self.root): path.read_bytes()
