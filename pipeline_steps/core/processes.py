@@ -6,6 +6,8 @@ it. Where the pipe ends, their job is gone, and they go as well.
 """
 
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
@@ -54,6 +56,16 @@ def first() -> bool:
 def facts() -> dict[str, int]:
     """What a record should tell of the processes, where there are several."""
     return {"processes": int(os.environ["WORLD_SIZE"])} if one_of_several() else {}
+
+
+def peak_memory_mb() -> int:
+    """The most that this process has held; getrusage also counts its parent's past."""
+    status = Path("/proc/self/status")
+    told = (
+        re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    )
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return round((int(told[1]) if told else usage.ru_maxrss) / 1024)
 
 
 def run_together(step: str, arguments: Sequence[str], count: int) -> None:

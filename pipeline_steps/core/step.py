@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -172,7 +171,6 @@ class Job(Generic[Spec]):
     def _record(self) -> dict[str, Any]:
         torch = sys.modules.get("torch")
         on_gpu = torch is not None and torch.cuda.is_available()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         return {
             "machine": platform.node(),
             "system": platform.platform(),
@@ -183,7 +181,7 @@ class Job(Generic[Spec]):
             **processes.facts(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "seconds": round(time.time() - self.started, 2),
-            "peak_memory_mb": round(peak),
+            "peak_memory_mb": processes.peak_memory_mb(),
             "peak_gpu_memory_mb": (
                 round(torch.cuda.max_memory_allocated() / 2**20)
                 if torch and on_gpu

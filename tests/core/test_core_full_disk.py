@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.files import disk_is_full, write_json
+from pipeline_steps.core.files import disk_is_full, sha256, write_json
 from pipeline_steps.core.tensors import write_tensors
 
 KILOBYTES = 256
@@ -71,13 +71,13 @@ SPLITS = ("train_images", "train_labels", "test_images", "test_labels")
 @pytest.fixture
 def build_on_tiny_disk(tiny_disk, tmp_path, run_step):
     """A real step whose outputs do not fit, over those of an earlier run."""
-    spec = {
+    fetch = {
         "dataset": {"name": "digits", "classes": 10, "size": 16},
         "source": DIGITS,
-        "test_share": 0.3,
     }
+    spec = {**fetch, "cut": {"share": 0.3}}
     fetched = {"archive": tmp_path / "archive", "card": tmp_path / "archive.json"}
-    assert run_step("datasets.fetch_dataset", spec, fetched).returncode == 0
+    assert run_step("datasets.fetch_dataset", fetch, fetched).returncode == 0
     outputs = {role: tiny_disk / f"{role}.npy" for role in (*SPLITS, "card")}
     for place in outputs.values():
         place.write_text(f"earlier {place.name}")
@@ -106,19 +106,24 @@ def test_a_fetch_onto_a_full_disk_asks_for_space(
     archive = tmp_path / "mirror" / "archive.tar.gz"
     archive.parent.mkdir()
     archive.write_bytes(bytes(2 * KILOBYTES << 10))
+    file = {
+        "name": archive.name,
+        "length": archive.stat().st_size,
+        "digest": f"sha256:{sha256(archive)}",
+    }
     spec = {
         "dataset": {"name": "toy", "classes": 10, "size": 32},
         "source": {
             "source": "cifar",
-            "address": str(archive),
-            "length": archive.stat().st_size,
-            "md5": "0" * 32,
+            "files": [file],
             "train": [],
             "test": [],
+            "names": "names",
         },
     }
     outputs = {"archive": tiny_disk / "archive", "card": tiny_disk / "card.json"}
-    ended = run_step("datasets.fetch_dataset", spec, outputs)
+    mirror = {"DATASETS_MIRROR": str(archive.parent)}
+    ended = run_step("datasets.fetch_dataset", spec, outputs, environment=mirror)
     assert ended.returncode == 1
     assert list(tiny_disk.iterdir()) == []
     assert "the disk is full" in a_sentence(ended.stderr)
