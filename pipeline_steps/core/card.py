@@ -4,6 +4,7 @@ A record stands beside it and tells of the one run that made it; nothing depends
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -53,18 +54,17 @@ class Card:
             for role, facts in self.outputs.items()
         }
 
-    def input_digests(self) -> dict[str, list[str]]:
-        return {
-            name: [facts["sha256"] for facts in files]
-            for name, files in self.inputs.items()
-        }
-
     def input_files(self, card_path: Path) -> dict[str, list[Path]]:
         """Where the inputs lie, by their names."""
         return {
             name: [Path(os.path.normpath(card_path.parent / f["file"])) for f in files]
             for name, files in self.inputs.items()
         }
+
+
+def digests_of(inputs: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[str]]:
+    """The bytes of inputs, wherever they lie."""
+    return {name: [f["sha256"] for f in files] for name, files in inputs.items()}
 
 
 def code_facts(code: Code) -> dict[str, Any]:

@@ -6,7 +6,7 @@ have come to, and the gathered result doesn't depend on how many shards there we
 
 from pathlib import Path
 
-from pipeline_steps.core.card import code_facts, read_card, verify
+from pipeline_steps.core.card import Card, code_facts, digests_of, verify
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.settings import Count, Settings
 from pipeline_steps.core.step import Job
@@ -35,8 +35,8 @@ def gathered(job: Job, role: str) -> list[Path]:
     """A role's file of each shard, in order, once it is sure that they fit together."""
     cards = job.parts["card"]
     for number, (path, place) in enumerate(zip(job.parts[role], cards, strict=True), 1):
-        verify(path, place, role)
-        if not _belongs(job, place, Shard(number=number, of=len(cards))):
+        card = verify(path, place, role)
+        if not _belongs(job, card, Shard(number=number, of=len(cards))):
             raise PipelineError(
                 f"{path} is a shard of another job, or of another code or input; "
                 "delete it and run snakemake again"
@@ -44,11 +44,11 @@ def gathered(job: Job, role: str) -> list[Path]:
     return job.parts[role]
 
 
-def _belongs(job: Job, place: Path, shard: Shard) -> bool:
-    card, own = read_card(place), code_facts(job.code)["modules"]
+def _belongs(job: Job, card: Card, shard: Shard) -> bool:
+    own = code_facts(job.code)["modules"]
     wanted = {**job.spec.model_dump(mode="json"), "shard": shard.model_dump()}
     return (
         card.spec == wanted
         and card.code["modules"].items() <= own.items()
-        and card.input_digests() == job.input_digests()
+        and digests_of(card.inputs) == job.input_digests()
     )

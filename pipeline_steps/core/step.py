@@ -25,7 +25,14 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from pipeline_steps.core import processes
-from pipeline_steps.core.card import Card, code_facts, file_facts, read_card, verify
+from pipeline_steps.core.card import (
+    Card,
+    code_facts,
+    digests_of,
+    file_facts,
+    read_card,
+    verify,
+)
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
@@ -85,10 +92,7 @@ class Job(Generic[Spec]):
         return UNFINISHED / text_digest(spec_text(facts))[:32]
 
     def input_digests(self) -> dict[str, list[str]]:
-        return {
-            name: [facts["sha256"] for facts in files]
-            for name, files in self._told().items()
-        }
+        return digests_of(self._told())
 
     def _told(self) -> dict[str, list[dict[str, Any]]]:
         """The facts of the inputs; a file that has a card is told by its card."""
