@@ -198,7 +198,7 @@ class Evaluation(Settings):
     images: Count | None = None
     """From the start of the test set; all if not stated."""
     batch: Count
-    """Images that are attacked at once."""
+    """Images that are attacked at once, at most: fewer where the device's memory ends."""
     precision: Precision = "float32"
     """In which numbers attacks compute; verdicts are always given in float32."""
     kept: Whole = 8

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
+from pipeline_steps.core.room import Room
 from pipeline_steps.datasets.loader import ImageSet, check_range
 from pipeline_steps.evaluation.fast_model import FastModel
 from pipeline_steps.evaluation.probe import PROBED
@@ -60,6 +61,26 @@ class Judged:
         return as_table(self.columns(), self.attacked.parts)
 
 
+def joined(parts: Sequence[Judged]) -> Judged:
+    """A batch that was judged in pieces, as one."""
+    first = parts[0]
+    blame = [p.attacked.broken_by for p in parts if p.attacked.broken_by is not None]
+    attacked = Attacked(
+        torch.cat([part.attacked.images for part in parts]),
+        torch.cat([part.attacked.used for part in parts]),
+        torch.cat(blame) if blame else None,
+        first.attacked.parts,
+    )
+    return Judged(
+        range(first.rows.start, parts[-1].rows.stop),
+        torch.cat([part.original for part in parts]),
+        attacked,
+        torch.cat([part.labels for part in parts]),
+        torch.cat([part.logits for part in parts]),
+        all(part.same_when_asked_twice for part in parts),
+    )
+
+
 def as_table(columns: Mapping[str, Tensor], parts: Sequence[str]) -> pd.DataFrame:
     """Columns as a table, in which parts of an attack stand by their names."""
     table = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
@@ -83,6 +104,7 @@ class Judge:
         # The same images for every shard, so that no shard decides otherwise.
         first, _ = self.probed
         self.fast = FastModel(self.model, first, self.precision)
+        self.room = Room()
 
     @property
     def probed(self) -> tuple[Tensor, Tensor]:
@@ -90,6 +112,9 @@ class Judge:
         return self.data[self._numbers(range(min(PROBED, len(self.data))))]
 
     def __call__(self, rows: range) -> Judged:
+        return joined(self.room.each(rows, self._judge))
+
+    def _judge(self, rows: range) -> Judged:
         images, labels = self.data[self._numbers(rows)]
         check_range(images, "test images")
         draw = image_rng(self.seed, rows, "attack", device=images.device)

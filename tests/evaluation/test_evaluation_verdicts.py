@@ -1,6 +1,7 @@
 """A verdict belongs to its image: neither its neighbours nor the batch can change it."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from torch import nn
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.shards import cut
-from pipeline_steps.evaluation.verdicts import judge
+from pipeline_steps.evaluation.verdicts import Judge, judge
 from pipeline_steps.threats.batch import Attacked
 from pipeline_steps.threats.catalogue import Threat, build_threat
 from pipeline_steps.threats.spec import ThreatSpec
@@ -90,6 +91,39 @@ def test_a_defense_that_answers_differently_is_noticed(
     threat = build_threat(ThreatSpec(**threat_entry(1)), {})
     judged = list(judge(model, toy_images, threat, cut(48, 24), seed=0))
     assert all(part.same_when_asked_twice != restless for part in judged)
+
+
+@dataclass
+class Greedy:
+    """An attack that needs more memory than there is for so many images."""
+
+    attack: Any
+    most: int
+
+    def __call__(self, model, batch, rng):
+        if len(batch.images) > self.most:
+            raise torch.OutOfMemoryError
+        return self.attack(model, batch, rng)
+
+
+@pytest.mark.parametrize("most", [20, 7, 1])
+def test_where_memory_runs_out_batches_are_cut(trained, toy_images, threat_entry, most):
+    threat = build_threat(ThreatSpec(**threat_entry(3)), {})
+    small = Threat(Greedy(threat.attack, most))
+    judge_small = Judge(trained, toy_images, small, seed=0)
+    whole, cut = Judge(trained, toy_images, threat, seed=0), judge_small(range(5, 45))
+    assert judge_small.room.widest <= most
+    assert torch.allclose(cut.logits, whole(range(5, 45)).logits, atol=1e-4)
+    assert cut.table()["image"].tolist() == list(range(5, 45))
+
+
+def test_a_device_without_memory_for_one_image_is_told(
+    trained, toy_images, threat_entry
+):
+    attack = build_threat(ThreatSpec(**threat_entry(3)), {}).attack
+    judge = Judge(trained, toy_images, Threat(Greedy(attack, 0)), seed=0)
+    with pytest.raises(PipelineError, match="no memory for a single image"):
+        judge(range(8))
 
 
 def test_edited_images_out_of_range_are_refused(trained, toy_images):
