@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline_steps.core.rng import image_rng, rng
 from pipeline_steps.core.shards import cut
+from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.datasets.loader import floats, load_image_set
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.evaluation.fast_model import FastModel
@@ -105,15 +106,27 @@ def trained(told: argparse.Namespace, device: torch.device) -> House:
         images, labels = every[:1200], classes[:1200]
         rows = torch.arange(1200, 1200 + told.images).to(device) % len(every)
         held = every[rows], classes[rows]
-    model = train_model(images, labels, epsilon, told.training, told.width)
+    model = network(told.width).to(device)
+    if told.weights and told.weights.exists():
+        model.load_state_dict(read_tensors(told.weights))
+    else:
+        teach(model, images, labels, epsilon, told.training)
+        if told.weights:
+            write_tensors(told.weights, model.state_dict())
+    model.eval().requires_grad_(False)
     return House(model, held[0].contiguous(), held[1], epsilon, told.batch)
 
 
-def train_model(
-    images: Tensor, labels: Tensor, epsilon: float, steps: int, width: int
-) -> nn.Module:
+def network(width: int) -> nn.Module:
     entry = {"architecture": "resnet18", "classes": 10, "channels": 3, "width": width}
-    model, draw = new_model(entry, seed=0).to(images.device), rng(0, "training")
+    return new_model(entry, seed=0)
+
+
+def teach(
+    model: nn.Module, images: Tensor, labels: Tensor, epsilon: float, steps: int
+) -> None:
+    """Some steps on images that one full step has edited."""
+    draw = rng(0, "training")
     optimiser = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
     for _ in range(steps):
         rows = draw.integers(0, len(images), [64]).to(images.device)
@@ -125,7 +138,6 @@ def train_model(
         optimiser.zero_grad()
         functional.cross_entropy(model(edited), labels[rows]).backward()
         optimiser.step()
-    return model.eval().requires_grad_(False)
 
 
 @dataclass
@@ -254,6 +266,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--data", type=Path, help="a data set in its canonical form")
+    parser.add_argument("--weights", type=Path, help="kept there for another run")
     told = parser.parse_args()
     torch.set_num_threads(told.threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
