@@ -120,7 +120,7 @@ class Plan:
         return AttackSpec(
             dataset=self._dataset(dataset),
             architecture=self._architecture(name, dataset),
-            threat=self._threat(threat, dataset),
+            threat=self.threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
             precision=evaluation.precision,
@@ -242,8 +242,9 @@ class Plan:
         config = _get(self.config.generators, "generator", name)
         return {"name": name, **self._resolved(config.model, dataset)}
 
-    def _threat(self, name: str, dataset: str) -> ThreatSpec:
+    def threat(self, name: str, dataset: str) -> ThreatSpec:
         config = _get(self.config.threats, "threat", name)
+        _get(self.config.datasets, "dataset", dataset)
         if config.attack:
             return ThreatSpec(**self._resolved(config.attack, dataset))
         options = config.model_dump(include=OPTIONS, exclude_defaults=True)
@@ -266,7 +267,7 @@ class Plan:
                 name, _ = self._seeded(value)
                 network = self._architecture(name, dataset)
                 return {"defense": str(value), "network": network}
-            return self._threat(value, dataset).model_dump(mode="json")
+            return self.threat(value, dataset).model_dump(mode="json")
         if isinstance(value, Mapping):
             plain = {key: self._resolved(item, dataset) for key, item in value.items()}
             for kind in plain.keys() & FOLDERS.keys():
