@@ -25,6 +25,7 @@ from pipeline_steps.datasets.spec import Augmentation, Cut
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.evaluation.spec import Precision
 from pipeline_steps.generators.spec import FlowTraining
+from pipeline_steps.manifolds.spec import Projection
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row
 
 
@@ -48,13 +49,28 @@ class Corruptions(Settings):
     """What random numbers of generated corruptions begin from."""
 
 
+class OnManifold(Settings):
+    """A data set made of another one's images, projected onto a generator's manifold."""
+
+    dataset: Word
+    """The natural data set."""
+    generator: Word
+    """The generator; threats on it, on latents that were projected, are those of this one."""
+    test: Literal["projected", "natural"] = "projected"
+    """Which test images stand beside the projected training images."""
+
+
 class Dataset(Settings):
     """A data set: where it comes from, what it holds, and how it is augmented."""
 
     title: str
     """What it is, in words."""
-    source: Source
+    source: Source | None = None
     """What it is made of, and how that is read."""
+    projected: OnManifold | None = None
+    """In a source's place: whose images it holds as a generator can show them."""
+    gan: Word | None = None
+    """The approximate generator that threats and defenses mean by `gan`."""
     places: list[str] = Field(default_factory=list)
     """Where its files may lie, tried in order after those in DATASETS_MIRROR: folders, or
     addresses with `file:`, `http:`, `https:` or `s3:`."""
@@ -87,6 +103,8 @@ class Generator(Settings):
     """Its family and size."""
     training: FlowTraining
     """The course of its training."""
+    projection: Projection | None = None
+    """How latents of images are sought, if it has no `encode`."""
 
 
 class ThreatConfig(Settings):

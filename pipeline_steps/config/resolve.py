@@ -36,6 +36,8 @@ from pipeline_steps.threats.spec import ThreatSpec
 
 # What only a threat that departs from plain ascent holds in its spec.
 OPTIONS = {"momentum", "restarts", "samples", "stop"}
+# What a threat calls the approximate generator of the data set at hand.
+GAN = "gan"
 
 
 class Plan:
@@ -50,6 +52,11 @@ class Plan:
 
     def fetched(self, dataset: str) -> FetchSpec:
         config = _get(self.config.datasets, "dataset", dataset)
+        if config.projected:
+            raise PipelineError(
+                f"data set {dataset} is made by projection and lies under results/, for "
+                f"its generator differs by scale; see docs/manifolds.md"
+            )
         return FetchSpec(
             dataset=self._dataset(dataset),
             source=self._resolved(config.source, dataset),
@@ -87,17 +94,37 @@ class Plan:
             seed=self.config.scale.seeds[0],
         )
 
-    def manifold(self, dataset: str, generator: str) -> ManifoldSpec:
-        return ManifoldSpec(
-            dataset=self._dataset(dataset),
-            generator=self._generator(generator, dataset),
-            batch=self.config.scale.evaluation.batch,
+    def manifold(self, dataset: str, generator: str, split: str) -> ManifoldSpec:
+        how = _get(self.config.generators, "generator", generator).projection
+        return ManifoldSpec.model_validate(
+            {
+                "dataset": self._dataset(dataset),
+                "split": split,
+                "generator": self._generator(generator, dataset),
+                "batch": (how and how.batch) or self.config.scale.evaluation.batch,
+                "projection": how,
+                "features": how and self._features(how.features, dataset),
+            }
         )
 
+    def _features(self, name: str, dataset: str) -> Entry:
+        """The network of published weights, or a defense of the pipeline's own."""
+        if name in self.config.datasets:
+            return {"published": name}
+        return {"defense": name, "network": self._architecture(name, dataset)}
+
+    def home(self, dataset: str) -> str:
+        """Where a data set's generators are trained: for one on a manifold, its own."""
+        projected = self.config.datasets[dataset].projected
+        return projected.dataset if projected else dataset
+
+    def is_approximate(self, generator: str) -> bool:
+        return self.config.generators[generator].projection is not None
+
     def manifold_shard(
-        self, dataset: str, generator: str, shard: str
+        self, dataset: str, generator: str, split: str, shard: str
     ) -> ManifoldShardSpec:
-        whole = self.manifold(dataset, generator)
+        whole = self.manifold(dataset, generator, split)
         return ManifoldShardSpec(**dict(whole), shard=_shard(shard))
 
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
@@ -226,11 +253,13 @@ class Plan:
 
     def _dataset(self, name: str) -> DatasetSpec:
         config = _get(self.config.datasets, "dataset", name)
+        told = config.projected
         return DatasetSpec(
             name=name,
             classes=config.classes,
             size=config.size,
             channels=config.channels,
+            projected=told and f"{told.dataset}/{told.generator}/{told.test}",
         )
 
     def _architecture(self, defense: str, dataset: str) -> Entry:
@@ -239,6 +268,8 @@ class Plan:
         return self._resolved(smaller.get(entry["architecture"], entry), dataset)
 
     def _generator(self, name: str, dataset: str) -> Entry:
+        if name == GAN:
+            name = self.config.datasets[dataset].gan or name
         config = _get(self.config.generators, "generator", name)
         return {"name": name, **self._resolved(config.model, dataset)}
 

@@ -22,7 +22,7 @@ def shown(plan: Plan) -> list[str]:
     trained = {name.rpartition("/")[0] for name in judged | curves}
     families = {
         "generators": manifolds,
-        "manifolds": manifolds,
+        "manifolds": {f"{name}/test" for name in manifolds},
         "defenses": trained,
         "verdicts": judged,
         "curves": curves,

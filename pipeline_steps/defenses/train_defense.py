@@ -23,6 +23,7 @@ from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.spec import DefenseSpec, Schedule
 from pipeline_steps.generators.generator import load_generators
+from pipeline_steps.manifolds.manifold_set import NOTHING, Projected, load_projected
 from pipeline_steps.threats.batch import Batch
 
 
@@ -32,6 +33,7 @@ def train_defense(
     generators: Mapping[str, Any],
     scratch: Path,
     device: torch.device,
+    projected: Projected = NOTHING,
 ) -> tuple[nn.Module, list[float]]:
     """The trained network, and the mean loss of each epoch."""
     schedule, seed = spec.schedule, spec.seed
@@ -61,9 +63,11 @@ def train_defense(
         if epoch != course.epoch:
             data.expect(course.rest(epoch, step))
         rows, shift = course.rows(epoch, step), rng(seed, "augment", epoch, step)
-        images, labels = data.augmented(rows.to(device), spec.augmentation, shift)
+        rows = rows.to(device)
+        images, labels, moves = data.augmented(rows, spec.augmentation, shift)
         draw = rng(seed, "recipe", epoch, step, device=device)
-        batch = prepared(recipe, Batch(images, labels), draw)
+        batch = Batch(images, labels, projected=projected.of(rows), moves=moves)
+        batch = prepared(recipe, batch, draw)
         own = workers.share(len(images))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(schedule, epoch)
@@ -130,7 +134,11 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
         job.verified("labels", "train_labels"),
         device,
     )
-    model, losses = train_defense(job.spec, data, generators, job.scratch, device)
+    latents = job.all_verified("latents", "latents")
+    projected = load_projected(generators, latents, len(data))
+    model, losses = train_defense(
+        job.spec, data, generators, job.scratch, device, projected
+    )
     if not workers.part():
         return {}
     write_tensors(job.output("weights"), model.state_dict())

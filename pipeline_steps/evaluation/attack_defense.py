@@ -16,7 +16,6 @@ from pipeline_steps.evaluation.verdicts import Docket, Judge
 
 def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     spec, device = job.spec, prepare_device()
-    threat = threat_of(job, device)
     model = load_model(spec.architecture, job.verified("weights", "weights")).to(device)
     data = load_image_set(
         job.verified("images", "test_images"),
@@ -24,7 +23,8 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
         device,
         spec.images,
     )
-    judge = Judge(model, data, threat, spec.seed, spec.precision)
+    threat, projected = threat_of(job, device, len(data))
+    judge = Judge(model, data, threat, spec.seed, spec.precision, projected)
     batches = spec.shard.batches(len(data), spec.batch)
     docket = Docket()
     parts = {"docket": docket}

@@ -15,6 +15,7 @@ from pipeline_steps.core.rng import image_rng
 from pipeline_steps.datasets.loader import ImageSet, check_range
 from pipeline_steps.evaluation.fast_model import FastModel
 from pipeline_steps.evaluation.probe import PROBED
+from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
 from pipeline_steps.threats.batch import Attacked, Batch
 from pipeline_steps.threats.catalogue import Threat
 from pipeline_steps.threats.objectives.margin import margins
@@ -78,6 +79,7 @@ class Judge:
     threat: Threat
     seed: int
     precision: str = "float32"
+    projected: Projected = NOTHING
 
     def __post_init__(self) -> None:
         # The same images for every shard, so that no shard decides otherwise.
@@ -90,11 +92,13 @@ class Judge:
         return self.data[self._numbers(range(min(PROBED, len(self.data))))]
 
     def __call__(self, rows: range) -> Judged:
-        images, labels = self.data[self._numbers(rows)]
+        numbers = self._numbers(rows)
+        images, labels = self.data[numbers]
         check_range(images, "test images")
+        batch = Batch(images, labels, projected=self.projected.of(numbers))
         draw = image_rng(self.seed, rows, "attack", device=images.device)
         with held_still(self.fast):
-            attacked = self.threat.attack(self.fast, Batch(images, labels), draw)
+            attacked = self.threat.attack(self.fast, batch, draw)
             check_range(attacked.images, "attacked images")
             logits = answered(self.model, attacked.images)
             again = answered(self.model, attacked.images)

@@ -23,6 +23,11 @@ class Generator(Protocol):
     def sample(self, count: int, rng: Rng, temperature: float = 0.7) -> Tensor: ...
 
 
+def is_exact(generator: Any) -> bool:
+    """Whether `encode` inverts `decode`; else latents of images are found by projection."""
+    return bool(getattr(generator, "exact", True))
+
+
 def build_generator(entry: Mapping[str, Any]) -> Any:
     """An untrained generator from its entry in a spec."""
     return make("generator", {k: v for k, v in entry.items() if k != "name"})

@@ -20,7 +20,7 @@ def all_specs(root, scale="demo"):
         specs[f"source {dataset}"] = plan.source(dataset)
         for generator in config.generators:
             specs[f"flow {dataset}"] = plan.flow(dataset, generator)
-            specs[f"manifold {dataset}"] = plan.manifold(dataset, generator)
+            specs[f"manifold {dataset}"] = plan.manifold(dataset, generator, "test")
         for defense in config.defenses.defenses:
             specs[f"defense {dataset} {defense}"] = plan.defense(dataset, defense)
             for threat in config.threats:

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from pipeline_steps.core.rng import BatchRng, Rng
 from pipeline_steps.core.settings import Count, Share, Threat
-from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.batch import Batch, mixed
 
 
 class Ijsat:
@@ -37,18 +37,9 @@ class Ijsat:
         alphas = count if self.mixed_per == "image" else 1
         alpha = rng.beta(self.tau, self.tau, [alphas]).to(batch.images)
         labels = functional.one_hot(batch.labels, self.classes).to(batch.images)
-        return Batch(
-            images=_between(
-                batch.images, batch.images[other], alpha[:, None, None, None]
-            ),
-            labels=_between(labels, labels[other], alpha[:, None]),
-        )
+        return mixed(batch, labels, other, alpha)
 
     def loss(self, model: nn.Module, mixture: Batch, rng: Rng) -> Tensor:
         # The threat encodes the mixed image, so it starts at G⁻¹(IM(x)): line 7.
         attacked = self.threat(model, mixture, rng)
         return functional.cross_entropy(model(attacked), mixture.labels)  # line 9
-
-
-def _between(one: Tensor, other: Tensor, alpha: Tensor) -> Tensor:
-    return alpha * one + (1 - alpha) * other
