@@ -17,7 +17,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, words
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.defenses.spec import defenses_in
-from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.generators.spec import FlowTraining, GanTraining, generators_in
 from pipeline_steps.papers.spec import Run
 
 # For each step its module, the method of Plan that makes its spec, and what it takes.
@@ -27,6 +27,7 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "show_dataset": ("datasets", "sheet", ("dataset",)),
     "corrupt_dataset": ("datasets", "corruption", ("dataset", "corruption")),
     "train_flow": ("generators", "flow", ("dataset", "generator")),
+    "train_gan": ("generators", "gan", ("dataset", "generator")),
     "project_dataset": (
         "manifolds",
         "manifold_shard",
@@ -116,6 +117,18 @@ class Jobs:
     def _granted(self, step: str, name: str, wildcards: Wildcards) -> int:
         table = self.plan(wildcards).config.scale.resources
         return int(getattr(table.get(step, table["default"]), name))
+
+    def trained_by(self, step: str) -> str:
+        """A pattern of the generators that this step trains, and no other."""
+        kind = {"train_flow": FlowTraining, "train_gan": GanTraining}[step]
+        known = self.plan(None).config.generators.items()
+        names = [re.escape(n) for n, g in known if isinstance(g.training, kind)]
+        return "|".join(sorted(names)) or "none"
+
+    def inception(self, wildcards: Wildcards) -> list[str]:
+        """The file of Inception's weights, if the generator's entry names it."""
+        config = self.plan(wildcards).config.generators[wildcards.generator]
+        return [config.inception.file] if config.inception else []
 
     def generators(self, step: str) -> Function:
         """The weights of every generator that the job's spec names."""

@@ -22,7 +22,7 @@ from pipeline_steps.datasets.spec import (
 )
 from pipeline_steps.defenses.spec import DefenseSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
-from pipeline_steps.generators.spec import FlowSpec
+from pipeline_steps.generators.spec import FlowSpec, FlowTraining, GanSpec, GanTraining
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 from pipeline_steps.papers.spec import (
     ClaimsSpec,
@@ -80,10 +80,25 @@ class Plan:
 
     def flow(self, dataset: str, generator: str) -> FlowSpec:
         config = _get(self.config.generators, "generator", generator)
+        if not isinstance(config.training, FlowTraining):
+            raise PipelineError(f"the generator '{generator}' is no flow")
         return FlowSpec(
             dataset=self._dataset(dataset),
             model=self._generator(generator, dataset),
             training=config.training,
+            seed=self.config.scale.seeds[0],
+        )
+
+    def gan(self, dataset: str, generator: str) -> GanSpec:
+        config = _get(self.config.generators, "generator", generator)
+        if not isinstance(config.training, GanTraining):
+            raise PipelineError(f"the generator '{generator}' is no GAN")
+        return GanSpec(
+            dataset=self._dataset(dataset),
+            model=self._generator(generator, dataset),
+            training=config.training,
+            mirror=self.config.datasets[dataset].augmentation.flip,
+            inception=config.inception and config.inception.digest,
             seed=self.config.scale.seeds[0],
         )
 
