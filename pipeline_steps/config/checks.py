@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import Config, Paper
+from pipeline_steps.config.models import GAN, Config, Paper
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
+from pipeline_steps.generators.spec import GanTraining
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
 FOLDER = Path("workflow/config")
@@ -52,16 +53,32 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         where = f"{config_file('datasets')}: {name}.corruptions"
         if dataset.corruptions.published:
             yield where, "dataset", dataset.corruptions.published
+        where = f"{config_file('datasets')}: {name}"
+        if made := dataset.projected:
+            yield f"{where}.projected", "dataset", made.dataset
+            yield f"{where}.projected", "generator", made.generator
+        if dataset.gan:
+            yield f"{where}.gan", "generator", dataset.gan
+    for name, generator in config.generators.items():
+        features = generator.projection.features
+        if (
+            isinstance(generator.training, GanTraining)
+            and features not in config.datasets
+        ):
+            where = f"{config_file('generators')}: {name}.projection.features"
+            yield where, "defense", features
     for name, threat in config.threats.items():
         for word in _names([threat.edit, threat.objective, threat.attack]):
             # A defense may be one of another seed: `at@1`.
             known = word.partition("@")[0] if word.kind == "defense" else word
-            yield f"{config_file('threats')}: {name}", word.kind, known
+            if word != GAN:
+                yield f"{config_file('threats')}: {name}", word.kind, known
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
         yield place, "schedule", defense.schedule
         for word in _names(defense.recipe):
-            yield place, word.kind, word
+            if word != GAN:
+                yield place, word.kind, word
     scale = config_file(f"scales/{config.name}")
     for pair in config.scale.stand_ins.datasets.items():
         yield from ((f"{scale}: stand_ins.datasets", "dataset", name) for name in pair)
@@ -117,6 +134,9 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             "the key 'default' is missing",
         )
     for name, dataset in config.datasets.items():
+        if (dataset.source is None) == (dataset.projected is None):
+            place = f"{config_file('datasets')}: {name}"
+            yield place, "say either its source, or what it is `projected` from"
         for budget, amount in dataset.budgets:
             if isinstance(amount, Relative):
                 where = f"{config_file('datasets')}: {name}.budgets.{budget}"

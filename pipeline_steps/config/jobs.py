@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from snakemake.io import ancient
 
+from pipeline_steps.config.files import Files, Function, Wildcards
 from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.config.shown import panels, place, shown
@@ -17,7 +18,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, words
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.defenses.spec import defenses_in
-from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.generators.spec import FlowTraining, GanTraining
 from pipeline_steps.papers.spec import Run
 
 # For each step its module, the method of Plan that makes its spec, and what it takes.
@@ -27,6 +28,7 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "show_dataset": ("datasets", "sheet", ("dataset",)),
     "corrupt_dataset": ("datasets", "corruption", ("dataset", "corruption")),
     "train_flow": ("generators", "flow", ("dataset", "generator")),
+    "train_gan": ("generators", "gan", ("dataset", "generator")),
     "project_dataset": (
         "manifolds",
         "manifold_shard",
@@ -47,16 +49,13 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "make_report": ("papers", "overview", ()),
 }
 
-Wildcards = Any
-Function = Callable[..., Any]
-
 
 @cache
 def plan(scale: str, root: Path = ROOT) -> Plan:
     return Plan(load_config(scale, root))
 
 
-class Jobs:
+class Jobs(Files):
     """The functions of the rule files; rules without a scale of their own use `scale`."""
 
     def __init__(self, scale: str, gpus: str = "gpu", root: Path = ROOT) -> None:
@@ -117,85 +116,17 @@ class Jobs:
         table = self.plan(wildcards).config.scale.resources
         return int(getattr(table.get(step, table["default"]), name))
 
-    def data(self, split: str, what: str) -> Function:
-        """Images or labels of a data set, wherever it lies."""
-        return lambda w: ancient(f"{self._folder(w, split)[0]}/{split}.{what}.npy")
+    def trained_by(self, step: str) -> str:
+        """A pattern of the generators that this step trains, and no other."""
+        kind = {"train_flow": FlowTraining, "train_gan": GanTraining}[step]
+        known = self.plan(None).config.generators.items()
+        names = [re.escape(n) for n, g in known if isinstance(g.training, kind)]
+        return "|".join(sorted(names)) or "none"
 
-    def data_card(self, split: str) -> Function:
-        return lambda w: self._folder(w, split)[1]
-
-    def _folder(self, w: Wildcards, split: str) -> tuple[str, str]:
-        """A data set's folder and its card; of one on a manifold, the manifold's."""
-        made = self.plan(w).config.datasets[w.dataset].projected
-        home = made.dataset if made else w.dataset
-        if made is None or (split == "test" and made.test == "natural"):
-            return f"data/{home}", f"data/cards/{home}.json"
-        place = f"{home}/{made.generator}"
-        folder = f"results/{w.scale}/manifolds/{place}"
-        return folder, f"results/{w.scale}/cards/manifolds/{place}/{split}.json"
-
-    def generators(self, step: str) -> Function:
-        """The weights of every generator that the job's spec names."""
-        return lambda w: ancient(
-            [
-                f"results/{w.scale}/checkpoints/generators/{place}.safetensors"
-                for place in self._generators(step, w)
-            ]
-        )
-
-    def generator_cards(self, step: str) -> Function:
-        return lambda w: [
-            f"results/{w.scale}/cards/generators/{place}.json"
-            for place in self._generators(step, w)
-        ]
-
-    def latents(self, step: str, split: str) -> Function:
-        """Projected latents for every generator of the job that can't encode."""
-        return lambda w: ancient(
-            [
-                f"results/{w.scale}/manifolds/{place}/{split}.latents.npy"
-                for place in self._generators(step, w, approximate=True)
-            ]
-        )
-
-    def latent_cards(self, step: str, split: str) -> Function:
-        return lambda w: [
-            f"results/{w.scale}/cards/manifolds/{place}/{split}.json"
-            for place in self._generators(step, w, approximate=True)
-        ]
-
-    def _generators(
-        self, step: str, w: Wildcards, approximate: bool = False
-    ) -> list[str]:
-        """The generators of a job, as they stand in paths."""
-        plan = self.plan(w)
-        named = generators_in(self._spec(step, w))
-        return [
-            f"{plan.home(w.dataset)}/{name}"
-            for name in named
-            if plan.is_approximate(name) or not approximate
-        ]
-
-    def features(self, wildcards: Wildcards) -> list[str]:
-        """The weights of the network by whose features a projection judges."""
-        return ancient([weights for weights, _ in self._features(wildcards)])
-
-    def feature_cards(self, wildcards: Wildcards) -> list[str]:
-        return [card for _, card in self._features(wildcards)]
-
-    def _features(self, w: Wildcards) -> list[tuple[str, str]]:
-        entry = self._typed("gather_manifold", w).features
-        if entry is None:
-            return []
-        if name := entry.get("published"):
-            return [(f"data/{name}/archive", f"data/cards/{name}.archive.json")]
-        place, folder = f"{w.dataset}/{entry['defense']}", f"results/{w.scale}"
-        return [
-            (
-                f"{folder}/checkpoints/defenses/{place}.safetensors",
-                f"{folder}/cards/defenses/{place}.json",
-            )
-        ]
+    def inception(self, wildcards: Wildcards) -> list[str]:
+        """The file of Inception's weights, if the generator's entry names it."""
+        config = self.plan(wildcards).config.generators[wildcards.generator]
+        return [config.inception.file] if config.inception else []
 
     def sources(self, step: str) -> Function:
         """The weights of every other defense that the job's spec names."""

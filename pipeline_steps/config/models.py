@@ -1,15 +1,17 @@
 """The config as typed models; schema and reference page are made from them."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
+from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,
     Attack,
     Count,
-    Figure,
+    Digest,
     GeneratorModel,
     NotNegative,
     Objective,
@@ -24,9 +26,12 @@ from pipeline_steps.core.settings import (
 from pipeline_steps.datasets.spec import Augmentation, Cut
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.evaluation.spec import Precision
-from pipeline_steps.generators.spec import FlowTraining
+from pipeline_steps.generators.spec import FlowTraining, GanTraining
 from pipeline_steps.manifolds.spec import Projection
-from pipeline_steps.papers.spec import Claim, Column, Panel, Row
+
+
+# What threats and defenses call the approximate generator of the data set at hand.
+GAN = "gan"
 
 
 class Budgets(Settings):
@@ -94,6 +99,22 @@ class Dataset(Settings):
     """What `snakemake data/NAME/corruptions/fog.images.npy` is made of."""
 
 
+class Inception(Settings):
+    """The network whose features tell a GAN's Fréchet distance."""
+
+    file: str
+    """Where its weights lie, made as docs/generators.md tells."""
+    digest: Digest
+    """Their checksum; a file that lies elsewhere reruns nothing."""
+
+
+def _course(training: Any) -> str:
+    """Whose training it is: only a GAN has a loss to choose."""
+    if isinstance(training, Mapping):
+        return "[gan]" if "loss" in training else "[flow]"
+    return "[gan]" if isinstance(training, GanTraining) else "[flow]"
+
+
 class Generator(Settings):
     """A generator and its training."""
 
@@ -101,10 +122,15 @@ class Generator(Settings):
     """What it is, in words."""
     model: GeneratorModel
     """Its family and size."""
-    training: FlowTraining
-    """The course of its training."""
-    projection: Projection | None = None
-    """How latents of images are sought, if it has no `encode`."""
+    training: Annotated[
+        Annotated[FlowTraining, Tag("[flow]")] | Annotated[GanTraining, Tag("[gan]")],
+        Discriminator(_course),
+    ]
+    """The course of its training: by likelihood, or against a discriminator."""
+    inception: Inception | None = None
+    """What judges a GAN's images; without it, the training's own classifier does."""
+    projection: Projection = Projection()
+    """How latents of images are sought; a flow encodes them instead."""
 
 
 class ThreatConfig(Settings):
@@ -152,49 +178,6 @@ class Defenses(Settings):
     """Courses of training, by name."""
     defenses: dict[Word, Defense]
     """Defenses, by the names that stand in tables and paths."""
-
-
-class Table(Settings):
-    """A table of a paper: what it prints, and what stands behind each cell."""
-
-    title: str
-    """Its number and what it shows."""
-    dataset: Word
-    """The data set that the paper names."""
-    average: str | None = None
-    """The name of the column of row means, if it has one."""
-    columns: list[Column]
-    """Its columns, from left to right."""
-    rows: list[Row]
-    """Its rows, from the top."""
-
-
-class FigureConfig(Settings):
-    """A figure of a paper, or one of ours that belongs beside it."""
-
-    title: str
-    """Its number and what it shows."""
-    dataset: Word
-    """The data set that the paper names."""
-    figure: Figure
-    """How it is drawn."""
-    panels: list[Panel]
-    """What it shows, in order."""
-
-
-class Paper(Settings):
-    """One paper: its tables, its figures and its claims."""
-
-    title: str
-    """As printed."""
-    authors: str
-    """As printed."""
-    tables: dict[Word, Table] = Field(default_factory=dict)
-    """By the names of their files."""
-    figures: dict[Word, FigureConfig] = Field(default_factory=dict)
-    """By the names of their files."""
-    claims: list[Claim] = Field(default_factory=list)
-    """Sentences that numbers decide."""
 
 
 class Resources(Settings):

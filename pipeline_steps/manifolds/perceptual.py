@@ -6,6 +6,7 @@ the features that LPIPS and DMAT use; offline, those of a classifier of the pipe
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -14,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pipeline_steps.core.arrays import reading
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.datasets.archives import member, opened
 
 # Widths of VGG16's convolutions, in five stages with a pooling between two of them.
 VGG = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
@@ -102,12 +103,16 @@ class Rectified(nn.Module):
         return self.found
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def _published(archive: Path) -> dict[str, Tensor]:
     """The tensors of weights as PyTorch publishes them: a pickle that may hold no more."""
-    try:
-        return torch.load(path, weights_only=True)
-    except UnpicklingError:
-        raise ValueError("it holds more than tensors") from None
+    with opened(archive) as pack:
+        (name,) = pack.getnames()
+        try:
+            return torch.load(BytesIO(member(pack, name).read()), weights_only=True)
+        except UnpicklingError:
+            raise PipelineError(
+                f"{name} in {archive} is no file of tensors alone; fetch the published one"
+            ) from None
 
 
 def network_of(entry: Mapping[str, Any]) -> Any:
@@ -126,7 +131,7 @@ def load_perceptual(
         if isinstance(network, Rectified):
             network.classifier.load_state_dict(read_tensors(weights))
         else:
-            whole = reading(weights, _tensors)
+            whole = _published(weights)
             network.load_state_dict({k: whole[k] for k in network.state_dict()})
     except (RuntimeError, KeyError):
         raise PipelineError(

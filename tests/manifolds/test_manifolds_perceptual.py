@@ -8,6 +8,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.tensors import write_tensors
+from pipeline_steps.datasets.archives import packing
 from pipeline_steps.manifolds.perceptual import Perceptual, Vgg16, load_perceptual
 
 CPU = torch.device("cpu")
@@ -43,9 +44,19 @@ def test_vgg16_gives_torchvision_s_features(vgg16):
             assert torch.equal(one, other)
 
 
+def packed(weights, folder):
+    """Weights as they are fetched: the published pickle, in a plain archive."""
+    torch.save(weights, folder / "vgg16-397923af.pth")
+    with (
+        packing(folder / "archive") as pack,
+        (folder / "vgg16-397923af.pth").open("rb") as f,
+    ):
+        pack.add("vgg16-397923af.pth", f.seek(0, 2), (f.seek(0), f)[1])
+    return folder / "archive"
+
+
 def test_published_weights_are_read_as_tensors_alone(vgg16, tmp_path):
-    path = tmp_path / "archive"
-    torch.save(vgg16.state_dict(), path)
+    path = packed(vgg16.state_dict(), tmp_path)
     distance = load_perceptual({"published": "vgg16"}, path, CPU)
     one, other = (rng(0, name).uniform([3, 3, 32, 32]) for name in "ab")
     assert (distance(one, other) > 0).all()
@@ -53,9 +64,9 @@ def test_published_weights_are_read_as_tensors_alone(vgg16, tmp_path):
 
 
 def test_a_pickle_that_holds_more_is_refused(tmp_path):
-    torch.save({"features.0.weight": Perceptual}, tmp_path / "archive")
-    with pytest.raises(PipelineError, match="damaged or of another"):
-        load_perceptual({"published": "vgg16"}, tmp_path / "archive", CPU)
+    path = packed({"features.0.weight": Perceptual}, tmp_path)
+    with pytest.raises(PipelineError, match="is no file of tensors alone"):
+        load_perceptual({"published": "vgg16"}, path, CPU)
 
 
 def test_the_distance_is_lpips_without_weights():
