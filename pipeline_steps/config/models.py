@@ -1,8 +1,9 @@
 """The config as typed models; schema and reference page are made from them."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline_steps.core.settings import (
     Amount,
@@ -11,6 +12,7 @@ from pipeline_steps.core.settings import (
     Count,
     Figure,
     GeneratorModel,
+    Inference,
     NotNegative,
     Objective,
     Perturbation,
@@ -123,6 +125,13 @@ class Defense(Settings):
     """Which images it learns from, and by which loss."""
     schedule: Word
     """One of `schedules`."""
+    companion: Architecture | None = None
+    """A network trained along, on logits: ATLD's discriminator."""
+    weights_of: Word | None = None
+    """Another defense, of which this is the trained network; all but the title and the
+    inference is then said there."""
+    inference: Inference | None = None
+    """What it does to images before it answers; training knows nothing of it."""
     snapshots: Whole = 0
     """How often the weights are kept on the way, for curves over training."""
 
@@ -134,6 +143,17 @@ class Defenses(Settings):
     """Courses of training, by name."""
     defenses: dict[Word, Defense]
     """Defenses, by the names that stand in tables and paths."""
+
+    @field_validator("defenses", mode="before")
+    @classmethod
+    def _same_training(cls, told: Any) -> Any:
+        """What a defense with the weights of another does not say is said there."""
+        entries = dict(told) if isinstance(told, Mapping) else {}
+        for name, entry in entries.items():
+            trained = isinstance(entry, Mapping) and entry.get("weights_of")
+            if trained and isinstance(told.get(trained), Mapping):
+                entries[name] = {**told[trained], **entry}
+        return entries or told
 
 
 class Table(Settings):

@@ -11,7 +11,7 @@ from pipeline_steps.config.models import Config
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
-from pipeline_steps.core.settings import Entry, Name, wanted
+from pipeline_steps.core.settings import GIVEN, Entry, Name, wanted
 from pipeline_steps.core.shards import Shard
 from pipeline_steps.datasets.spec import (
     CorruptionSpec,
@@ -119,7 +119,7 @@ class Plan:
         evaluation = self.config.scale.evaluation
         return AttackSpec(
             dataset=self._dataset(dataset),
-            architecture=self._architecture(name, dataset),
+            architecture=self._answering(name, dataset),
             threat=self._threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
@@ -202,6 +202,12 @@ class Plan:
         first = self.config.scale.seeds[0]
         return run.defense if run.seed == first else f"{run.defense}@{run.seed}"
 
+    def trained(self, label: str) -> str:
+        """The defense whose training another one's weights are of; mostly itself."""
+        name, at, seed = label.partition("@")
+        config = _get(self.config.defenses.defenses, "defense", name)
+        return f"{config.weights_of or name}{at}{seed}"
+
     def _standing(self, claims: Iterable[Any]) -> list[Any]:
         return [
             claim.model_copy(update={"dataset": self.stand_in(claim.dataset)})
@@ -234,9 +240,26 @@ class Plan:
         )
 
     def _architecture(self, defense: str, dataset: str) -> Entry:
-        entry = self.config.defenses.defenses[defense].architecture
+        """The network that is trained, with the one that is trained along."""
+        config = self.config.defenses.defenses[defense]
         smaller = self.config.scale.stand_ins.architectures
-        return self._resolved(smaller.get(entry["architecture"], entry), dataset)
+        network, companion = (
+            entry and self._resolved(smaller.get(entry["architecture"], entry), dataset)
+            for entry in (config.architecture, config.companion)
+        )
+        if companion is None:
+            return network
+        # Its sizes follow from the classes; it never sees an image of the data set.
+        plain = {key: companion[key] for key in companion.keys() - set(GIVEN)}
+        return {**network, "companion": dict(sorted(plain.items()))}
+
+    def _answering(self, defense: str, dataset: str) -> Entry:
+        """The same with what it does to images before it answers."""
+        network = self._architecture(defense, dataset)
+        inference = self.config.defenses.defenses[defense].inference
+        if inference is None:
+            return network
+        return {**network, "inference": self._resolved(inference, dataset)}
 
     def _generator(self, name: str, dataset: str) -> Entry:
         config = _get(self.config.generators, "generator", name)
@@ -264,7 +287,7 @@ class Plan:
                 return self._generator(value, dataset)
             if value.kind == "defense":
                 name, _ = self._seeded(value)
-                network = self._architecture(name, dataset)
+                network = self._answering(name, dataset)
                 return {"defense": str(value), "network": network}
             return self._threat(value, dataset).model_dump(mode="json")
         if isinstance(value, Mapping):

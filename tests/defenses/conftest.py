@@ -24,8 +24,13 @@ LATENT = {
 JOINT = {"perturbation": "together", "parts": [LATENT, {**PIXEL, "boxed": False}]}
 
 
-def threat(edit: dict[str, Any], steps: int = 2) -> dict[str, Any]:
-    return {"edit": edit, "objective": {"objective": "cross_entropy"}, "steps": steps}
+CROSS_ENTROPY = {"objective": "cross_entropy"}
+
+
+def threat(
+    edit: dict[str, Any], steps: int = 2, objective: dict[str, Any] = CROSS_ENTROPY
+) -> dict[str, Any]:
+    return {"edit": edit, "objective": objective, "steps": steps}
 
 
 RECIPES = {
@@ -38,7 +43,26 @@ RECIPES = {
         "tau": 0.1,
         "mixed_per": "batch",
     },
+    "bilateral": {
+        "recipe": "bilateral",
+        "threat": threat(PIXEL, 1, {"objective": "targeted", "target": "likeliest"}),
+    },
+    "feature_scattering": {
+        "recipe": "feature_scattering",
+        "threat": threat(PIXEL, 1, {"objective": "optimal_transport"}),
+        "classes": 3,
+        "smoothing": 0.1,  # or nothing would be left of three classes to learn
+    },
+    "atld": {
+        "recipe": "atld",
+        "threat": threat(PIXEL, 1, {"objective": "discriminator"}),
+        "classes": 3,
+        "smoothing": 0.1,
+        "share": 0.1,
+    },
 }
+# What a recipe trains along with the network.
+COMPANIONS = {"atld": {"architecture": "small_cnn", "width": 4}}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -54,7 +78,18 @@ def recipe_entry():
 
 
 @pytest.fixture
-def spec_of(toy_dataset, toy_architecture):
+def network_of(toy_architecture):
+    """The entry of a small network for a recipe, with its companion if it has one."""
+
+    def network_of(recipe: str) -> dict[str, Any]:
+        companion = COMPANIONS.get(recipe)
+        return {**toy_architecture, **({"companion": companion} if companion else {})}
+
+    return network_of
+
+
+@pytest.fixture
+def spec_of(toy_dataset, network_of):
     """The spec of a small training."""
 
     def spec_of(recipe: str = "at", snapshots: int = 2, **schedule: Any) -> DefenseSpec:
@@ -63,7 +98,7 @@ def spec_of(toy_dataset, toy_architecture):
             name=recipe,
             dataset=toy_dataset,
             augmentation={"pad": 1},
-            architecture=toy_architecture,
+            architecture=network_of(recipe),
             recipe=RECIPES[recipe],
             schedule=course,
             snapshots=snapshots,

@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional
 
 from pipeline_steps.core.rng import rng
+from pipeline_steps.defenses.companion import own_parameters
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.defenses.train_defense import train_defense
@@ -38,19 +39,37 @@ def test_a_recipe_lowers_its_loss(
 
 
 def test_a_recipe_s_loss_reaches_every_weight_and_no_generator(
-    recipe_name, build, batch, toy_architecture
+    recipe_name, build, batch, network_of
 ):
-    model = new_model(toy_architecture, seed=0).train()
+    model = new_model(network_of(recipe_name), seed=0).train()
     build(recipe_name).loss(model, batch, rng(0)).backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    assert model.training
+    learned = {name for name, p in model.named_parameters() if p.grad is not None}
+    own = {id(parameter) for parameter in own_parameters(model)}
+    assert learned == {n for n, p in model.named_parameters() if id(p) in own}
+    assert all(module.training for module in model.modules())
 
 
-def test_the_same_stream_gives_the_same_loss(
-    recipe_name, build, batch, toy_architecture
+def test_a_recipe_s_attacks_leave_batch_norm_alone(
+    recipe_name, build, batch, network_of
 ):
+    """The network sees images in training mode when it learns from them, and only then."""
+    model = new_model(network_of(recipe_name), seed=0).train()
+    forwards = []
+    model.register_forward_pre_hook(lambda m, _: forwards.append(m.training))
+    build(recipe_name).loss(model, batch, rng(0))
+    norms = [m for n, m in model.named_modules() if hasattr(m, "running_var")]
+    own = [norm for norm in norms if norm not in [*companion_modules(model)]]
+    assert {int(norm.num_batches_tracked) for norm in own} == {sum(forwards)}
+    assert not any(forwards[:-1]), "attacks come first, in eval mode"
+
+
+def companion_modules(model):
+    return model.companion.modules() if hasattr(model, "companion") else []
+
+
+def test_the_same_stream_gives_the_same_loss(recipe_name, build, batch, network_of):
     def loss(seed):
-        model = new_model(toy_architecture, seed=0).train()
+        model = new_model(network_of(recipe_name), seed=0).train()
         return build(recipe_name).loss(model, batch, rng(seed)).item()
 
     assert loss(0) == loss(0)
