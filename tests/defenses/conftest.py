@@ -28,9 +28,21 @@ def threat(edit: dict[str, Any], steps: int = 2) -> dict[str, Any]:
     return {"edit": edit, "objective": {"objective": "cross_entropy"}, "steps": steps}
 
 
+# Small steps from close by, that raise the divergence from the clean prediction.
+KL = threat({**PIXEL, "start_at": "nearby"}) | {"objective": {"objective": "kl"}}
+DUAL = {"generator": LATENT["generator"], "image": KL, "latent": threat(LATENT)}
 RECIPES = {
     "normal": {"recipe": "normal"},
+    "cutout": {"recipe": "cutout", "side": 3},
+    "mixup": {"recipe": "mixup", "classes": 3},
     "at": {"recipe": "at", "threat": threat(PIXEL)},
+    "iat": {"recipe": "iat", "threat": threat(PIXEL), "classes": 3},
+    "trades": {"recipe": "trades", "threat": KL},
+    "mart": {"recipe": "mart", "threat": threat(PIXEL)},
+    "adv_prop": {"recipe": "adv_prop", "threat": threat(PIXEL)},
+    "rlat": {"recipe": "rlat", "epsilon": 0.2},
+    "dmat": {"recipe": "dmat", **DUAL, "image": threat(PIXEL)},
+    "dmat_trades": {"recipe": "dmat_trades", **DUAL},
     "ijsat": {
         "recipe": "ijsat",
         "threat": threat(JOINT),
@@ -54,7 +66,19 @@ def recipe_entry():
 
 
 @pytest.fixture
-def spec_of(toy_dataset, toy_architecture):
+def architecture_of(toy_architecture):
+    """The network that a recipe trains."""
+
+    def architecture_of(recipe: str) -> dict[str, Any]:
+        if recipe == "adv_prop":
+            return {"architecture": "auxiliary_norm", "network": toy_architecture}
+        return toy_architecture
+
+    return architecture_of
+
+
+@pytest.fixture
+def spec_of(toy_dataset, architecture_of):
     """The spec of a small training."""
 
     def spec_of(recipe: str = "at", snapshots: int = 2, **schedule: Any) -> DefenseSpec:
@@ -63,7 +87,7 @@ def spec_of(toy_dataset, toy_architecture):
             name=recipe,
             dataset=toy_dataset,
             augmentation={"pad": 1},
-            architecture=toy_architecture,
+            architecture=architecture_of(recipe),
             recipe=RECIPES[recipe],
             schedule=course,
             snapshots=snapshots,
