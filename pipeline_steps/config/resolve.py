@@ -11,7 +11,7 @@ from pipeline_steps.config.models import Config
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
-from pipeline_steps.core.settings import GIVEN, Entry, Name, wanted
+from pipeline_steps.core.settings import Entry, Name, wanted
 from pipeline_steps.core.shards import Shard
 from pipeline_steps.datasets.spec import (
     CorruptionSpec,
@@ -249,9 +249,10 @@ class Plan:
         )
         if companion is None:
             return network
-        # Its sizes follow from the classes; it never sees an image of the data set.
-        plain = {key: companion[key] for key in companion.keys() - set(GIVEN)}
-        return {**network, "companion": dict(sorted(plain.items()))}
+        # It sees logits, and tells natural from attacked besides the classes.
+        classes = self.config.datasets[dataset].classes
+        companion |= {"channels": classes, "classes": classes + 1}
+        return {**network, "companion": companion}
 
     def _answering(self, defense: str, dataset: str) -> Entry:
         """The same with what it does to images before it answers."""

@@ -7,8 +7,6 @@ from torch import Tensor, nn
 
 from pipeline_steps.core import workers
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import make
-from pipeline_steps.core.settings import Entry
 from pipeline_steps.defenses.spec import Schedule
 
 
@@ -30,12 +28,6 @@ class Companion(nn.Module):
     def show(self, *lesson: Tensor) -> None:
         """What it shall learn from when the step's turn comes to it."""
         self.lesson = tuple(tensor.detach() for tensor in lesson)
-
-
-def new_companion(entry: Entry, classes: int) -> Companion:
-    """Untrained, for a model that tells so many classes apart."""
-    sizes = {"channels": classes, "classes": classes + 1}
-    return Companion(make("architecture", {**entry, **sizes}))
 
 
 def own_parameters(model: nn.Module) -> list[nn.Parameter]:

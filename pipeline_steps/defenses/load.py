@@ -12,7 +12,7 @@ from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import derive
 from pipeline_steps.core.settings import Entry
 from pipeline_steps.core.tensors import read_tensors
-from pipeline_steps.defenses.companion import new_companion
+from pipeline_steps.defenses.companion import Companion
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.defenses.transformed import Transformed
 
@@ -29,7 +29,7 @@ def new_model(architecture: Entry, seed: int) -> nn.Module:
         torch.manual_seed(derive(seed, "weights"))
         model: nn.Module = make("architecture", plain)
         if companion:
-            model.companion = new_companion(companion, architecture["classes"])
+            model.companion = Companion(make("architecture", companion))
     # Convolutions run faster on channels that lie together.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

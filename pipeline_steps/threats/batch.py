@@ -30,6 +30,10 @@ class Batch:
             self.latents[key] = generator.encode(self.images)
         return self.latents[key]
 
+    def on_manifold(self, generator: Any) -> Tensor:
+        """The images as the generator has them; of an exact one, these themselves."""
+        return self.images
+
     def answer_of(self, model: nn.Module) -> Tensor:
         """What a model says of the images as they are; asked once an attack."""
         key = id(model)

@@ -33,9 +33,21 @@ def threat(
     return {"edit": edit, "objective": objective, "steps": steps}
 
 
+# Small steps from close by, that raise the divergence from the clean prediction.
+KL = threat({**PIXEL, "start_at": "nearby"}) | {"objective": {"objective": "kl"}}
+DUAL = {"generator": LATENT["generator"], "image": KL, "latent": threat(LATENT)}
 RECIPES = {
     "normal": {"recipe": "normal"},
+    "cutout": {"recipe": "cutout", "side": 3},
+    "mixup": {"recipe": "mixup", "classes": 3},
     "at": {"recipe": "at", "threat": threat(PIXEL)},
+    "iat": {"recipe": "iat", "threat": threat(PIXEL), "classes": 3},
+    "trades": {"recipe": "trades", "threat": KL},
+    "mart": {"recipe": "mart", "threat": threat(PIXEL)},
+    "adv_prop": {"recipe": "adv_prop", "threat": threat(PIXEL)},
+    "rlat": {"recipe": "rlat", "epsilon": 0.2},
+    "dmat": {"recipe": "dmat", **DUAL, "image": threat(PIXEL)},
+    "dmat_trades": {"recipe": "dmat_trades", **DUAL},
     "ijsat": {
         "recipe": "ijsat",
         "threat": threat(JOINT),
@@ -61,8 +73,16 @@ RECIPES = {
         "share": 0.1,
     },
 }
-# What a recipe trains along with the network.
-COMPANIONS = {"atld": {"architecture": "small_cnn", "width": 4}}
+# What a recipe trains along with the network: of three logits, natural and the classes.
+DISCRIMINATOR = {
+    "architecture": "small_cnn",
+    "channels": 3,
+    "classes": 4,
+    "width": 4,
+}}
+
+
+COMPANIONS = {"atld": DISCRIMINATOR}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -78,18 +98,21 @@ def recipe_entry():
 
 
 @pytest.fixture
-def network_of(toy_architecture):
-    """The entry of a small network for a recipe, with its companion if it has one."""
+def architecture_of(toy_architecture):
+    """The network that a recipe trains, with its companion if it has one."""
 
-    def network_of(recipe: str) -> dict[str, Any]:
-        companion = COMPANIONS.get(recipe)
-        return {**toy_architecture, **({"companion": companion} if companion else {})}
+    def architecture_of(recipe: str) -> dict[str, Any]:
+        if recipe == "adv_prop":
+            return {"architecture": "auxiliary_norm", "network": toy_architecture}
+        if recipe in COMPANIONS:
+            return {**toy_architecture, "companion": COMPANIONS[recipe]}
+        return toy_architecture
 
-    return network_of
+    return architecture_of
 
 
 @pytest.fixture
-def spec_of(toy_dataset, network_of):
+def spec_of(toy_dataset, architecture_of):
     """The spec of a small training."""
 
     def spec_of(recipe: str = "at", snapshots: int = 2, **schedule: Any) -> DefenseSpec:
@@ -98,7 +121,7 @@ def spec_of(toy_dataset, network_of):
             name=recipe,
             dataset=toy_dataset,
             augmentation={"pad": 1},
-            architecture=network_of(recipe),
+            architecture=architecture_of(recipe),
             recipe=RECIPES[recipe],
             schedule=course,
             snapshots=snapshots,
