@@ -73,15 +73,8 @@ RECIPES = {
         "share": 0.1,
     },
 }
-# What a recipe trains along with the network: of three logits, natural and the classes.
-DISCRIMINATOR = {
-    "architecture": "small_cnn",
-    "channels": 3,
-    "classes": 4,
-    "width": 4,
-}}
-
-
+# What a recipe trains along: it sees three logits, and tells natural beside the classes.
+DISCRIMINATOR = {"architecture": "small_cnn", "channels": 3, "classes": 4, "width": 4}
 COMPANIONS = {"atld": DISCRIMINATOR}
 
 
