@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import GAN, Config, Paper
+from pipeline_steps.config.models import GAN, Config, Defense, Paper
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
@@ -76,6 +76,8 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
         yield place, "schedule", defense.schedule
+        if defense.weights_of:
+            yield place, "defense", defense.weights_of
         for word in _names(defense.recipe):
             if word != GAN:
                 yield place, word.kind, word
@@ -156,6 +158,13 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                     f"{place}.{key}",
                     "only an edit takes this; see the attack's own settings",
                 )
+    for name, defense in config.defenses.defenses.items():
+        if defense.weights_of and not _same_training(config, defense):
+            yield (
+                f"{config_file('defenses')}: defenses.{name}",
+                f"a defense with the weights of '{defense.weights_of}' is trained as "
+                "that one is; say nothing but its title and its inference",
+            )
     for paper, content in config.papers.items():
         where = config_file(f"papers/{paper}")
         for name, table in content.tables.items():
@@ -179,6 +188,13 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 yield from ((place, c) for c in _unfit_panel(panel, config))
         for claim in content.claims:
             yield from ((f"{where}: claims, '{claim.name}'", c) for c in _unfit(claim))
+
+
+def _same_training(config: Config, defense: Defense) -> bool:
+    own = {"title", "weights_of", "inference"}
+    trained = config.defenses.defenses[str(defense.weights_of)]
+    same = defense.model_dump(exclude=own) == trained.model_dump(exclude=own)
+    return same and trained.weights_of is None
 
 
 def _unfit_panel(panel: Panel, config: Config) -> Iterator[str]:

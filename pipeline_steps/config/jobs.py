@@ -132,19 +132,29 @@ class Jobs(Files):
         """The weights of every other defense that the job's spec names."""
         return lambda w: ancient(
             [
-                f"results/{w.scale}/checkpoints/defenses/{w.dataset}/{name}.safetensors"
+                _trained("checkpoints", w, name, ".safetensors")
                 for name in self._sources(step, w)
             ]
         )
 
     def source_cards(self, step: str) -> Function:
         return lambda w: [
-            f"results/{w.scale}/cards/defenses/{w.dataset}/{name}.json"
-            for name in self._sources(step, w)
+            _trained("cards", w, name, ".json") for name in self._sources(step, w)
         ]
 
+    def trained(self, suffix: str) -> Function:
+        """A large file of the training behind the defense at hand."""
+        return lambda w: ancient(
+            _trained("checkpoints", w, self.plan(w).trained(w.defense), suffix)
+        )
+
+    def trained_card(self, wildcards: Wildcards) -> str:
+        name = self.plan(wildcards).trained(wildcards.defense)
+        return _trained("cards", wildcards, name, ".json")
+
     def _sources(self, step: str, wildcards: Wildcards) -> Iterable[str]:
-        return defenses_in(self._spec(step, wildcards)["threat"])
+        named = defenses_in(self._spec(step, wildcards)["threat"])
+        return [self.plan(wildcards).trained(name) for name in named]
 
     def shards(self, pattern: str) -> Function:
         """A file of each shard of a job; the pattern says where, by wildcards."""
@@ -269,6 +279,12 @@ class Jobs(Files):
 
     def _panels(self, wildcards: Wildcards) -> list[tuple[str, str]]:
         return panels(self.plan(wildcards), wildcards.paper, wildcards.figure)
+
+
+def _trained(folder: str, wildcards: Wildcards, name: str, suffix: str) -> str:
+    """Where a training of this name has put a file."""
+    place = f"results/{wildcards.scale}/{folder}/defenses/{wildcards.dataset}"
+    return f"{place}/{name}{suffix}"
 
 
 @cache  # Snakemake asks for it several times: for inputs, parameters and code

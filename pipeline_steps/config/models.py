@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.core.settings import (
@@ -13,6 +13,7 @@ from pipeline_steps.core.settings import (
     Count,
     Digest,
     GeneratorModel,
+    Inference,
     NotNegative,
     Objective,
     Perturbation,
@@ -28,7 +29,6 @@ from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.evaluation.spec import Precision
 from pipeline_steps.generators.spec import FlowTraining, GanTraining
 from pipeline_steps.manifolds.spec import Projection
-
 
 # What threats and defenses call the approximate generator of the data set at hand.
 GAN = "gan"
@@ -167,6 +167,13 @@ class Defense(Settings):
     """Which images it learns from, and by which loss."""
     schedule: Word
     """One of `schedules`."""
+    companion: Architecture | None = None
+    """A network trained along, on logits: ATLD's discriminator."""
+    weights_of: Word | None = None
+    """Another defense, of which this is the trained network; all but the title and the
+    inference is then said there."""
+    inference: Inference | None = None
+    """What it does to images before it answers; training knows nothing of it."""
     snapshots: Whole = 0
     """How often the weights are kept on the way, for curves over training."""
 
@@ -178,6 +185,17 @@ class Defenses(Settings):
     """Courses of training, by name."""
     defenses: dict[Word, Defense]
     """Defenses, by the names that stand in tables and paths."""
+
+    @field_validator("defenses", mode="before")
+    @classmethod
+    def _same_training(cls, told: Any) -> Any:
+        """What a defense with the weights of another does not say is said there."""
+        entries = dict(told) if isinstance(told, Mapping) else {}
+        for name, entry in entries.items():
+            trained = isinstance(entry, Mapping) and entry.get("weights_of")
+            if trained and isinstance(told.get(trained), Mapping):
+                entries[name] = {**told[trained], **entry}
+        return entries or told
 
 
 class Resources(Settings):

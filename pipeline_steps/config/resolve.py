@@ -150,7 +150,7 @@ class Plan(Pages):
         evaluation = self.config.scale.evaluation
         return AttackSpec(
             dataset=self._dataset(dataset),
-            architecture=self._architecture(name, dataset),
+            architecture=self._answering(name, dataset),
             threat=self._threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
@@ -169,6 +169,12 @@ class Plan(Pages):
         """As an attack, on the weights that were kept on the way."""
         return self.attack(dataset, defense, threat).model_copy(update={"kept": 0})
 
+    def trained(self, label: str) -> str:
+        """The defense whose training another one's weights are of; mostly itself."""
+        name, at, seed = label.partition("@")
+        config = _get(self.config.defenses.defenses, "defense", name)
+        return f"{config.weights_of or name}{at}{seed}"
+
     def _seeded(self, label: str) -> tuple[str, int]:
         name, _, seed = label.partition("@")
         _get(self.config.defenses.defenses, "defense", name)
@@ -186,9 +192,27 @@ class Plan(Pages):
         )
 
     def _architecture(self, defense: str, dataset: str) -> Entry:
-        entry = self.config.defenses.defenses[defense].architecture
+        """The network that is trained, with the one that is trained along."""
+        config = self.config.defenses.defenses[defense]
         smaller = self.config.scale.stand_ins.architectures
-        return self._resolved(smaller.get(entry["architecture"], entry), dataset)
+        network, companion = (
+            entry and self._resolved(smaller.get(entry["architecture"], entry), dataset)
+            for entry in (config.architecture, config.companion)
+        )
+        if companion is None:
+            return network
+        # It sees logits, and tells natural from attacked besides the classes.
+        classes = self.config.datasets[dataset].classes
+        companion |= {"channels": classes, "classes": classes + 1}
+        return {**network, "companion": companion}
+
+    def _answering(self, defense: str, dataset: str) -> Entry:
+        """The same with what it does to images before it answers."""
+        network = self._architecture(defense, dataset)
+        inference = self.config.defenses.defenses[defense].inference
+        if inference is None:
+            return network
+        return {**network, "inference": self._resolved(inference, dataset)}
 
     def _generator(self, name: str, dataset: str) -> Entry:
         if name == GAN:
@@ -224,7 +248,7 @@ class Plan(Pages):
                 return self._generator(value, dataset)
             if value.kind == "defense":
                 name, _ = self._seeded(value)
-                network = self._architecture(name, dataset)
+                network = self._answering(name, dataset)
                 return {"defense": str(value), "network": network}
             return self._threat(value, dataset).model_dump(mode="json")
         if isinstance(value, Mapping):

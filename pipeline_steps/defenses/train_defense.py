@@ -19,6 +19,7 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import ImageSet, load_image_set
 from pipeline_steps.defenses import snapshots
+from pipeline_steps.defenses.companion import own_parameters, tutor_of
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.spec import DefenseSpec, Schedule
@@ -40,7 +41,7 @@ def train_defense(
     recipe = build_recipe(spec.recipe, generators)
     model = new_model(spec.architecture, seed).to(device)
     optimiser = torch.optim.SGD(
-        model.parameters(),
+        own_parameters(model),
         lr=schedule.learning_rate,
         momentum=schedule.momentum,
         weight_decay=schedule.weight_decay,
@@ -48,14 +49,17 @@ def train_defense(
     )
     course = Course(data, schedule, seed)
     loss_of = workers.shared(model, recipe.loss)
+    tutor = tutor_of(model, recipe, schedule)
     epoch_losses: list[float] = []
     losses: list[float] = []
-    parts = {
+    parts: dict[str, Any] = {
         "model": model,
         "optimiser": optimiser,
         "epoch_losses": epoch_losses,
         "losses": losses,
     }
+    if tutor:
+        parts["tutor"] = tutor
     kept = snapshots.kept_epochs(schedule.epochs, spec.snapshots)
 
     for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
@@ -77,6 +81,8 @@ def train_defense(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+        if tutor:
+            tutor.teach()
 
         if step + 1 == course.steps_of_epoch:
             epoch_losses.append(sum(losses) / len(losses))

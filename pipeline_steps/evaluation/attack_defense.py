@@ -11,7 +11,7 @@ from pipeline_steps.defenses.load import load_model
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
 from pipeline_steps.evaluation.trained import threat_of
-from pipeline_steps.evaluation.verdicts import Docket, Judge
+from pipeline_steps.evaluation.verdicts import Docket, Judge, sees_inference
 
 
 def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
@@ -34,6 +34,8 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     write_tensors(job.output("examples"), docket.examples())
     suspect = probe(model, *judge.probed)
     suspect["same_when_asked_twice"] &= docket.same_when_asked_twice
+    if suspect["optimises_at_inference"]:
+        suspect["attack_saw_inference"] = sees_inference(threat)
     return suspect
 
 

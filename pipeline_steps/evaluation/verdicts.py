@@ -13,7 +13,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
 from pipeline_steps.datasets.loader import ImageSet, check_range
-from pipeline_steps.evaluation.fast_model import FastModel
+from pipeline_steps.evaluation.fast_model import climbed_on
 from pipeline_steps.evaluation.probe import PROBED
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
 from pipeline_steps.threats.batch import Attacked, Batch
@@ -70,6 +70,11 @@ def as_table(columns: Mapping[str, Tensor], parts: Sequence[str]) -> pd.DataFram
     return table
 
 
+def sees_inference(threat: Threat) -> bool:
+    """Whether a threat climbs on all that a defense does before it answers."""
+    return getattr(threat.attack, "sees_inference", False)
+
+
 @dataclass
 class Judge:
     """Attacks images batch by batch; every image has random numbers of its own."""
@@ -84,7 +89,8 @@ class Judge:
     def __post_init__(self) -> None:
         # The same images for every shard, so that no shard decides otherwise.
         first, _ = self.probed
-        self.fast = FastModel(self.model, first, self.precision)
+        sees = sees_inference(self.threat)
+        self.fast = climbed_on(self.model, first, self.precision, sees)
 
     @property
     def probed(self) -> tuple[Tensor, Tensor]:

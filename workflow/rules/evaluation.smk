@@ -10,10 +10,8 @@ rule attack_defense:
         images=jobs.data("test", "images"),
         labels=jobs.data("test", "labels"),
         data_card=jobs.data_card("test"),
-        weights=ancient(
-            "results/{scale}/checkpoints/defenses/{dataset}/{defense}.safetensors"
-        ),
-        weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        weights=jobs.trained(".safetensors"),
+        weights_card=jobs.trained_card,
         generators=jobs.generators("attack_defense"),
         generator_cards=jobs.generator_cards("attack_defense"),
         latents=jobs.latents("attack_defense", "test"),
@@ -56,7 +54,7 @@ rule attack_defense:
 rule gather_verdicts:
     input:
         data_card=jobs.data_card("test"),
-        weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        weights_card=jobs.trained_card,
         generator_cards=jobs.generator_cards("gather_verdicts"),
         latent_cards=jobs.latent_cards("gather_verdicts", "test"),
         source_cards=jobs.source_cards("gather_verdicts"),
@@ -96,10 +94,8 @@ rule attack_snapshots:
         images=jobs.data("test", "images"),
         labels=jobs.data("test", "labels"),
         data_card=jobs.data_card("test"),
-        snapshots=ancient(
-            "results/{scale}/checkpoints/defenses/{dataset}/{defense}.snapshots.safetensors"
-        ),
-        snapshots_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        snapshots=jobs.trained(".snapshots.safetensors"),
+        snapshots_card=jobs.trained_card,
         generators=jobs.generators("attack_snapshots"),
         generator_cards=jobs.generator_cards("attack_snapshots"),
         latents=jobs.latents("attack_snapshots", "test"),
