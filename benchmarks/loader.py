@@ -28,7 +28,8 @@ HOW = Augmentation(pad=4, flip=True)
 def ours(data: ImageSet, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
     order = rng(0, "order").permutation(len(data))
     for step, rows in enumerate(order.split(batch)):
-        yield data.augmented(rows, HOW, rng(0, "augment", step))
+        images, labels, _ = data.augmented(rows, HOW, rng(0, "augment", step))
+        yield images, labels
 
 
 def theirs(data: ImageSet, batch: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -26,6 +26,7 @@ from pipeline_steps.defenses.snapshots import kept_epochs
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.manifolds.perceptual import network_of
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
@@ -65,8 +66,12 @@ def _attack_snapshots(spec: Spec, train: int, test: int, before: Spec) -> float:
 
 
 def _project_dataset(spec: Spec, train: int, test: int, before: Spec) -> float:
-    each = _per_image(_projecting, spec["batch"], spec["generator"], spec["dataset"])
-    return _images(spec, test) * each
+    how, dataset = spec["projection"], spec["dataset"]
+    images = _images(spec, test if spec["split"] == "test" else train)
+    if how is None:
+        return images * _per_image(_encoding, spec["batch"], spec["generator"], dataset)
+    parts = (spec["generator"], spec["features"], dataset)
+    return images * how["iterations"] * _per_image(_seeking, spec["batch"], *parts)
 
 
 COUNTED: dict[str, Callable[[Spec, int, int, Spec], float]] = {
@@ -164,12 +169,26 @@ def _judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
     return run
 
 
-def _projecting(entry: Spec) -> Run:
+def _encoding(entry: Spec) -> Run:
     generator = _generator(spec_text(entry))
 
     def run(images: Tensor, _: Tensor) -> None:
         for some in (images, images):  # the images, and mixtures of them
             generator.decode(generator.encode(some))
+
+    return run
+
+
+def _seeking(entry: Spec, features: Spec) -> Run:
+    """A step of a projection; which distance the features make costs nothing here."""
+    generator, network = _generator(spec_text(entry)), network_of(features).eval()
+
+    def run(images: Tensor, _: Tensor) -> None:
+        latents = images.new_zeros(
+            len(images), generator.dimensions, requires_grad=True
+        )
+        found = network.requires_grad_(False)(generator.decode(latents))
+        sum(feature.sum() for feature in found).backward()
 
     return run
 

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import Config, Paper
+from pipeline_steps.config.models import GAN, Config, Defense, Paper
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
+from pipeline_steps.generators.spec import GanTraining
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
 FOLDER = Path("workflow/config")
@@ -52,16 +53,34 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         where = f"{config_file('datasets')}: {name}.corruptions"
         if dataset.corruptions.published:
             yield where, "dataset", dataset.corruptions.published
+        where = f"{config_file('datasets')}: {name}"
+        if made := dataset.projected:
+            yield f"{where}.projected", "dataset", made.dataset
+            yield f"{where}.projected", "generator", made.generator
+        if dataset.gan:
+            yield f"{where}.gan", "generator", dataset.gan
+    for name, generator in config.generators.items():
+        features = generator.projection.features
+        if (
+            isinstance(generator.training, GanTraining)
+            and features not in config.datasets
+        ):
+            where = f"{config_file('generators')}: {name}.projection.features"
+            yield where, "defense", features
     for name, threat in config.threats.items():
         for word in _names([threat.edit, threat.objective, threat.attack]):
             # A defense may be one of another seed: `at@1`.
             known = word.partition("@")[0] if word.kind == "defense" else word
-            yield f"{config_file('threats')}: {name}", word.kind, known
+            if word != GAN:
+                yield f"{config_file('threats')}: {name}", word.kind, known
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
         yield place, "schedule", defense.schedule
+        if defense.weights_of:
+            yield place, "defense", defense.weights_of
         for word in _names(defense.recipe):
-            yield place, word.kind, word
+            if word != GAN:
+                yield place, word.kind, word
     scale = config_file(f"scales/{config.name}")
     for pair in config.scale.stand_ins.datasets.items():
         yield from ((f"{scale}: stand_ins.datasets", "dataset", name) for name in pair)
@@ -117,6 +136,9 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             "the key 'default' is missing",
         )
     for name, dataset in config.datasets.items():
+        if (dataset.source is None) == (dataset.projected is None):
+            place = f"{config_file('datasets')}: {name}"
+            yield place, "say either its source, or what it is `projected` from"
         for budget, amount in dataset.budgets:
             if isinstance(amount, Relative):
                 where = f"{config_file('datasets')}: {name}.budgets.{budget}"
@@ -136,6 +158,13 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                     f"{place}.{key}",
                     "only an edit takes this; see the attack's own settings",
                 )
+    for name, defense in config.defenses.defenses.items():
+        if defense.weights_of and not _same_training(config, defense):
+            yield (
+                f"{config_file('defenses')}: defenses.{name}",
+                f"a defense with the weights of '{defense.weights_of}' is trained as "
+                "that one is; say nothing but its title and its inference",
+            )
     for paper, content in config.papers.items():
         where = config_file(f"papers/{paper}")
         for name, table in content.tables.items():
@@ -159,6 +188,13 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 yield from ((place, c) for c in _unfit_panel(panel, config))
         for claim in content.claims:
             yield from ((f"{where}: claims, '{claim.name}'", c) for c in _unfit(claim))
+
+
+def _same_training(config: Config, defense: Defense) -> bool:
+    own = {"title", "weights_of", "inference"}
+    trained = config.defenses.defenses[str(defense.weights_of)]
+    same = defense.model_dump(exclude=own) == trained.model_dump(exclude=own)
+    return same and trained.weights_of is None
 
 
 def _unfit_panel(panel: Panel, config: Config) -> Iterator[str]:

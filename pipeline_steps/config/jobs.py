@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from snakemake.io import ancient
 
+from pipeline_steps.config.files import Files, Function, Wildcards
 from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.config.shown import panels, place, shown
@@ -17,7 +18,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, words
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.defenses.spec import defenses_in
-from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.generators.spec import FlowTraining, GanTraining
 from pipeline_steps.papers.spec import Run
 
 # For each step its module, the method of Plan that makes its spec, and what it takes.
@@ -27,12 +28,13 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "show_dataset": ("datasets", "sheet", ("dataset",)),
     "corrupt_dataset": ("datasets", "corruption", ("dataset", "corruption")),
     "train_flow": ("generators", "flow", ("dataset", "generator")),
+    "train_gan": ("generators", "gan", ("dataset", "generator")),
     "project_dataset": (
         "manifolds",
         "manifold_shard",
-        ("dataset", "generator", "shard"),
+        ("dataset", "generator", "split", "shard"),
     ),
-    "gather_manifold": ("manifolds", "manifold", ("dataset", "generator")),
+    "gather_manifold": ("manifolds", "manifold", ("dataset", "generator", "split")),
     "train_defense": ("defenses", "defense", ("dataset", "defense")),
     "attack_defense": (
         "evaluation",
@@ -47,16 +49,13 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "make_report": ("papers", "overview", ()),
 }
 
-Wildcards = Any
-Function = Callable[..., Any]
-
 
 @cache
 def plan(scale: str, root: Path = ROOT) -> Plan:
     return Plan(load_config(scale, root))
 
 
-class Jobs:
+class Jobs(Files):
     """The functions of the rule files; rules without a scale of their own use `scale`."""
 
     def __init__(self, scale: str, gpus: str = "gpu", root: Path = ROOT) -> None:
@@ -117,38 +116,45 @@ class Jobs:
         table = self.plan(wildcards).config.scale.resources
         return int(getattr(table.get(step, table["default"]), name))
 
-    def generators(self, step: str) -> Function:
-        """The weights of every generator that the job's spec names."""
-        return lambda w: ancient(
-            [
-                f"results/{w.scale}/checkpoints/generators/{w.dataset}/{name}.safetensors"
-                for name in generators_in(self._spec(step, w))
-            ]
-        )
+    def trained_by(self, step: str) -> str:
+        """A pattern of the generators that this step trains, and no other."""
+        kind = {"train_flow": FlowTraining, "train_gan": GanTraining}[step]
+        known = self.plan(None).config.generators.items()
+        names = [re.escape(n) for n, g in known if isinstance(g.training, kind)]
+        return "|".join(sorted(names)) or "none"
 
-    def generator_cards(self, step: str) -> Function:
-        return lambda w: [
-            f"results/{w.scale}/cards/generators/{w.dataset}/{name}.json"
-            for name in generators_in(self._spec(step, w))
-        ]
+    def inception(self, wildcards: Wildcards) -> list[str]:
+        """The file of Inception's weights, if the generator's entry names it."""
+        config = self.plan(wildcards).config.generators[wildcards.generator]
+        return [config.inception.file] if config.inception else []
 
     def sources(self, step: str) -> Function:
         """The weights of every other defense that the job's spec names."""
         return lambda w: ancient(
             [
-                f"results/{w.scale}/checkpoints/defenses/{w.dataset}/{name}.safetensors"
+                _trained("checkpoints", w, name, ".safetensors")
                 for name in self._sources(step, w)
             ]
         )
 
     def source_cards(self, step: str) -> Function:
         return lambda w: [
-            f"results/{w.scale}/cards/defenses/{w.dataset}/{name}.json"
-            for name in self._sources(step, w)
+            _trained("cards", w, name, ".json") for name in self._sources(step, w)
         ]
 
+    def trained(self, suffix: str) -> Function:
+        """A large file of the training behind the defense at hand."""
+        return lambda w: ancient(
+            _trained("checkpoints", w, self.plan(w).trained(w.defense), suffix)
+        )
+
+    def trained_card(self, wildcards: Wildcards) -> str:
+        name = self.plan(wildcards).trained(wildcards.defense)
+        return _trained("cards", wildcards, name, ".json")
+
     def _sources(self, step: str, wildcards: Wildcards) -> Iterable[str]:
-        return defenses_in(self._spec(step, wildcards)["threat"])
+        named = defenses_in(self._spec(step, wildcards)["threat"])
+        return [self.plan(wildcards).trained(name) for name in named]
 
     def shards(self, pattern: str) -> Function:
         """A file of each shard of a job; the pattern says where, by wildcards."""
@@ -186,7 +192,7 @@ class Jobs:
         places = {
             "curve": "curves/{}.parquet",
             "examples": "verdicts/{}.examples.safetensors",
-            "manifold": "manifolds/{}.pictures.safetensors",
+            "manifold": "manifolds/{}/test.pictures.safetensors",
         }
         return ancient(
             [
@@ -196,16 +202,20 @@ class Jobs:
         )
 
     def panel_cards(self, wildcards: Wildcards) -> list[str]:
-        folders = {"curve": "curves", "examples": "verdicts", "manifold": "manifolds"}
+        places = {
+            "curve": "curves/{}",
+            "examples": "verdicts/{}",
+            "manifold": "manifolds/{}/test",
+        }
         return [
-            f"results/{wildcards.scale}/cards/{folders[what]}/{name}.json"
+            f"results/{wildcards.scale}/cards/{places[what].format(name)}.json"
             for what, name in self._panels(wildcards)
         ]
 
     def manifold_cards(self, wildcards: Wildcards) -> list[str]:
         """The cards of the manifolds that the claims speak of."""
         return [
-            f"results/{wildcards.scale}/cards/manifolds/{name}.json"
+            f"results/{wildcards.scale}/cards/manifolds/{name}/test.json"
             for name in self.plan(wildcards).claims().manifolds
         ]
 
@@ -254,6 +264,7 @@ class Jobs:
         return patterns | {
             "defense": f"({patterns['defense']}){seeds}",
             "shard": r"\d+-of-\d+",
+            "split": "train|test",
         }
 
     def _typed(self, step: str, wildcards: Wildcards) -> Any:
@@ -268,6 +279,12 @@ class Jobs:
 
     def _panels(self, wildcards: Wildcards) -> list[tuple[str, str]]:
         return panels(self.plan(wildcards), wildcards.paper, wildcards.figure)
+
+
+def _trained(folder: str, wildcards: Wildcards, name: str, suffix: str) -> str:
+    """Where a training of this name has put a file."""
+    place = f"results/{wildcards.scale}/{folder}/defenses/{wildcards.dataset}"
+    return f"{place}/{name}{suffix}"
 
 
 @cache  # Snakemake asks for it several times: for inputs, parameters and code

@@ -124,5 +124,6 @@ def _checked(model: Any, content: Any, file: str) -> Any:
         first: dict[str, Any] = dict(error.errors()[0])
         loc = tuple(part for part in first["loc"] if part != "[key]")
         text = sentence(first, model_at(model, loc[:-1]))
-        place = ".".join(str(part) for part in loc)
+        # A part in brackets tells which of several models it is, and no place in the file.
+        place = ".".join(str(part) for part in loc if not str(part).startswith("["))
         raise PipelineError(f"{file}: {place}: {text}") from None

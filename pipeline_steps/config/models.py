@@ -1,16 +1,19 @@
 """The config as typed models; schema and reference page are made from them."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, field_validator
 
+from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,
     Attack,
     Count,
-    Figure,
+    Digest,
     GeneratorModel,
+    Inference,
     NotNegative,
     Objective,
     Perturbation,
@@ -24,8 +27,11 @@ from pipeline_steps.core.settings import (
 from pipeline_steps.datasets.spec import Augmentation, Cut
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.evaluation.spec import Precision
-from pipeline_steps.generators.spec import FlowTraining
-from pipeline_steps.papers.spec import Claim, Column, Panel, Row
+from pipeline_steps.generators.spec import FlowTraining, GanTraining
+from pipeline_steps.manifolds.spec import Projection
+
+# What threats and defenses call the approximate generator of the data set at hand.
+GAN = "gan"
 
 
 class Budgets(Settings):
@@ -48,13 +54,28 @@ class Corruptions(Settings):
     """What random numbers of generated corruptions begin from."""
 
 
+class OnManifold(Settings):
+    """A data set made of another one's images, projected onto a generator's manifold."""
+
+    dataset: Word
+    """The natural data set."""
+    generator: Word
+    """The generator; threats on it, on latents that were projected, are those of this one."""
+    test: Literal["projected", "natural"] = "projected"
+    """Which test images stand beside the projected training images."""
+
+
 class Dataset(Settings):
     """A data set: where it comes from, what it holds, and how it is augmented."""
 
     title: str
     """What it is, in words."""
-    source: Source
+    source: Source | None = None
     """What it is made of, and how that is read."""
+    projected: OnManifold | None = None
+    """In a source's place: whose images it holds as a generator can show them."""
+    gan: Word | None = None
+    """The approximate generator that threats and defenses mean by `gan`."""
     places: list[str] = Field(default_factory=list)
     """Where its files may lie, tried in order after those in DATASETS_MIRROR: folders, or
     addresses with `file:`, `http:`, `https:` or `s3:`."""
@@ -78,6 +99,22 @@ class Dataset(Settings):
     """What `snakemake data/NAME/corruptions/fog.images.npy` is made of."""
 
 
+class Inception(Settings):
+    """The network whose features tell a GAN's Fréchet distance."""
+
+    file: str
+    """Where its weights lie, made as docs/generators.md tells."""
+    digest: Digest
+    """Their checksum; a file that lies elsewhere reruns nothing."""
+
+
+def _course(training: Any) -> str:
+    """Whose training it is: only a GAN has a loss to choose."""
+    if isinstance(training, Mapping):
+        return "[gan]" if "loss" in training else "[flow]"
+    return "[gan]" if isinstance(training, GanTraining) else "[flow]"
+
+
 class Generator(Settings):
     """A generator and its training."""
 
@@ -85,8 +122,15 @@ class Generator(Settings):
     """What it is, in words."""
     model: GeneratorModel
     """Its family and size."""
-    training: FlowTraining
-    """The course of its training."""
+    training: Annotated[
+        Annotated[FlowTraining, Tag("[flow]")] | Annotated[GanTraining, Tag("[gan]")],
+        Discriminator(_course),
+    ]
+    """The course of its training: by likelihood, or against a discriminator."""
+    inception: Inception | None = None
+    """What judges a GAN's images; without it, the training's own classifier does."""
+    projection: Projection = Projection()
+    """How latents of images are sought; a flow encodes them instead."""
 
 
 class ThreatConfig(Settings):
@@ -123,6 +167,13 @@ class Defense(Settings):
     """Which images it learns from, and by which loss."""
     schedule: Word
     """One of `schedules`."""
+    companion: Architecture | None = None
+    """A network trained along, on logits: ATLD's discriminator."""
+    weights_of: Word | None = None
+    """Another defense, of which this is the trained network; all but the title and the
+    inference is then said there."""
+    inference: Inference | None = None
+    """What it does to images before it answers; training knows nothing of it."""
     snapshots: Whole = 0
     """How often the weights are kept on the way, for curves over training."""
 
@@ -135,48 +186,16 @@ class Defenses(Settings):
     defenses: dict[Word, Defense]
     """Defenses, by the names that stand in tables and paths."""
 
-
-class Table(Settings):
-    """A table of a paper: what it prints, and what stands behind each cell."""
-
-    title: str
-    """Its number and what it shows."""
-    dataset: Word
-    """The data set that the paper names."""
-    average: str | None = None
-    """The name of the column of row means, if it has one."""
-    columns: list[Column]
-    """Its columns, from left to right."""
-    rows: list[Row]
-    """Its rows, from the top."""
-
-
-class FigureConfig(Settings):
-    """A figure of a paper, or one of ours that belongs beside it."""
-
-    title: str
-    """Its number and what it shows."""
-    dataset: Word
-    """The data set that the paper names."""
-    figure: Figure
-    """How it is drawn."""
-    panels: list[Panel]
-    """What it shows, in order."""
-
-
-class Paper(Settings):
-    """One paper: its tables, its figures and its claims."""
-
-    title: str
-    """As printed."""
-    authors: str
-    """As printed."""
-    tables: dict[Word, Table] = Field(default_factory=dict)
-    """By the names of their files."""
-    figures: dict[Word, FigureConfig] = Field(default_factory=dict)
-    """By the names of their files."""
-    claims: list[Claim] = Field(default_factory=list)
-    """Sentences that numbers decide."""
+    @field_validator("defenses", mode="before")
+    @classmethod
+    def _same_training(cls, told: Any) -> Any:
+        """What a defense with the weights of another does not say is said there."""
+        entries = dict(told) if isinstance(told, Mapping) else {}
+        for name, entry in entries.items():
+            trained = isinstance(entry, Mapping) and entry.get("weights_of")
+            if trained and isinstance(told.get(trained), Mapping):
+                entries[name] = {**told[trained], **entry}
+        return entries or told
 
 
 class Resources(Settings):

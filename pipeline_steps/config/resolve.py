@@ -4,10 +4,11 @@ A spec holds only what its job uses: a change of the config changes the specs th
 touches, and so reruns exactly these jobs.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from pipeline_steps.config.models import Config
+from pipeline_steps.config.models import GAN, Config
+from pipeline_steps.config.pages import Pages
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
@@ -22,34 +23,27 @@ from pipeline_steps.datasets.spec import (
 )
 from pipeline_steps.defenses.spec import DefenseSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
-from pipeline_steps.generators.spec import FlowSpec
+from pipeline_steps.generators.spec import FlowSpec, FlowTraining, GanSpec, GanTraining
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
-from pipeline_steps.papers.spec import (
-    ClaimsSpec,
-    FigureSpec,
-    OverviewSpec,
-    PaperClaims,
-    Run,
-    TableSpec,
-)
 from pipeline_steps.threats.spec import ThreatSpec
 
 # What only a threat that departs from plain ascent holds in its spec.
 OPTIONS = {"momentum", "restarts", "samples", "stop"}
 
 
-class Plan:
+class Plan(Pages):
     """One scale's jobs, by the names that stand in their paths."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
-    def stand_in(self, dataset: str) -> str:
-        """The data set that is really used where a paper names this one."""
-        return self.config.scale.stand_ins.datasets.get(dataset, dataset)
-
     def fetched(self, dataset: str) -> FetchSpec:
         config = _get(self.config.datasets, "dataset", dataset)
+        if config.projected:
+            raise PipelineError(
+                f"data set {dataset} is made by projection and lies under results/, for "
+                f"its generator differs by scale; see docs/manifolds.md"
+            )
         return FetchSpec(
             dataset=self._dataset(dataset),
             source=self._resolved(config.source, dataset),
@@ -80,6 +74,8 @@ class Plan:
 
     def flow(self, dataset: str, generator: str) -> FlowSpec:
         config = _get(self.config.generators, "generator", generator)
+        if not isinstance(config.training, FlowTraining):
+            raise PipelineError(f"the generator '{generator}' is no flow")
         return FlowSpec(
             dataset=self._dataset(dataset),
             model=self._generator(generator, dataset),
@@ -87,17 +83,52 @@ class Plan:
             seed=self.config.scale.seeds[0],
         )
 
-    def manifold(self, dataset: str, generator: str) -> ManifoldSpec:
-        return ManifoldSpec(
+    def gan(self, dataset: str, generator: str) -> GanSpec:
+        config = _get(self.config.generators, "generator", generator)
+        if not isinstance(config.training, GanTraining):
+            raise PipelineError(f"the generator '{generator}' is no GAN")
+        return GanSpec(
             dataset=self._dataset(dataset),
-            generator=self._generator(generator, dataset),
-            batch=self.config.scale.evaluation.batch,
+            model=self._generator(generator, dataset),
+            training=config.training,
+            mirror=self.config.datasets[dataset].augmentation.flip,
+            inception=config.inception and config.inception.digest,
+            seed=self.config.scale.seeds[0],
         )
 
+    def manifold(self, dataset: str, generator: str, split: str) -> ManifoldSpec:
+        config = _get(self.config.generators, "generator", generator)
+        how = config.projection if self.is_approximate(generator) else None
+        return ManifoldSpec.model_validate(
+            {
+                "dataset": self._dataset(dataset),
+                "split": split,
+                "generator": self._generator(generator, dataset),
+                "batch": (how and how.batch) or self.config.scale.evaluation.batch,
+                "projection": how,
+                "features": how and self._features(how.features, dataset),
+            }
+        )
+
+    def _features(self, name: str, dataset: str) -> Entry:
+        """The network of published weights, or a defense of the pipeline's own."""
+        if name in self.config.datasets:
+            return {"published": name}
+        return {"defense": name, "network": self._architecture(name, dataset)}
+
+    def home(self, dataset: str) -> str:
+        """Where a data set's generators are trained: for one on a manifold, its own."""
+        projected = self.config.datasets[dataset].projected
+        return projected.dataset if projected else dataset
+
+    def is_approximate(self, generator: str) -> bool:
+        """Whether latents of images are sought, for there is no `encode`."""
+        return isinstance(self.config.generators[generator].training, GanTraining)
+
     def manifold_shard(
-        self, dataset: str, generator: str, shard: str
+        self, dataset: str, generator: str, split: str, shard: str
     ) -> ManifoldShardSpec:
-        whole = self.manifold(dataset, generator)
+        whole = self.manifold(dataset, generator, split)
         return ManifoldShardSpec(**dict(whole), shard=_shard(shard))
 
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
@@ -119,7 +150,7 @@ class Plan:
         evaluation = self.config.scale.evaluation
         return AttackSpec(
             dataset=self._dataset(dataset),
-            architecture=self._architecture(name, dataset),
+            architecture=self._answering(name, dataset),
             threat=self.threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
@@ -138,86 +169,11 @@ class Plan:
         """As an attack, on the weights that were kept on the way."""
         return self.attack(dataset, defense, threat).model_copy(update={"kept": 0})
 
-    def table(self, paper: str, table: str) -> TableSpec:
-        config = self.config.papers[paper].tables[table]
-        dataset = self.stand_in(config.dataset)
-        defenses = [row.defense for row in config.rows if row.defense]
-        threats = [column.threat for column in config.columns if column.threat]
-        return TableSpec(
-            paper=paper,
-            table=table,
-            title=config.title,
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            dataset=dataset,
-            stands_for=config.dataset,
-            average=config.average,
-            columns=config.columns,
-            rows=config.rows,
-            runs=list(self._runs(dataset, defenses, threats)),
-        )
-
-    def figure(self, paper: str, figure: str) -> FigureSpec:
-        config = self.config.papers[paper].figures[figure]
-        dataset = self.stand_in(config.dataset)
-        return FigureSpec(
-            paper=paper,
-            name=figure,
-            title=config.title,
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            dataset=dataset,
-            stands_for=config.dataset,
-            figure=self._resolved(config.figure, dataset),
-            panels=config.panels,
-        )
-
-    def claims(self) -> ClaimsSpec:
-        papers = [
-            PaperClaims(paper=paper, claims=self._standing(content.claims))
-            for paper, content in self.config.papers.items()
-        ]
-        claims = [claim for paper in papers for claim in paper.claims]
-        sides = [(c, s) for c in claims for h in c.holds for s in (h.left, h.right)]
-        runs = {
-            (run.dataset, run.defense, run.threat, run.seed): run
-            for claim, side in sides
-            if side.defense and side.threat
-            for run in self._runs(claim.dataset, [side.defense], [side.threat])
-        }
-        manifolds = {f"{c.dataset}/{s.manifold}" for c, s in sides if s.manifold}
-        return ClaimsSpec(
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            papers=papers,
-            runs=list(runs.values()),
-            manifolds=sorted(manifolds),
-        )
-
-    def overview(self) -> OverviewSpec:
-        return OverviewSpec(scale=self.config.name, scale_title=self.config.scale.title)
-
-    def label(self, run: Run) -> str:
-        """A run's defense as it stands in a path: `at`, or `at@1` for seed 1."""
-        first = self.config.scale.seeds[0]
-        return run.defense if run.seed == first else f"{run.defense}@{run.seed}"
-
-    def _standing(self, claims: Iterable[Any]) -> list[Any]:
-        return [
-            claim.model_copy(update={"dataset": self.stand_in(claim.dataset)})
-            for claim in claims
-        ]
-
-    def _runs(
-        self, dataset: str, defenses: Iterable[str], threats: Iterable[str]
-    ) -> Iterator[Run]:
-        threats = list(dict.fromkeys(threats))
-        for defense in dict.fromkeys(defenses):
-            for threat in threats:
-                for seed in self.config.scale.seeds:
-                    yield Run(
-                        dataset=dataset, defense=defense, threat=threat, seed=seed
-                    )
+    def trained(self, label: str) -> str:
+        """The defense whose training another one's weights are of; mostly itself."""
+        name, at, seed = label.partition("@")
+        config = _get(self.config.defenses.defenses, "defense", name)
+        return f"{config.weights_of or name}{at}{seed}"
 
     def _seeded(self, label: str) -> tuple[str, int]:
         name, _, seed = label.partition("@")
@@ -226,19 +182,47 @@ class Plan:
 
     def _dataset(self, name: str) -> DatasetSpec:
         config = _get(self.config.datasets, "dataset", name)
+        told = config.projected
         return DatasetSpec(
             name=name,
             classes=config.classes,
             size=config.size,
             channels=config.channels,
+            projected=told and f"{told.dataset}/{told.generator}/{told.test}",
         )
 
     def _architecture(self, defense: str, dataset: str) -> Entry:
-        entry = self.config.defenses.defenses[defense].architecture
+        """The network that is trained, with the one that is trained along."""
+        config = self.config.defenses.defenses[defense]
         smaller = self.config.scale.stand_ins.architectures
-        return self._resolved(smaller.get(entry["architecture"], entry), dataset)
+        network, companion = (
+            entry and self._resolved(smaller.get(entry["architecture"], entry), dataset)
+            for entry in (config.architecture, config.companion)
+        )
+        if companion is None:
+            return network
+        # It sees logits, and tells natural from attacked besides the classes.
+        classes = self.config.datasets[dataset].classes
+        companion |= {"channels": classes, "classes": classes + 1}
+        return {**network, "companion": companion}
+
+    def _answering(self, defense: str, dataset: str) -> Entry:
+        """The same with what it does to images before it answers."""
+        network = self._architecture(defense, dataset)
+        inference = self.config.defenses.defenses[defense].inference
+        if inference is None:
+            return network
+        return {**network, "inference": self._resolved(inference, dataset)}
 
     def _generator(self, name: str, dataset: str) -> Entry:
+        if name == GAN:
+            named = self.config.datasets[dataset].gan
+            if named is None:
+                raise PipelineError(
+                    f"something asks for the `{GAN}` of the data set {dataset}, and "
+                    f"workflow/config/datasets.yaml names none; say which generator it is"
+                )
+            name = named
         config = _get(self.config.generators, "generator", name)
         return {"name": name, **self._resolved(config.model, dataset)}
 
@@ -265,7 +249,7 @@ class Plan:
                 return self._generator(value, dataset)
             if value.kind == "defense":
                 name, _ = self._seeded(value)
-                network = self._architecture(name, dataset)
+                network = self._answering(name, dataset)
                 return {"defense": str(value), "network": network}
             return self.threat(value, dataset).model_dump(mode="json")
         if isinstance(value, Mapping):

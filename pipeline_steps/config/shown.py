@@ -19,10 +19,14 @@ def shown(plan: Plan) -> list[str]:
     judged |= {name for what, name in drawn if what == "examples"}
     manifolds = {name for what, name in drawn if what == "manifold"}
     manifolds |= set(plan.claims().manifolds)
-    trained = {name.rpartition("/")[0] for name in judged | curves}
+    judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
+    trained = {
+        f"{dataset}/{plan.trained(label)}"
+        for dataset, _, label in (name.partition("/") for name in judged_defenses)
+    }
     families = {
         "generators": manifolds,
-        "manifolds": manifolds,
+        "manifolds": {f"{name}/test" for name in manifolds},
         "defenses": trained,
         "verdicts": judged,
         "curves": curves,

@@ -30,6 +30,7 @@ FOLDERS = {
     "objective": "pipeline_steps.threats.objectives",
     "architecture": "pipeline_steps.defenses.architectures",
     "recipe": "pipeline_steps.defenses.recipes",
+    "inference": "pipeline_steps.defenses.inferences",
     "figure": "pipeline_steps.papers.figures",
 }
 

@@ -64,7 +64,7 @@ class BatchRng:
             length, generator=self.generator, device=self.generator.device
         )
 
-    def beta(self, a: float, b: float, shape: Sequence[int]) -> Tensor:
+    def beta(self, a: float, b: float, shape: Sequence[int] = (1,)) -> Tensor:
         """Beta(a, b) for a, b up to 1, by Jöhnk's method in logarithms.
 
         Each entry takes the first accepted of 64 proposals, of which at least half are:
@@ -111,7 +111,7 @@ class ImageRng:
 class PartRng:
     """The rows of a part of a batch, of what is drawn for the whole."""
 
-    def __init__(self, whole: Rng, images: int, rows: slice | Tensor) -> None:
+    def __init__(self, whole: BatchRng, images: int, rows: slice | Tensor) -> None:
         self.whole, self.images = whole, images
         self.rows = torch.arange(images)[rows]
 
@@ -120,6 +120,10 @@ class PartRng:
 
     def normal(self, shape: Sequence[int]) -> Tensor:
         return self._own(self.whole.normal(self._wide(shape)))
+
+    def beta(self, a: float, b: float) -> Tensor:
+        """One number for the batch, the same for all its parts."""
+        return self.whole.beta(a, b)
 
     def take(self, rows: Tensor) -> "PartRng":
         return PartRng(self.whole, self.images, self.rows[rows.cpu()])

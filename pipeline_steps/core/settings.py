@@ -20,6 +20,7 @@ from pydantic import (
     Field,
     GetJsonSchemaHandler,
     StringConstraints,
+    Tag,
     ValidationError,
     create_model,
 )
@@ -158,6 +159,7 @@ Attack = _choice("attack")
 Objective = _choice("objective")
 Architecture = _choice("architecture")
 Recipe = _choice("recipe")
+Inference = _choice("inference")
 GeneratorModel = _choice("generator")
 Source = _choice("source")
 Corruption = _choice("corruption")
@@ -203,6 +205,9 @@ def _inside(kind: Any, part: Any) -> Any:
     if typing.get_origin(kind) is Annotated:
         kind = typing.get_args(kind)[0]
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        for option in typing.get_args(kind):
+            if Tag(str(part)) in typing.get_args(option):
+                return typing.get_args(option)[0]
         kind = next(a for a in typing.get_args(kind) if a is not type(None))
     if _is_model(kind):
         found = kind.model_fields.get(str(part))

@@ -70,7 +70,9 @@ class Job(Generic[Spec]):
         return self.all_verified(name, role)[0]
 
     def all_verified(self, name: str, role: str) -> list[Path]:
-        pairs = list(zip(self.inputs[name], self.inputs[f"{name}_card"], strict=True))
+        """The same for any number of inputs of one name, none included."""
+        named = (self.inputs.get(name, []), self.inputs.get(f"{name}_card", []))
+        pairs = list(zip(*named, strict=True))
         for path, card in pairs:
             verify(path, card, role)
         return [path for path, _ in pairs]

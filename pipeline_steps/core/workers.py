@@ -8,7 +8,7 @@ process alone, nothing here changes a bit.
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as distributed
@@ -19,6 +19,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.processes import first, one_of_several
+
+Number = TypeVar("Number", int, float)
 
 
 def join(device: torch.device) -> None:
@@ -68,10 +70,11 @@ def mean(number: float) -> float:
     return float(_all(distributed.ReduceOp.SUM, number)) / count()
 
 
-def largest(number: int) -> int:
+def largest(number: Number) -> Number:
+    """The largest of all processes' numbers."""
     if count() == 1:
         return number
-    return int(_all(distributed.ReduceOp.MAX, number))
+    return type(number)(_all(distributed.ReduceOp.MAX, number))
 
 
 def _all(how: Any, number: float) -> Tensor:

@@ -5,8 +5,7 @@ does not say how it keeps them so (METHODS 2.7); the safe way is to augment afte
 generator: latents stay as they are, and what they decode to is moved like the image.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -36,6 +35,16 @@ class Moves:
             covered = _squares(self.centre.to(images.device), self.side, images)
             images = images.masked_fill(covered, 0)
         return images.contiguous()
+
+    def take(self, rows: Tensor | slice) -> "Moves":
+        """What is done to some images of the batch."""
+        rows = rows.cpu() if isinstance(rows, Tensor) else rows
+        return replace(
+            self,
+            shift=None if self.shift is None else self.shift[:, rows],
+            mirrored=None if self.mirrored is None else self.mirrored[rows],
+            centre=None if self.centre is None else self.centre[:, rows],
+        )
 
     def _placed(self, images: Tensor) -> Tensor:
         count, channels, height, width = images.shape
@@ -68,16 +77,6 @@ def moves(images: Tensor, how: Augmentation, rng: BatchRng) -> Moves:
 def augment(images: Tensor, how: Augmentation, rng: BatchRng) -> Tensor:
     """Each image shifted by up to `pad` pixels, mirrored at an even chance, and covered."""
     return moves(images, how, rng).apply(images)
-
-
-class AfterGenerator:
-    """A generator whose images are moved, so that latents belong to moved images."""
-
-    def __init__(self, generator: Any, drawn: Moves) -> None:
-        self.generator, self.moves = generator, drawn
-
-    def decode(self, latents: Tensor) -> Tensor:
-        return self.moves.apply(self.generator.decode(latents))
 
 
 def mixup(one: Tensor, other: Tensor, share: Tensor) -> Tensor:

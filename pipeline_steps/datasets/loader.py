@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import BatchRng
-from pipeline_steps.datasets.augmentation import augment
+from pipeline_steps.datasets.augmentation import Moves, moves
 from pipeline_steps.datasets.spec import Augmentation
 from pipeline_steps.datasets.streamed import StreamedImages
 
@@ -35,9 +35,12 @@ class ImageSet:
 
     def augmented(
         self, rows: Tensor, how: Augmentation, rng: BatchRng
-    ) -> tuple[Tensor, Tensor]:
-        """As `augment` makes of them, but moved while they are still small."""
-        return floats(augment(self.images[rows], how, rng)), self.labels[rows]
+    ) -> tuple[Tensor, Tensor, Moves]:
+        """As `augment` makes of them, but moved while they are still small; and how they
+        were moved, for what belongs to them and must be moved with them."""
+        images = self.images[rows]
+        drawn = moves(images, how, rng)
+        return floats(drawn.apply(images)), self.labels[rows], drawn
 
     def expect(self, batches: Iterable[Tensor]) -> None:
         """Which rows will be asked for next, in this order; changes nothing but speed."""

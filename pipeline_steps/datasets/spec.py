@@ -23,6 +23,8 @@ class DatasetSpec(Settings):
     classes: Count
     size: Count
     channels: Count = 3
+    projected: str | None = None
+    """Of one on a manifold: the data set and the generator that it was projected with."""
 
 
 class Cut(Settings):

@@ -12,14 +12,24 @@ from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import derive
 from pipeline_steps.core.settings import Entry
 from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.defenses.companion import Companion
 from pipeline_steps.defenses.spec import defenses_in
+from pipeline_steps.defenses.transformed import Transformed
 
 
 def new_model(architecture: Entry, seed: int) -> nn.Module:
-    """An untrained network; the random state of the process is left as it was."""
+    """An untrained network; the random state of the process is left as it was.
+
+    Beside its settings may stand a `companion`, which is then a part of it, and an
+    `inference`, which training knows nothing of.
+    """
+    plain = dict(architecture)
+    companion, _ = (plain.pop(key, None) for key in ("companion", "inference"))
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, "weights"))
-        model: nn.Module = make("architecture", architecture)
+        model: nn.Module = make("architecture", plain)
+        if companion:
+            model.companion = Companion(make("architecture", companion))
     # Convolutions run faster on channels that lie together.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -50,4 +60,6 @@ def with_weights(
             f"{whose} holds the weights of another network than the config describes; "
             "build or pull it again"
         ) from None
+    if "inference" in architecture:
+        model = Transformed(model, make("inference", architecture["inference"]))
     return model.eval()

@@ -31,10 +31,11 @@ def prepared(recipe: Recipe, batch: Batch, rng: BatchRng) -> Batch:
 
 
 def build_recipe(entry: Entry, generators: Mapping[str, Any]) -> Recipe:
-    """A recipe from its entry in a spec, its threats built."""
-    threats = {
-        name: build_threat(ThreatSpec(**value), generators)
-        for name, value in entry.items()
-        if isinstance(value, dict) and "edit" in value
-    }
-    return make("recipe", entry, **threats)
+    """A recipe from its entry in a spec, its threats built and its generators there."""
+    given: dict[str, Any] = {}
+    for name, value in entry.items():
+        if isinstance(value, dict) and value.keys() & {"attack", "edit"}:
+            given[name] = build_threat(ThreatSpec(**value), generators)
+        elif isinstance(value, dict) and "generator" in value:
+            given[name] = generators[value["name"]]
+    return make("recipe", entry, **given)

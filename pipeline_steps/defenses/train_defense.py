@@ -19,10 +19,12 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import ImageSet, load_image_set
 from pipeline_steps.defenses import snapshots
+from pipeline_steps.defenses.companion import own_parameters, tutor_of
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.spec import DefenseSpec, Schedule
 from pipeline_steps.generators.generator import load_generators
+from pipeline_steps.manifolds.manifold_set import NOTHING, Projected, load_projected
 from pipeline_steps.threats.batch import Batch
 
 
@@ -32,13 +34,14 @@ def train_defense(
     generators: Mapping[str, Any],
     scratch: Path,
     device: torch.device,
+    projected: Projected = NOTHING,
 ) -> tuple[nn.Module, list[float]]:
     """The trained network, and the mean loss of each epoch."""
     schedule, seed = spec.schedule, spec.seed
     recipe = build_recipe(spec.recipe, generators)
     model = new_model(spec.architecture, seed).to(device)
     optimiser = torch.optim.SGD(
-        model.parameters(),
+        own_parameters(model),
         lr=schedule.learning_rate,
         momentum=schedule.momentum,
         weight_decay=schedule.weight_decay,
@@ -46,14 +49,17 @@ def train_defense(
     )
     course = Course(data, schedule, seed)
     loss_of = workers.shared(model, recipe.loss)
+    tutor = tutor_of(model, recipe, schedule)
     epoch_losses: list[float] = []
     losses: list[float] = []
-    parts = {
+    parts: dict[str, Any] = {
         "model": model,
         "optimiser": optimiser,
         "epoch_losses": epoch_losses,
         "losses": losses,
     }
+    if tutor:
+        parts["tutor"] = tutor
     kept = snapshots.kept_epochs(schedule.epochs, spec.snapshots)
 
     for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
@@ -61,9 +67,11 @@ def train_defense(
         if epoch != course.epoch:
             data.expect(course.rest(epoch, step))
         rows, shift = course.rows(epoch, step), rng(seed, "augment", epoch, step)
-        images, labels = data.augmented(rows.to(device), spec.augmentation, shift)
+        rows = rows.to(device)
+        images, labels, moves = data.augmented(rows, spec.augmentation, shift)
         draw = rng(seed, "recipe", epoch, step, device=device)
-        batch = prepared(recipe, Batch(images, labels), draw)
+        batch = Batch(images, labels, projected=projected.of(rows), moves=moves)
+        batch = prepared(recipe, batch, draw)
         own = workers.share(len(images))
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(schedule, epoch)
@@ -73,6 +81,8 @@ def train_defense(
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
+        if tutor:
+            tutor.teach()
 
         if step + 1 == course.steps_of_epoch:
             epoch_losses.append(sum(losses) / len(losses))
@@ -130,7 +140,11 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
         job.verified("labels", "train_labels"),
         device,
     )
-    model, losses = train_defense(job.spec, data, generators, job.scratch, device)
+    latents = job.all_verified("latents", "latents")
+    projected = load_projected(generators, latents, len(data))
+    model, losses = train_defense(
+        job.spec, data, generators, job.scratch, device, projected
+    )
     if not workers.part():
         return {}
     write_tensors(job.output("weights"), model.state_dict())

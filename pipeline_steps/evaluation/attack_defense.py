@@ -11,12 +11,11 @@ from pipeline_steps.defenses.load import load_model
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
 from pipeline_steps.evaluation.trained import threat_of
-from pipeline_steps.evaluation.verdicts import Docket, Judge
+from pipeline_steps.evaluation.verdicts import Docket, Judge, sees_inference
 
 
 def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     spec, device = job.spec, prepare_device()
-    threat = threat_of(job, device)
     model = load_model(spec.architecture, job.verified("weights", "weights")).to(device)
     data = load_image_set(
         job.verified("images", "test_images"),
@@ -24,7 +23,8 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
         device,
         spec.images,
     )
-    judge = Judge(model, data, threat, spec.seed, spec.precision)
+    threat, projected = threat_of(job, device, len(data))
+    judge = Judge(model, data, threat, spec.seed, spec.precision, projected)
     batches = spec.shard.batches(len(data), spec.batch)
     docket = Docket()
     parts = {"docket": docket}
@@ -34,6 +34,8 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     write_tensors(job.output("examples"), docket.examples())
     suspect = probe(model, *judge.probed)
     suspect["same_when_asked_twice"] &= docket.same_when_asked_twice
+    if suspect["optimises_at_inference"]:
+        suspect["attack_saw_inference"] = sees_inference(threat)
     return suspect
 
 

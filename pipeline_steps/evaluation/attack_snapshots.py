@@ -21,13 +21,13 @@ from pipeline_steps.evaluation.verdicts import Judge
 
 def main(job: Job[AttackSpec]) -> dict[str, Any]:
     spec, device = job.spec, prepare_device()
-    threat = threat_of(job, device)
     data = load_image_set(
         job.verified("images", "test_images"),
         job.verified("labels", "test_labels"),
         device,
         spec.images,
     )
+    threat, projected = threat_of(job, device, len(data))
     path = job.verified("snapshots", "snapshots")
     snapshots = by_epoch(path)
     if not snapshots:
@@ -39,7 +39,7 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
     @lru_cache(maxsize=1)
     def judge(epoch: int) -> Judge:
         model = with_weights(spec.architecture, snapshots[epoch], path).to(device)
-        return Judge(model, data, threat, spec.seed, spec.precision)
+        return Judge(model, data, threat, spec.seed, spec.precision, projected)
 
     parts = list(product(snapshots, cut(len(data), spec.batch)))
     correct: list[bool] = []

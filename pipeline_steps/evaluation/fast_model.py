@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pipeline_steps.defenses.transformed import Transformed
+
 # How far a folded network's answers may lie from the plain one's, in shares of the largest.
 TOLERANCE = 1e-4
 
@@ -28,6 +30,29 @@ class FastModel(nn.Module):
         together = images.to(self.dtype, memory_format=torch.channels_last)
         logits: Tensor = self.body(together)
         return logits.float()
+
+    @property
+    def companion(self) -> nn.Module:
+        """As it was trained; it sees few numbers, so there is nothing to make faster."""
+        return self.exact.companion  # type: ignore[return-value]
+
+
+def climbed_on(
+    model: nn.Module, images: Tensor, precision: str, sees_inference: bool
+) -> nn.Module:
+    """The model in the form on which a threat climbs.
+
+    Of one that moves its images before it answers, this is the static network, unless
+    the threat sees its inference.
+    """
+    if not isinstance(model, Transformed):
+        return FastModel(model, images, precision)
+    fast = FastModel(model.static, images, precision)
+    if not sees_inference:
+        return fast
+    whole = Transformed(fast, model.inference)
+    whole.exact = model
+    return whole
 
 
 def folded(model: nn.Module, images: Tensor) -> nn.Module:

@@ -35,7 +35,15 @@ NO_MORE_THAN = (
 )
 
 # The first attack should leave about as much as the second, up to so many points.
-NOT_FAR_BELOW = (("pgd100", "pgd20", 5.0, "twenty steps were too few"),)
+UNSEEN = "the attack did not see what the defense optimises at inference"
+NOT_FAR_BELOW = (
+    ("pgd100", "pgd20", 5.0, "twenty steps were too few"),
+    ("pgd20-adaptive", "pgd20", TOLERANCE, UNSEEN),
+    ("pgd100-adaptive", "pgd100", TOLERANCE, UNSEEN),
+    ("cw20-adaptive", "cw20", TOLERANCE, UNSEEN),
+    ("autoattack-adaptive", "autoattack", TOLERANCE, UNSEEN),
+    ("rays10k-adaptive", "rays10k", TOLERANCE, UNSEEN),
+)
 
 
 def red_flags(
@@ -81,6 +89,7 @@ def joined(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             (c.get("without_gradient", 0) for c in cards), default=0
         ),
         "optimises_at_inference": any(c.get("optimises_at_inference") for c in cards),
+        "attack_saw_inference": all(c.get("attack_saw_inference") for c in cards),
         "answers_probabilities": any(c.get("answers_probabilities") for c in cards),
         "broken_blindly": max(map(_broken_blindly, cards), default=0),
     }
@@ -104,10 +113,10 @@ def _told_by_cards(
         if worst["without_gradient"] > FLAT:
             share = f"{100 * worst['without_gradient']:.0f} %"
             yield threat, f"the loss has no gradient at {share} of the images probed"
-        if worst["optimises_at_inference"]:
+        if worst["optimises_at_inference"] and not worst["attack_saw_inference"]:
             yield (
                 threat,
-                "the defense optimises when asked, and the attack may not see it",
+                "the defense optimises when asked, and the attack does not see it",
             )
         if worst["answers_probabilities"]:
             yield threat, "the defense answers with probabilities, not with logits"

@@ -14,8 +14,9 @@ from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
 from pipeline_steps.core.room import Room
 from pipeline_steps.datasets.loader import ImageSet, check_range
-from pipeline_steps.evaluation.fast_model import FastModel
+from pipeline_steps.evaluation.fast_model import climbed_on
 from pipeline_steps.evaluation.probe import PROBED
+from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
 from pipeline_steps.threats.batch import Attacked, Batch
 from pipeline_steps.threats.catalogue import Threat
 from pipeline_steps.threats.objectives.margin import margins
@@ -90,6 +91,11 @@ def as_table(columns: Mapping[str, Tensor], parts: Sequence[str]) -> pd.DataFram
     return table
 
 
+def sees_inference(threat: Threat) -> bool:
+    """Whether a threat climbs on all that a defense does before it answers."""
+    return getattr(threat.attack, "sees_inference", False)
+
+
 @dataclass
 class Judge:
     """Attacks images batch by batch; every image has random numbers of its own."""
@@ -99,11 +105,13 @@ class Judge:
     threat: Threat
     seed: int
     precision: str = "float32"
+    projected: Projected = NOTHING
 
     def __post_init__(self) -> None:
         # The same images for every shard, so that no shard decides otherwise.
         first, _ = self.probed
-        self.fast = FastModel(self.model, first, self.precision)
+        sees = sees_inference(self.threat)
+        self.fast = climbed_on(self.model, first, self.precision, sees)
         self.room = Room()
 
     @property
@@ -115,11 +123,13 @@ class Judge:
         return joined(self.room.each(rows, self._judge))
 
     def _judge(self, rows: range) -> Judged:
-        images, labels = self.data[self._numbers(rows)]
+        numbers = self._numbers(rows)
+        images, labels = self.data[numbers]
         check_range(images, "test images")
+        batch = Batch(images, labels, projected=self.projected.of(numbers))
         draw = image_rng(self.seed, rows, "attack", device=images.device)
         with held_still(self.fast):
-            attacked = self.threat.attack(self.fast, Batch(images, labels), draw)
+            attacked = self.threat.attack(self.fast, batch, draw)
             check_range(attacked.images, "attacked images")
             logits = answered(self.model, attacked.images)
             again = answered(self.model, attacked.images)

@@ -14,13 +14,38 @@ from pipeline_steps.generators.spec import generators_in
 
 
 class Generator(Protocol):
-    """Images from latents, and latents of images; latents are one vector an image."""
+    """Images from latents; latents are one vector an image."""
 
-    def encode(self, images: Tensor) -> Tensor: ...
+    exact: bool
+    """Whether every image has latents that decode to it; else images are projected."""
+
+    @property
+    def dimensions(self) -> int:
+        """The length of the vector that an image is edited and projected in."""
+        ...
 
     def decode(self, latents: Tensor) -> Tensor: ...
 
     def sample(self, count: int, rng: Rng, temperature: float = 0.7) -> Tensor: ...
+
+
+class ExactGenerator(Generator, Protocol):
+    """A flow: encoding is the inverse of decoding."""
+
+    def encode(self, images: Tensor) -> Tensor: ...
+
+
+class ApproximateGenerator(Generator, Protocol):
+    """A GAN: the latents of an image are searched for."""
+
+    def latent_statistics(self, rng: Rng, count: int) -> tuple[Tensor, float]:
+        """Where the search starts, and the scale of the noise on its way."""
+        ...
+
+
+def is_exact(generator: Any) -> bool:
+    """Whether `encode` inverts `decode`; else latents of images are found by projection."""
+    return bool(getattr(generator, "exact", True))
 
 
 def build_generator(entry: Mapping[str, Any]) -> Any:

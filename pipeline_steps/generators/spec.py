@@ -1,10 +1,21 @@
 """What a job must know of a generator."""
 
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import Field
 
 from pipeline_steps.core.registry import mappings
-from pipeline_steps.core.settings import Count, Entry, Positive, Settings, Whole
+from pipeline_steps.core.settings import (
+    Count,
+    Digest,
+    Entry,
+    NotNegative,
+    Positive,
+    Settings,
+    Share,
+    Whole,
+)
 from pipeline_steps.datasets.spec import DatasetSpec
 
 
@@ -23,12 +34,86 @@ class FlowTraining(Settings):
     """Gradients are scaled down to this norm."""
 
 
+class Lower(Settings):
+    """Another batch and learning rate while a GAN has this resolution."""
+
+    size: Count
+    """Height and width in pixels."""
+    batch: Count
+    """Images of a step."""
+    learning_rate: Positive
+    """Of both networks."""
+
+
+class Judging(Settings):
+    """How a GAN is measured by the Fréchet distance of features."""
+
+    images: Count
+    """How many generated images are compared with as many real ones."""
+    times: Count = 1
+    """How often, evenly over the training; the last time is at its end."""
+    steps: Count = 2000
+    """Training of the classifier whose features are compared, if Inception is not there."""
+    width: Count = 32
+    """Channels of its first layer."""
+
+
+class GanTraining(Settings):
+    """How a GAN is trained against its discriminator."""
+
+    images: Count
+    """Images that the generator makes to learn from."""
+    batch: Count
+    """Images of a step."""
+    learning_rate: Positive
+    """Of both networks."""
+    loss: Literal["logistic", "hinge"]
+    """`logistic` is the non-saturating one."""
+    critics: Count = 1
+    """Steps of the discriminator for each of the generator."""
+    penalty: NotNegative = 0.0
+    """R1's γ, for images in [0, 1]: a quarter of what it is for images in [-1, 1]."""
+    second_moment: Share
+    """Adam's β₂; its β₁ is 0."""
+    fall: bool = False
+    """Whether the learning rate falls to zero over the run."""
+    average: Whole = 0
+    """Images after which the weights that are kept, an average, have forgotten half of
+    what they were; 0 keeps the last weights."""
+    mixing: Share = 0.0
+    """How many images take their later styles from a second latent."""
+    grow_from: Whole = 0
+    """The first resolution; 0 begins with that of the data set."""
+    growth_images: Whole = 0
+    """Images that fade in each further resolution, and as many that train it before the
+    next."""
+    lower: list[Lower] = Field(default_factory=list)
+    """What differs at lower resolutions."""
+    precision: Literal["float32", "mixed"] = "float32"
+    """`mixed` computes in bfloat16 where that is safe, on GPUs only."""
+    judge: Judging
+    """How its images are measured."""
+
+
 class FlowSpec(Settings):
     """A flow, the data set that it models, and its training."""
 
     dataset: DatasetSpec
     model: Entry
     training: FlowTraining
+    seed: Whole
+
+
+class GanSpec(Settings):
+    """A GAN, the data set that it learns from, and its training."""
+
+    dataset: DatasetSpec
+    model: Entry
+    training: GanTraining
+    mirror: bool = False
+    """Whether images may be mirrored, as the data set's augmentation says."""
+    inception: Digest | None = None
+    """The checksum of Inception's weights; without them a classifier is trained."""
     seed: Whole
 
 

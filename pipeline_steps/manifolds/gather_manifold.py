@@ -1,29 +1,32 @@
-"""Gather the latents of all shards, and how far the whole lies from its originals."""
+"""Gather a manifold: latents, images on it and their labels, and how far they lie off.
+
+What comes out has the form of a data set, so that one may be made of it.
+"""
 
 from typing import Any
 
 import pandas as pd
 
-from pipeline_steps.core.arrays import join_arrays, join_named
+from pipeline_steps.core.arrays import join_arrays, join_named, read_array, write_array
 from pipeline_steps.core.shards import gathered
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.manifolds.distances import summary
 from pipeline_steps.manifolds.spec import ManifoldSpec
 
 GATHERS = "manifolds.project_dataset"
 
 
 def main(job: Job[ManifoldSpec]) -> dict[str, Any]:
+    split = job.spec.split
     join_arrays(gathered(job, "latents"), job.output("latents"))
+    join_arrays(gathered(job, "images"), job.output(f"{split}_images"))
+    labels = read_array(job.verified("labels", f"{split}_labels"))
+    write_array(job.output(f"{split}_labels"), labels)
     join_named(gathered(job, "pictures"), job.output("pictures"))
     tables = [pd.read_parquet(path) for path in gathered(job, "errors")]
     errors = pd.concat(tables, ignore_index=True)
     errors.to_parquet(job.output("errors"), index=False)
-    return {
-        "images": len(errors),
-        "worst_error": float(errors["worst"].max()),
-        "mean_error": float(errors["mean"].mean()),
-        "worst_error_of_mixtures": float(errors["worst_of_mixture"].max()),
-    }
+    return {"images": len(errors), **summary(errors)}
 
 
 if __name__ == "__main__":

@@ -36,10 +36,13 @@ NO_CARD = re.compile(r"^\.|\.record\.json$|\.csv$")
 
 @dataclass(frozen=True)
 class Manifold:
-    """A data set on a generator's manifold: latents in the order of the test images."""
+    """A data set on a generator's manifold: all of it in the order of the images."""
 
     latents: np.ndarray
+    projected: np.ndarray
+    """What the generator shows of the images."""
     images: np.ndarray
+    """The natural originals."""
     labels: np.ndarray
     card: Card
 
@@ -82,16 +85,19 @@ def load_manifold(
     scale: str = "paper",
     repository: str | None = None,
     revision: str | None = None,
+    split: str = "test",
 ) -> Manifold:
     """A data set's latents, with the images and labels that they belong to."""
-    path = Path(f"results/{scale}/cards/manifolds/{dataset}/{generator}.json")
+    path = Path(f"results/{scale}/cards/manifolds/{dataset}/{generator}/{split}.json")
     with _source(repository, revision) as source:
         card, latents = source.checked(path, "latents")
+        _, projected = source.checked(path, f"{split}_images")
         data = card.input_files(path)["images_card"][0]
-        _, images = source.checked(data, "test_images")
-        _, labels = source.checked(data, "test_labels")
+        _, images = source.checked(data, f"{split}_images")
+        _, labels = source.checked(data, f"{split}_labels")
         return Manifold(
             latents=np.array(read_array(latents)),
+            projected=np.array(read_array(projected)),
             images=np.array(read_array(images)),
             labels=np.array(read_array(labels)),
             card=card,

@@ -6,6 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.datasets.augmentation import Moves, mixup
+from pipeline_steps.generators.generator import is_exact
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -15,6 +19,10 @@ class Batch:
     labels: Tensor
     targets: Tensor | None = None
     """The classes that a targeted attack leads to."""
+    projected: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    """Latents for generators that have no exact `encode`; found before, by projection."""
+    moves: Moves | None = None
+    """How the images were augmented, and so what their generated likenesses need too."""
     latents: dict[int, Tensor] = field(default_factory=dict, repr=False)
     answers: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
@@ -24,11 +32,33 @@ class Batch:
         return self.labels.argmax(1) if self.labels.dim() > 1 else self.labels
 
     def latents_of(self, generator: Any) -> Tensor:
-        """The images on a generator's manifold; encoded when first asked for."""
+        """The images on a generator's manifold: encoded when first asked for, or where a
+        generator can't encode, as they were projected before they were augmented."""
         key = id(generator)
+        if not is_exact(generator):
+            if key not in self.projected:
+                raise PipelineError(
+                    "an approximate generator needs latents that were found before, and "
+                    "this batch has none for it; put them into `projected`"
+                )
+            return self.projected[key]
         if key not in self.latents:
             self.latents[key] = generator.encode(self.images)
         return self.latents[key]
+
+    def decode(self, generator: Any, latents: Tensor) -> Tensor:
+        """Images of latents, moved as this batch's images were where that came after."""
+        images: Tensor = generator.decode(latents)
+        if self.moves is None or is_exact(generator):
+            return images
+        return self.moves.apply(images)
+
+    @torch.no_grad()
+    def on_manifold(self, generator: Any) -> Tensor:
+        """What a generator can show of the images: an exact one, the images themselves."""
+        if is_exact(generator):
+            return self.images
+        return self.decode(generator, self.latents_of(generator)).clamp(0, 1)
 
     def answer_of(self, model: nn.Module) -> Tensor:
         """What a model says of the images as they are; asked once an attack."""
@@ -45,6 +75,8 @@ class Batch:
             images=self.images[rows],
             labels=self.labels[rows],
             targets=None if self.targets is None else self.targets[rows],
+            projected={key: latents[rows] for key, latents in self.projected.items()},
+            moves=None if self.moves is None else self.moves.take(rows),
             latents={key: latents[rows] for key, latents in self.latents.items()},
             answers={key: answers[rows] for key, answers in self.answers.items()},
         )
@@ -52,8 +84,27 @@ class Batch:
 
 def moved(batch: Batch, images: Tensor) -> Batch:
     """The batch with edited images: they lie elsewhere on a manifold, so all that was
-    computed from them is computed anew."""
+    computed from them is computed anew. What was projected stays: it is near enough to
+    begin from, and to project again would take longer than any attack."""
     return replace(batch, images=images, latents={}, answers={})
+
+
+def mixed(batch: Batch, labels: Tensor, other: Tensor, share: Tensor) -> Batch:
+    """Each image mixed with another, by number, and so its label, a distribution.
+
+    Exact latents are then those of the mixture. Projected ones are mixed instead, and
+    what they decode to moves as the first image does: a generator that can't encode has
+    no other latents to offer (IJSAT Algorithm 1, line 3).
+    """
+    return Batch(
+        images=mixup(batch.images, batch.images[other], share),
+        labels=mixup(labels, labels[other], share),
+        projected={
+            key: mixup(latents, latents[other], share)
+            for key, latents in batch.projected.items()
+        },
+        moves=batch.moves,
+    )
 
 
 @dataclass(frozen=True)

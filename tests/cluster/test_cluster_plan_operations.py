@@ -84,7 +84,7 @@ def test_a_flow_has_the_operations_of_a_real_one(plan):
 def test_shards_add_up_to_the_whole(plan):
     for step, whole, shard, names in [
         ("attack_defense", plan.attack, plan.attack_shard, ("at", "pgd20")),
-        ("project_dataset", plan.manifold, plan.manifold_shard, ("glow",)),
+        ("project_dataset", plan.manifold, plan.manifold_shard, ("glow", "test")),
     ]:
         all_of_it = whole("digits", *names).model_dump()
         parts = [

@@ -6,6 +6,7 @@ from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.generators.spec import FlowTraining
 
 DATASETS = ("digits", "cifar10")
 
@@ -19,8 +20,12 @@ def all_specs(root, scale="demo"):
         specs[f"fetched {dataset}"] = plan.fetched(dataset)
         specs[f"source {dataset}"] = plan.source(dataset)
         for generator in config.generators:
-            specs[f"flow {dataset}"] = plan.flow(dataset, generator)
-            specs[f"manifold {dataset}"] = plan.manifold(dataset, generator)
+            flow = isinstance(config.generators[generator].training, FlowTraining)
+            kind = "flow" if flow else "gan"
+            trained = (plan.flow if flow else plan.gan)(dataset, generator)
+            specs[f"{kind} {dataset} {generator}"] = trained
+            kind = f"manifold {dataset} {generator}"
+            specs[kind] = plan.manifold(dataset, generator, "test")
         for defense in config.defenses.defenses:
             specs[f"defense {dataset} {defense}"] = plan.defense(dataset, defense)
             for threat in config.threats:

@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.rng import rng
 from pipeline_steps.datasets import loader
+from pipeline_steps.datasets.augmentation import augment
 from pipeline_steps.datasets.loader import ImageSet, floats, load_image_set
 from pipeline_steps.datasets.spec import Augmentation
 from pipeline_steps.datasets.streamed import AHEAD, StreamedImages
@@ -129,9 +130,11 @@ def test_what_goes_wrong_in_the_background_is_told_to_who_waits(streamed):
 def test_augmented_images_are_those_of_augment(whole, streamed, how):
     told, rows = Augmentation(**how), batches()[2]
     images, labels = whole[rows]
-    expected = loader.augment(images, told, rng(0, "augment")), labels
+    expected = augment(images, told, rng(0, "augment")), labels
     for data in (whole, streamed):
-        assert same(data.augmented(rows, told, rng(0, "augment")), expected)
+        *found, moves = data.augmented(rows, told, rng(0, "augment"))
+        assert same(tuple(found), expected)
+        assert torch.equal(moves.apply(images), expected[0])
 
 
 def test_floats_are_new_and_exact():

@@ -1,12 +1,17 @@
 """Each recipe lowers its own loss, and takes it on the images that its paper names."""
 
+import copy
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
+from pipeline_steps.core.errors import Interrupted
 from pipeline_steps.core.rng import rng
+from pipeline_steps.defenses.companion import own_parameters
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.defenses.recipe import build_recipe
+from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.train_defense import train_defense
 from pipeline_steps.threats.batch import Batch
 
@@ -38,23 +43,83 @@ def test_a_recipe_lowers_its_loss(
 
 
 def test_a_recipe_s_loss_reaches_every_weight_and_no_generator(
-    recipe_name, build, batch, toy_architecture
+    recipe_name, recipe_entry, batch, architecture_of, toy_generator
 ):
-    model = new_model(toy_architecture, seed=0).train()
-    build(recipe_name).loss(model, batch, rng(0)).backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
+    model = new_model(architecture_of(recipe_name), seed=0).train()
+    learning = copy.deepcopy(toy_generator)
+    learning.rotation = toy_generator.rotation.clone().requires_grad_()
+    recipe = build_recipe(recipe_entry(recipe_name), {"toy": learning})
+    recipe.loss(model, batch, rng(0)).backward()
+    assert all(parameter.grad is not None for parameter in own_parameters(model))
+    companion = getattr(model, "companion", nn.Identity())
+    assert all(parameter.grad is None for parameter in companion.parameters())
+    assert learning.rotation.grad is None
     assert model.training
 
 
 def test_the_same_stream_gives_the_same_loss(
-    recipe_name, build, batch, toy_architecture
+    recipe_name, build, batch, architecture_of
 ):
     def loss(seed):
-        model = new_model(toy_architecture, seed=0).train()
-        return build(recipe_name).loss(model, batch, rng(seed)).item()
+        model = new_model(architecture_of(recipe_name), seed=0).train()
+        recipe, draw = build(recipe_name), rng(seed)
+        return recipe.loss(model, prepared(recipe, batch, draw), draw).item()
 
     assert loss(0) == loss(0)
-    assert (loss(0) == loss(1)) == (recipe_name == "normal")
+    assert (loss(0) == loss(1)) == (recipe_name in ("normal", "rlat"))
+
+
+def passes(model, run):
+    """For each batch norm, how many images went through it in eval and in train mode."""
+    seen = {False: 0, True: 0}
+
+    def look(module, inputs, _):
+        seen[module.training] += len(inputs[0])
+
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_hook(look) for norm in norms]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return seen, norms
+
+
+LEARNED = {  # forward passes in train mode, of 24 images each, through every batch norm
+    **dict.fromkeys(("normal", "cutout", "mixup", "at", "ijsat", "rlat"), 1),
+    **dict.fromkeys(("bilateral", "feature_scattering"), 1),
+    **dict.fromkeys(("iat", "trades", "mart", "dmat", "adv_prop"), 2),
+    "dmat_trades": 3,
+}
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_attacks_run_in_eval_mode_and_batch_norm_sees_what_is_learned_alone(
+    name, build, batch, architecture_of
+):
+    model = new_model(architecture_of(name), seed=0).train()
+    recipe = build(name)
+    seen, norms = passes(model, lambda: recipe.loss(model, batch, rng(0)))
+    whole = [norm for norm in norms if norm.num_batches_tracked > 0]
+    assert whole == norms
+    per_norm = 1 if name == "adv_prop" else LEARNED[name]
+    assert {int(norm.num_batches_tracked) for norm in norms} == {per_norm}
+    assert seen[True] == 24 * per_norm * len(norms)
+    assert (seen[False] > 0) == (name not in ("normal", "cutout", "mixup"))
+
+
+def test_a_recipe_stopped_after_its_first_step_ends_in_the_same_weights(
+    recipe_name, spec_of, toy_images, toy_generator, tmp_path, monkeypatch
+):
+    spec = spec_of(recipe_name, epochs=1)
+    told = spec, toy_images, {"toy": toy_generator}
+    alone, _ = train_defense(*told, tmp_path / "alone", CPU)
+    with monkeypatch.context() as patched:
+        patched.setenv("PIPELINE_DEADLINE", "0")
+        with pytest.raises(Interrupted, match="saved after step 1 of 3"):
+            train_defense(*told, tmp_path / "stopped", CPU)
+    resumed, _ = train_defense(*told, tmp_path / "stopped", CPU)
+    states = alone.state_dict(), resumed.state_dict()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 def test_at_learns_from_attacked_images_alone(build, batch, toy_architecture):

@@ -13,19 +13,23 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.step import run
 from pipeline_steps.core.tensors import read_tensors, write_tensors
+from pipeline_steps.datasets.loader import mixtures
 from pipeline_steps.generators.glow import Glow
-from pipeline_steps.manifolds import gather_manifold
+from pipeline_steps.manifolds import distances, gather_manifold
 from pipeline_steps.manifolds import project_dataset as step
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 
 SIZE, COUNT = 8, 21
 OUTPUTS = {
     "latents": "latents.npy",
+    "images": "images.npy",
     "errors": "errors.parquet",
     "pictures": "pictures.safetensors",
     "card": "card.json",
     "record": "record.json",
 }
+GATHERED = {f"test_{k}" if k == "images" else k: v for k, v in OUTPUTS.items()}
+GATHERED["test_labels"] = "labels.npy"
 
 
 def spec_of(batch=8, size=SIZE):
@@ -34,6 +38,7 @@ def spec_of(batch=8, size=SIZE):
         {
             "dataset": {"name": "noise", "classes": 2, "size": size, "channels": 3},
             "generator": model | {"size": size, "channels": 3},
+            "split": "test",
             "batch": batch,
         }
     )
@@ -48,9 +53,11 @@ def workplace(tmp_path, monkeypatch):
     model.initialise(images / 255)
     files = {
         "images": ("test_images", tmp_path / "test.images.npy"),
+        "labels": ("test_labels", tmp_path / "test.labels.npy"),
         "generator": ("weights", tmp_path / "weights.safetensors"),
     }
     write_array(files["images"][1], images.numpy().astype(np.uint8))
+    write_array(files["labels"][1], np.arange(COUNT) % 2)
     write_tensors(files["generator"][1], model.state_dict())
     for name, (role, path) in files.items():
         outputs = {role: file_facts(path)}
@@ -60,7 +67,9 @@ def workplace(tmp_path, monkeypatch):
 
 def project(spec, out="out", shards=1):
     """All shards, and what is gathered from them."""
-    cards = ("images_card=images_card.json", "generator_card=generator_card.json")
+    cards = [
+        f"{name}_card={name}_card.json" for name in ("images", "labels", "generator")
+    ]
     files = ("images=test.images.npy", "generator=weights.safetensors")
     places = [f"{out}/{number}-of-{shards}" for number in range(1, shards + 1)]
     for number, place in enumerate(places, start=1):
@@ -71,11 +80,13 @@ def project(spec, out="out", shards=1):
         for role, name in OUTPUTS.items()
         for word in [f"{role}=", *(f"{place}/{name}" for place in places)]
     ]
-    call(gather_manifold, ManifoldSpec, spec, cards, out, ["--parts", *parts])
+    cards += ["labels=test.labels.npy"]
+    more = ["--parts", *parts]
+    call(gather_manifold, ManifoldSpec, spec, cards, out, more, GATHERED)
 
 
-def call(module, model, spec, inputs, out, more=()):
-    outputs = (f"{role}={out}/{name}" for role, name in OUTPUTS.items())
+def call(module, model, spec, inputs, out, more=(), outputs=OUTPUTS):
+    outputs = (f"{role}={out}/{name}" for role, name in outputs.items())
     arguments = ["--spec", json.dumps(spec.model_dump(mode="json"))]
     arguments += ["--inputs", *inputs, *more, "--outputs", *outputs]
     run(module.__name__.partition(".")[2], model, module.main, arguments)
@@ -104,12 +115,24 @@ def test_card_tells_the_errors(workplace):
 def test_pictures_are_images(workplace):
     project(spec_of())
     pictures = read_tensors(workplace / "out" / "pictures.safetensors")
-    assert set(pictures) == {"original", "projected", "samples"}
-    for picture in pictures.values():
-        assert picture.shape == (16, 3, SIZE, SIZE)
+    assert set(pictures) == {"original", "projected", "samples", "between"}
+    assert pictures["between"].shape == (4, 8, 3, SIZE, SIZE)
+    for name, picture in pictures.items():
+        if name != "between":
+            assert picture.shape == (16, 3, SIZE, SIZE)
         assert picture.dtype == torch.float32
         assert picture.min() >= 0 and picture.max() <= 1
     assert (pictures["original"] - pictures["projected"]).abs().max() < 1e-4
+    # Rows go from one image of a pair to the other.
+    ends = pictures["between"][:, [0, -1]].flatten(0, 1)
+    assert (ends - pictures["original"][:8]).abs().max() < 1e-4
+
+
+def test_images_of_an_exact_manifold_are_the_images_with_their_labels(workplace):
+    project(spec_of(), shards=2)
+    for name in ("images", "labels"):
+        there = read_array(workplace / "out" / f"{name}.npy")
+        assert np.array_equal(there, read_array(workplace / f"test.{name}.npy"))
 
 
 def test_same_job_gives_the_same_bytes(workplace):
@@ -164,13 +187,13 @@ def test_an_endless_reconstruction_names_its_image():
     error = torch.zeros(3, 3, 4, 4)
     error[1, 0, 0, 0] = float("nan")
     with pytest.raises(PipelineError, match="of image 11"):
-        step.errors(error, torch.zeros_like(error), start=10)
+        distances.errors(error, torch.zeros_like(error), start=10)
 
 
 def test_mixtures_lie_between_their_images():
     images = rng(1, "images").uniform([9, 3, 4, 4])
-    mixed = step.mixtures(images, rng(0, "mixtures"))
+    mixed = mixtures(images, rng(0, "mixtures"))
     assert mixed.shape == images.shape
-    assert torch.equal(mixed, step.mixtures(images, rng(0, "mixtures")))
+    assert torch.equal(mixed, mixtures(images, rng(0, "mixtures")))
     assert (mixed >= images.amin(0) - 1e-6).all()
     assert (mixed <= images.amax(0) + 1e-6).all()

@@ -80,11 +80,14 @@ def release_manifold(root: Path) -> None:
     write_tensors(root / weights, build_generator(GLOW).state_dict())
     place = "results/demo/cards/generators/digits/glow.json"
     card(root, place, {"model": GLOW}, {}, {"weights": weights})
-    latents = "results/demo/manifolds/digits/glow.latents.npy"
+    latents = "results/demo/manifolds/digits/glow/test.latents.npy"
     (root / latents).parent.mkdir(parents=True)
     write_array(root / latents, np.ones((2, 192), np.float32))
-    place = "results/demo/cards/manifolds/digits/glow.json"
-    card(root, place, {}, {"images_card": data}, {"latents": latents})
+    place = "results/demo/cards/manifolds/digits/glow/test.json"
+    images = "results/demo/manifolds/digits/glow/test.images.npy"
+    write_array(root / images, np.ones((2, 3, 8, 8), np.uint8))
+    made = {"latents": latents, "test_images": images}
+    card(root, place, {}, {"images_card": data}, made)
 
 
 @dataclass
@@ -217,7 +220,8 @@ def test_a_generator_and_a_manifold_load_too(source: dict[str, Any]) -> None:
     assert generator.card.spec["model"] == GLOW
     manifold = load_manifold("glow", "digits", **source)
     assert manifold.latents.shape == (2, 192)
-    assert manifold.images.dtype == np.uint8
+    assert manifold.images.dtype == manifold.projected.dtype == np.uint8
+    assert (manifold.projected == 1).all() and not manifold.images.any()
     assert manifold.labels.tolist() == [2, 1]
     assert manifold.card.outputs["latents"]["bytes"]
 

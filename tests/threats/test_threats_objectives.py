@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import nn
 from torch.nn import functional
 
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make, words
 from pipeline_steps.core.rng import image_rng, rng
 from pipeline_steps.threats.ascent import ascend
@@ -27,9 +28,14 @@ def discriminator():
     return network.requires_grad_(False)
 
 
+@pytest.fixture
+def model(model):
+    """With a companion, as the defenses have that a discriminator was trained with."""
+    model.companion = discriminator()
+    return model
+
+
 def objective(word, **settings):
-    if word == "discriminator":
-        settings = {"discriminator": discriminator(), **settings}
     return make("objective", {"objective": word, **settings})
 
 
@@ -139,17 +145,26 @@ def test_a_targeted_attack_is_foolbox_s_descent(model, batch):
     assert torch.allclose(edited, theirs, atol=1e-6)
 
 
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_the_discriminator_s_objective_is_its_loss_on_attacked_images(batch, share):
-    """METHODS 4.2: natural is 1, attacked is 0, and the attack descends BCE(D, 0)."""
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("towards", ["attacked", "natural"])
+def test_the_discriminator_s_objective_is_its_loss(model, batch, both, towards):
+    """METHODS 4.2: natural is 1, attacked is 0; in training the attack descends
+    BCE(D, 0). In '(Cla+D)' the classifier's loss is raised besides (ATLD table V)."""
     logits = 5 * rng(0, "logits").normal([6, CLASSES])
-    told = objective("discriminator", classifier=share)(logits, batch, None)
+    classifier = objective("cross_entropy") if both else None
+    told = objective("discriminator", towards=towards, classifier=classifier)
     verdict = discriminator()(logits)[:, 0]
-    loss = functional.binary_cross_entropy_with_logits(
-        verdict, torch.zeros(6), reduction="none"
-    )
+    goal = torch.full([6], float(towards == "natural"))
+    loss = functional.binary_cross_entropy_with_logits(verdict, goal, reduction="none")
     own = functional.cross_entropy(logits, batch.labels, reduction="none")
-    assert torch.allclose(told, share * own - loss, atol=1e-6)
+    expected = both * own - loss
+    assert torch.allclose(told(logits, batch, model), expected, atol=1e-6)
+
+
+def test_a_defense_without_a_discriminator_is_one_sentence(batch):
+    logits = torch.zeros(6, CLASSES)
+    with pytest.raises(PipelineError, match="trained with one; give this defense a"):
+        objective("discriminator")(logits, batch, nn.Identity())
 
 
 @given(st.integers(0, 100), st.integers(2, 7))

@@ -43,7 +43,7 @@ def test_every_number_is_accounted_for(demo: House) -> None:
 
 def test_the_flow_is_exact(demo: House) -> None:
     card = json.loads(
-        (demo.root / "results/demo/cards/manifolds/digits/glow.json").read_text()
+        (demo.root / "results/demo/cards/manifolds/digits/glow/test.json").read_text()
     )
     assert card["metrics"]["worst_error"] < 1e-4
     assert card["metrics"]["worst_error_of_mixtures"] < 1e-4

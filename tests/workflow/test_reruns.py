@@ -14,8 +14,8 @@ FETCH = {"fetch_dataset digits"}
 BUILD = {"build_dataset digits"}
 FLOW = {
     "train_flow digits glow",
-    *(f"project_dataset digits glow {shard}" for shard in ("1-of-2", "2-of-2")),
-    "gather_manifold digits glow",
+    *(f"project_dataset digits glow test {shard}" for shard in ("1-of-2", "2-of-2")),
+    "gather_manifold digits glow test",
 }
 TRAIN = {f"train_defense digits {d}" for d in ("normal", "at", "ijsat")}
 SHARDS = {"clean": ["1-of-1"], "pgd20": ["1-of-1"], "jsa50": ["1-of-2", "2-of-2"]}
@@ -38,7 +38,7 @@ PAGES = {
     "make_table ijsat table1": ATTACK,
     "make_figure ijsat figure2": CURVES,
     "make_figure ijsat figure4": {"gather_verdicts digits at jsa50"},
-    "make_figure ijsat figure-glow": {"gather_manifold digits glow"},
+    "make_figure ijsat figure-glow": {"gather_manifold digits glow test"},
     "check_claims": ATTACK | FLOW,
     "make_report": FLOW | TRAIN | ATTACK | CURVES,
 }

@@ -1,10 +1,12 @@
 rule train_defense:
     input:
-        images=ancient("data/{dataset}/train.images.npy"),
-        labels=ancient("data/{dataset}/train.labels.npy"),
-        data_card="data/cards/{dataset}.json",
+        images=jobs.data("train", "images"),
+        labels=jobs.data("train", "labels"),
+        data_card=jobs.data_card("train"),
         generators=jobs.generators("train_defense"),
         generator_cards=jobs.generator_cards("train_defense"),
+        latents=jobs.latents("train_defense", "train"),
+        latent_cards=jobs.latent_cards("train_defense", "train"),
     output:
         weights="results/{scale}/checkpoints/defenses/{dataset}/{defense}.safetensors",
         snapshots="results/{scale}/checkpoints/defenses/{dataset}/{defense}.snapshots.safetensors",
@@ -34,6 +36,7 @@ rule train_defense:
         " --inputs images={input.images} images_card={input.data_card}"
         " labels={input.labels} labels_card={input.data_card}"
         " generators={input.generators} generators_card={input.generator_cards}"
+        " latents={input.latents} latents_card={input.latent_cards}"
         " --outputs weights={output.weights} snapshots={output.snapshots}"
         " history={output.history} card={output.card} record={output.record}"
         " 2> {log}"

@@ -7,15 +7,15 @@ JUDGED = "results/{scale}/shards/verdicts/{dataset}/{defense}/{threat}/{shard}"
 
 rule attack_defense:
     input:
-        images=ancient("data/{dataset}/test.images.npy"),
-        labels=ancient("data/{dataset}/test.labels.npy"),
-        data_card="data/cards/{dataset}.json",
-        weights=ancient(
-            "results/{scale}/checkpoints/defenses/{dataset}/{defense}.safetensors"
-        ),
-        weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        images=jobs.data("test", "images"),
+        labels=jobs.data("test", "labels"),
+        data_card=jobs.data_card("test"),
+        weights=jobs.trained(".safetensors"),
+        weights_card=jobs.trained_card,
         generators=jobs.generators("attack_defense"),
         generator_cards=jobs.generator_cards("attack_defense"),
+        latents=jobs.latents("attack_defense", "test"),
+        latent_cards=jobs.latent_cards("attack_defense", "test"),
         sources=jobs.sources("attack_defense"),
         source_cards=jobs.source_cards("attack_defense"),
     output:
@@ -45,6 +45,7 @@ rule attack_defense:
         " labels={input.labels} labels_card={input.data_card}"
         " weights={input.weights} weights_card={input.weights_card}"
         " generators={input.generators} generators_card={input.generator_cards}"
+        " latents={input.latents} latents_card={input.latent_cards}"
         " sources={input.sources} sources_card={input.source_cards}"
         " --outputs verdicts={output.verdicts} examples={output.examples}"
         " card={output.card} record={output.record} 2> {log}"
@@ -52,9 +53,10 @@ rule attack_defense:
 
 rule gather_verdicts:
     input:
-        data_card="data/cards/{dataset}.json",
-        weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        data_card=jobs.data_card("test"),
+        weights_card=jobs.trained_card,
         generator_cards=jobs.generator_cards("gather_verdicts"),
+        latent_cards=jobs.latent_cards("gather_verdicts", "test"),
         source_cards=jobs.source_cards("gather_verdicts"),
         verdicts=jobs.shards(f"{JUDGED}.parquet"),
         examples=jobs.shards(f"{JUDGED}.examples.safetensors"),
@@ -79,6 +81,7 @@ rule gather_verdicts:
         " --inputs images_card={input.data_card} labels_card={input.data_card}"
         " weights_card={input.weights_card}"
         " generators_card={input.generator_cards}"
+        " latents_card={input.latent_cards}"
         " sources_card={input.source_cards}"
         " --parts verdicts={input.verdicts} examples={input.examples}"
         " card={input.cards} record={input.records}"
@@ -88,15 +91,15 @@ rule gather_verdicts:
 
 rule attack_snapshots:
     input:
-        images=ancient("data/{dataset}/test.images.npy"),
-        labels=ancient("data/{dataset}/test.labels.npy"),
-        data_card="data/cards/{dataset}.json",
-        snapshots=ancient(
-            "results/{scale}/checkpoints/defenses/{dataset}/{defense}.snapshots.safetensors"
-        ),
-        snapshots_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        images=jobs.data("test", "images"),
+        labels=jobs.data("test", "labels"),
+        data_card=jobs.data_card("test"),
+        snapshots=jobs.trained(".snapshots.safetensors"),
+        snapshots_card=jobs.trained_card,
         generators=jobs.generators("attack_snapshots"),
         generator_cards=jobs.generator_cards("attack_snapshots"),
+        latents=jobs.latents("attack_snapshots", "test"),
+        latent_cards=jobs.latent_cards("attack_snapshots", "test"),
         sources=jobs.sources("attack_snapshots"),
         source_cards=jobs.source_cards("attack_snapshots"),
     output:
@@ -125,6 +128,7 @@ rule attack_snapshots:
         " labels={input.labels} labels_card={input.data_card}"
         " snapshots={input.snapshots} snapshots_card={input.snapshots_card}"
         " generators={input.generators} generators_card={input.generator_cards}"
+        " latents={input.latents} latents_card={input.latent_cards}"
         " sources={input.sources} sources_card={input.source_cards}"
         " --outputs curve={output.curve} card={output.card}"
         " record={output.record} 2> {log}"

@@ -25,6 +25,10 @@ class Resnet18(nn.Module):
         )
         self.head = nn.Linear(8 * width, classes)
 
+    def layers(self) -> list[nn.Module]:
+        """The modules between which features pass, from the image on."""
+        return [self.stem, *self.stages]
+
     def forward(self, images: Tensor) -> Tensor:
         features = functional.relu(self.normalise(self.stem(images)))
         return self.head(self.stages(features).mean(dim=(2, 3)))

@@ -23,5 +23,9 @@ class SmallCnn(nn.Module):
         convolution = nn.Conv2d(inside, outside, 3, stride, padding=1, bias=False)
         return [convolution, nn.BatchNorm2d(outside), nn.ReLU()]
 
+    def layers(self) -> list[nn.Module]:
+        """The modules between which features pass, from the image on."""
+        return [part for part in self.features if isinstance(part, nn.ReLU)]
+
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.features(images).mean(dim=(2, 3)))

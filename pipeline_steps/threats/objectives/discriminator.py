@@ -1,31 +1,40 @@
 """A discriminator's view of the logits: what ATLD's manifold attack raises."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline_steps.core.settings import Share
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.settings import Objective
 from pipeline_steps.threats.batch import Batch
 
 
 @dataclass(frozen=True)
 class Discriminator:
-    """How sure a discriminator is that the logits are those of an attacked image.
+    """How sure the model's own discriminator is that logits are those of an attacked image.
 
-    Its first output tells natural (1) from attacked (0), as in ATLD's released code. The
-    share of the classifier's own loss is 0 in training and for ATLD's attack 'D', and 1
-    for its '(Cla+D)'.
+    It is the companion that the model was trained with; its first answer tells natural
+    (1) from attacked (0), as in ATLD's released code. For the attack '(Cla+D)' of ATLD's
+    table V the classifier's objective is raised besides. The paper doesn't say whether
+    its attacks lead away from the natural manifold, as in training, or hide on it.
     """
 
-    discriminator: Any
-    classifier: Share = 0.0
+    towards: Literal["attacked", "natural"] = "attacked"
+    classifier: Objective | None = None
 
     def __call__(self, logits: Tensor, batch: Batch, model: Any) -> Tensor:
-        natural = self.discriminator(logits).flatten(1)[:, 0]
+        companion = getattr(model, "companion", None)
+        if companion is None:
+            raise PipelineError(
+                "the objective 'discriminator' is for a defense that was trained with "
+                "one; give this defense a `companion`, or it another threat"
+            )
+        natural = companion(logits).flatten(1)[:, 0]
         gain = -functional.softplus(natural)  # -BCE(D(f(x)), 0)
+        if self.towards == "natural":
+            gain = -functional.softplus(-natural)
         if self.classifier:
-            loss = functional.cross_entropy(logits, batch.labels, reduction="none")
-            gain = gain + self.classifier * loss
+            gain = gain + self.classifier(logits, batch, model)
         return gain

@@ -46,7 +46,7 @@ class Latent:
             edited = latents[:, place] + parameters[0]
             before, after = latents[:, : place.start], latents[:, place.stop :]
             latents = torch.cat([before, edited, after], 1)
-        decoded = self.generator.decode(latents)
+        decoded = batch.decode(self.generator, latents)
         return decoded + (decoded.clamp(0, 1) - decoded).detach()
 
     def step(

@@ -22,7 +22,8 @@ class Pixel:
     epsilon: Radius
     """The radius in images' units, over all values of an image."""
     step_size: Radius
-    start_at: Literal["random", "zero"] = "random"
+    start_at: Literal["random", "zero", "nearby"] = "random"
+    """`nearby` is 0.001·N(0, 1), from which TRADES and MART start."""
     boxed: bool = True
     """Whether the addition itself is cut so that the image stays in [0, 1]. Off where
     another edit moves the image first: only the outcome is cut then."""
@@ -47,6 +48,9 @@ class Pixel:
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         if self.start_at == "zero":
             return [torch.zeros_like(batch.images)]
+        if self.start_at == "nearby":
+            drawn = 0.001 * rng.normal(batch.images.shape).to(batch.images)
+            return [self._boxed(batch, self.ball.project(drawn))]
         addition = self.ball.start(rng, batch.images.shape, batch.images)
         return [self._boxed(batch, addition)]
 

@@ -1,0 +1,105 @@
+"""Where lies what a job takes: data sets, generators, and latents that were projected."""
+
+from collections.abc import Callable
+from typing import Any
+
+from snakemake.io import ancient
+
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.generators.spec import generators_in
+
+Wildcards = Any
+Function = Callable[..., Any]
+
+
+class Files:
+    """The places of inputs, as functions of wildcards; a part of `Jobs`."""
+
+    def data(self, split: str, what: str) -> Function:
+        """Images or labels of a data set, wherever it lies."""
+        return lambda w: ancient(f"{self._folder(w, split)[0]}/{split}.{what}.npy")
+
+    def data_card(self, split: str) -> Function:
+        return lambda w: self._folder(w, split)[1]
+
+    def _folder(self, w: Wildcards, split: str) -> tuple[str, str]:
+        """A data set's folder and its card; of one on a manifold, the manifold's."""
+        made = self.plan(w).config.datasets[w.dataset].projected
+        home = made.dataset if made else w.dataset
+        if made is None or (split == "test" and made.test == "natural"):
+            return f"data/{home}", f"data/cards/{home}.json"
+        place = f"{home}/{made.generator}"
+        folder = f"results/{w.scale}/manifolds/{place}"
+        return folder, f"results/{w.scale}/cards/manifolds/{place}/{split}.json"
+
+    def generators(self, step: str) -> Function:
+        """The weights of every generator that the job's spec names."""
+        return lambda w: ancient(
+            [
+                f"results/{w.scale}/checkpoints/generators/{place}.safetensors"
+                for place in self._generators(step, w)
+            ]
+        )
+
+    def generator_cards(self, step: str) -> Function:
+        return lambda w: [
+            f"results/{w.scale}/cards/generators/{place}.json"
+            for place in self._generators(step, w)
+        ]
+
+    def latents(self, step: str, split: str) -> Function:
+        """Projected latents for every generator of the job that can't encode."""
+        return lambda w: ancient(
+            [
+                f"results/{w.scale}/manifolds/{place}/{split}.latents.npy"
+                for place in self._generators(step, w, approximate=True)
+            ]
+        )
+
+    def latent_cards(self, step: str, split: str) -> Function:
+        return lambda w: [
+            f"results/{w.scale}/cards/manifolds/{place}/{split}.json"
+            for place in self._generators(step, w, approximate=True)
+        ]
+
+    def _generators(
+        self, step: str, w: Wildcards, approximate: bool = False
+    ) -> list[str]:
+        """The generators of a job, as they stand in paths."""
+        plan = self.plan(w)
+        named = generators_in(self._spec(step, w))
+        return [
+            f"{plan.home(w.dataset)}/{name}"
+            for name in named
+            if plan.is_approximate(name) or not approximate
+        ]
+
+    def features(self, wildcards: Wildcards) -> list[str]:
+        """The weights of the network by whose features a projection judges."""
+        return ancient([weights for weights, _ in self._features(wildcards)])
+
+    def feature_cards(self, wildcards: Wildcards) -> list[str]:
+        return [card for _, card in self._features(wildcards)]
+
+    def _features(self, w: Wildcards) -> list[tuple[str, str]]:
+        entry = self._typed("gather_manifold", w).features
+        if entry is None:
+            return []
+        if name := entry.get("published"):
+            return [(f"data/{name}/archive", f"data/cards/{name}.archive.json")]
+        place, folder = f"{w.dataset}/{entry['defense']}", f"results/{w.scale}"
+        return [
+            (
+                f"{folder}/checkpoints/defenses/{place}.safetensors",
+                f"{folder}/cards/defenses/{place}.json",
+            )
+        ]
+
+    def plan(self, wildcards: Wildcards) -> Plan:
+        raise NotImplementedError
+
+    def _spec(self, step: str, wildcards: Wildcards) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _typed(self, step: str, wildcards: Wildcards) -> Any:
+        raise NotImplementedError

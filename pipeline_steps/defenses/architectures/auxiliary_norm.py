@@ -1,0 +1,63 @@
+"""A network with a second set of batch norms, for attacked images alone (AdvProp)."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import Tensor, nn
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import make
+from pipeline_steps.core.settings import Architecture
+
+
+class AuxiliaryNorm(nn.Module):
+    """Any network, each of its batch norms beside an auxiliary one.
+
+    It answers by the main ones, and inside of `auxiliary(model)` by the others. Both are
+    plain batch norms, so all that is done to those is done to these.
+    """
+
+    def __init__(self, network: Architecture) -> None:
+        super().__init__()
+        self.network = make("architecture", network)
+        for name, module in list(self.network.named_modules()):
+            if isinstance(module, nn.BatchNorm2d):
+                self.network.set_submodule(name, TwoNorms(module))
+
+    def layers(self) -> list[nn.Module]:
+        """The modules between which features pass, from the image on."""
+        return self.network.layers()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images)
+
+
+class TwoNorms(nn.Module):
+    """A batch norm and its twin, of which one answers at a time."""
+
+    def __init__(self, main: nn.BatchNorm2d) -> None:
+        super().__init__()
+        self.main, self.auxiliary = main, copy.deepcopy(main)
+        self.asks_auxiliary = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        return (self.auxiliary if self.asks_auxiliary else self.main)(features)
+
+
+@contextmanager
+def auxiliary(model: nn.Module) -> Iterator[None]:
+    """The model answers by its auxiliary batch norms for a while."""
+    norms = [module for module in model.modules() if isinstance(module, TwoNorms)]
+    if not norms:
+        raise PipelineError(
+            "the recipe needs a network with auxiliary batch norms: set `architecture: "
+            "{architecture: auxiliary_norm, network: …}` in workflow/config/defenses.yaml"
+        )
+    for norm in norms:
+        norm.asks_auxiliary = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.asks_auxiliary = False

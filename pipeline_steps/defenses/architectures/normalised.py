@@ -1,0 +1,24 @@
+"""A network for papers that learn on other ranges than [0, 1]."""
+
+from torch import Tensor, nn
+
+from pipeline_steps.core.registry import make
+from pipeline_steps.core.settings import Architecture, Positive, Share
+
+
+class Normalised(nn.Module):
+    """A network that sees (x - mean) / spread; by 0.5 and 0.5, images in [-1, 1]."""
+
+    def __init__(
+        self, network: Architecture, mean: Share = 0.5, spread: Positive = 0.5
+    ) -> None:
+        super().__init__()
+        self.network = make("architecture", network)
+        self.mean, self.spread = mean, spread
+
+    def layers(self) -> list[nn.Module]:
+        """The modules between which features pass, from the image on."""
+        return self.network.layers()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network((images - self.mean) / self.spread)

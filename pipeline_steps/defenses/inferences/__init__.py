@@ -1,0 +1,1 @@
+"""What a defense does to images before it answers, a file each."""

@@ -1,0 +1,24 @@
+"""AdvProp: attacked images as an augmentation with batch norms of their own."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.core.settings import Threat
+from pipeline_steps.defenses.architectures.auxiliary_norm import auxiliary
+from pipeline_steps.threats.batch import Batch
+
+
+class AdvProp:
+    """The mean of the loss on clean and on attacked images; the latter are crafted and
+    learned by the auxiliary batch norms, and the main ones are tested."""
+
+    def __init__(self, threat: Threat) -> None:
+        self.threat = threat
+
+    def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
+        with auxiliary(model):
+            attacked = self.threat(model, batch, rng)
+            adversarial = functional.cross_entropy(model(attacked), batch.labels)
+        clean = functional.cross_entropy(model(batch.images), batch.labels)
+        return 0.5 * clean + 0.5 * adversarial

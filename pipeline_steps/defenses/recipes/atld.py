@@ -1,0 +1,78 @@
+"""Adversarial training with the latent distribution: classifier against discriminator."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline_steps.core import workers
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.core.settings import Count, NotNegative, Positive, Share, Threat
+from pipeline_steps.defenses.companion import Companion
+from pipeline_steps.defenses.smoothing import smoothed
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.still import answered, held_still
+
+
+class Atld:
+    """Images are attacked by what a discriminator of logits makes of them (ATLD eq. 7).
+
+    Paper and authors' code differ in what keeps attacked logits near natural ones: in the
+    paper the classifier minimises the discriminator's L_d too (`discriminator`); in the
+    code it never sees it, and a squared distance to the clean logits, on the scale of the
+    cross-entropy's gradient, stands in its place (`logits`, METHODS 4.2).
+    """
+
+    def __init__(
+        self,
+        threat: Threat,
+        classes: Count,
+        smoothing: Share = 0.5,
+        held_by: Literal["logits", "discriminator"] = "logits",
+        share: NotNegative = 0.5,
+        companion_steps: Count = 2,
+        companion_rate: Positive = 1e-3,
+    ) -> None:
+        self.threat, self.classes, self.smoothing = threat, classes, smoothing
+        self.held_by, self.share = held_by, share
+        self.companion_steps, self.companion_rate = companion_steps, companion_rate
+
+    def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
+        attacked = self.threat(model, batch, rng).detach().requires_grad_()
+        with held_still(model):
+            natural = answered(model, batch.images)
+        labels = smoothed(batch.labels, self.classes, self.smoothing)
+        logits = model(attacked)
+        loss = functional.cross_entropy(logits, labels)  # L_f
+        companion: Companion = model.companion  # type: ignore[assignment]
+        companion.show(natural, logits, labels)
+        if self.held_by == "discriminator":
+            with held_still(companion):
+                verdict = companion(model(batch.images)), companion(logits)
+            return loss - manifold_loss(*verdict)  # eq. 7, where L_d is its negative
+        distance = functional.mse_loss(logits, natural)
+        scale = _steepest(loss, attacked) / _steepest(distance, attacked)
+        return loss + self.share * scale * distance
+
+    def companion_loss(
+        self, companion: Companion, natural: Tensor, attacked: Tensor, labels: Tensor
+    ) -> Tensor:
+        verdicts = companion(natural), companion(attacked)
+        classes = [functional.cross_entropy(v[:, 1:], labels) for v in verdicts]
+        return manifold_loss(*verdicts) + classes[0] + classes[1]  # L_d^0 and L_d^1:C
+
+
+def manifold_loss(natural: Tensor, attacked: Tensor) -> Tensor:
+    """The discriminator's error at telling natural (1) from attacked (0) logits.
+
+    The paper has the two labels the other way round, and log D for log(1 - D).
+    """
+    as_natural = functional.softplus(-natural[:, 0])
+    return (as_natural + functional.softplus(attacked[:, 0])).mean()
+
+
+def _steepest(loss: Tensor, images: Tensor) -> float:
+    """The largest entry of a loss's gradient; signed, as in the authors' code."""
+    (gradient,) = torch.autograd.grad(loss, images, retain_graph=True)
+    return workers.largest(float(gradient.max()))

@@ -1,0 +1,30 @@
+"""Bilateral adversarial training, and with its own threats JAT."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.core.settings import NotNegative, Positive, Threat
+from pipeline_steps.defenses.smoothing import adversarial_labels
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.still import answered, held_still
+
+
+class Bilateral:
+    """Images and labels are attacked, each by itself (Bilateral; JAT, Algorithm 3).
+
+    JAT smooths labels by "a variant of" Bilateral's without saying which; it is taken as
+    it stands in Bilateral's code.
+    """
+
+    def __init__(
+        self, threat: Threat, beta: NotNegative = 9.0, gamma: Positive = 0.01
+    ) -> None:
+        self.threat, self.beta, self.gamma = threat, beta, gamma
+
+    def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
+        with held_still(model):
+            clean = answered(model, batch.images)
+        labels = adversarial_labels(clean, batch.labels, self.beta, self.gamma)
+        attacked = self.threat(model, batch, rng)
+        return functional.cross_entropy(model(attacked), labels)

@@ -1,0 +1,40 @@
+"""Images of several resolutions: how a GAN grows from one to the next."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from pipeline_steps.core.errors import PipelineError
+
+
+def doubled(x: Tensor) -> Tensor:
+    return interpolate(x, scale_factor=2, mode="nearest")
+
+
+def halved(x: Tensor) -> Tensor:
+    return avg_pool2d(x, 2)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A resolution, and the part in which its newest block takes part already."""
+
+    size: int
+    alpha: float = 1.0
+
+    def reals(self, images: Tensor) -> Tensor:
+        """Images as they look at this moment, so that D judges no sharpness."""
+        while images.shape[-1] > self.size:
+            images = halved(images)
+        if self.alpha < 1:
+            images = doubled(halved(images)).lerp(images, self.alpha)
+        return images
+
+
+def check_size(size: int, whose: str) -> None:
+    if size < 8 or size & (size - 1):
+        raise PipelineError(
+            f"{whose} doubles 4 pixels and so wants a power of two, 8 or more, not "
+            f"{size} pixels; choose another data set or another generator"
+        )

@@ -1,0 +1,50 @@
+"""Latents of a data set's images, found beforehand, for generators that can't encode."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline_steps.core.arrays import read_array
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.generators.generator import is_exact
+
+
+@dataclass(frozen=True)
+class Projected:
+    """By generator the latents of all images, row by row; they stay on the disk."""
+
+    latents: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    def of(self, rows: Tensor) -> dict[int, Tensor]:
+        """The latents of some images, as a batch holds them."""
+        numbers = rows.cpu().numpy()
+        return {
+            generator: torch.from_numpy(latents[numbers]).to(rows.device)
+            for generator, latents in self.latents.items()
+        }
+
+
+NOTHING = Projected()
+
+
+def load_projected(
+    generators: Mapping[str, Any], paths: Sequence[Path], images: int
+) -> Projected:
+    """Latents from files in the order of the names of the approximate generators."""
+    found = {}
+    approximate = {n: g for n, g in generators.items() if not is_exact(g)}
+    for (name, generator), path in zip(approximate.items(), paths, strict=True):
+        latents = read_array(path)
+        if len(latents) < images or latents.shape[1:] != (generator.dimensions,):
+            raise PipelineError(
+                f"{path} holds latents of shape {list(latents.shape)}, not one of "
+                f"{generator.dimensions} numbers for each of {images} images by {name}; "
+                "delete it and build it again"
+            )
+        found[id(generator)] = latents
+    return Projected(found)

@@ -1,0 +1,141 @@
+"""How alike two images look to a network: LPIPS without its learned weights, as DMAT has it.
+
+Features of several depths are made of length one at every pixel; squared differences are
+summed over channels, averaged over pixels, and summed over depths. With `vgg16` these are
+the features that LPIPS and DMAT use; offline, those of a classifier of the pipeline.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import make
+from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.datasets.archives import member, opened
+
+# Widths of VGG16's convolutions, in five stages with a pooling between two of them.
+VGG = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+DEPTHS = 5
+
+Features = Callable[[Tensor], list[Tensor]]
+
+
+class Perceptual:
+    """The distance between images as the features of a network tell it."""
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+
+    def of(self, images: Tensor) -> list[Tensor]:
+        """What the distance to these images is told from."""
+        return [functional.normalize(f, dim=1) for f in self.features(images)]
+
+    def between(self, one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+        """A distance an image, from what `of` gave."""
+        apart = [
+            (a - b).square().sum(1).mean((1, 2))
+            for a, b in zip(one, other, strict=True)
+        ]
+        return torch.stack(apart).sum(0)
+
+    def __call__(self, one: Tensor, other: Tensor) -> Tensor:
+        return self.between(self.of(one), self.of(other))
+
+
+class Vgg16(nn.Module):
+    """VGG16 as torchvision has it, up to ReLU 5_3; from images in [0, 1].
+
+    DMAT feeds its images in [-1, 1] to a normalisation that is meant for [0, 1]; we don't.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        self.depths, inside = [], 3
+        for stage in VGG:
+            layers += [nn.MaxPool2d(2)] if layers else []
+            for width in stage:
+                layers += [nn.Conv2d(inside, width, 3, padding=1), nn.ReLU()]
+                inside = width
+            self.depths.append(len(layers) - 1)
+        self.features = nn.Sequential(*layers)
+        for name, values in zip(("mean", "deviation"), IMAGENET, strict=True):
+            self.register_buffer(name, torch.tensor(values)[:, None, None], False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        values, found = (images - self.mean) / self.deviation, []
+        for depth, layer in enumerate(self.features):
+            values = layer(values)
+            if depth in self.depths:
+                found.append(values)
+        return found
+
+
+class Rectified(nn.Module):
+    """Features of any classifier: what some of its batch norms give out, rectified."""
+
+    def __init__(self, classifier: nn.Module) -> None:
+        super().__init__()
+        self.classifier, self.found = classifier, list[Tensor]()
+        norms = [m for m in classifier.modules() if isinstance(m, nn.BatchNorm2d)]
+        count = min(DEPTHS, len(norms))
+        for i in range(count):
+            norm = norms[(i + 1) * len(norms) // count - 1]
+            norm.register_forward_hook(self._keep)
+
+    def _keep(self, _norm: nn.Module, _given: Any, values: Tensor) -> None:
+        self.found.append(values.relu())
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        self.found = []
+        self.classifier(images)
+        return self.found
+
+
+def _published(archive: Path) -> dict[str, Tensor]:
+    """The tensors of weights as PyTorch publishes them: a pickle that may hold no more."""
+    with opened(archive) as pack:
+        (name,) = pack.getnames()
+        try:
+            return torch.load(BytesIO(member(pack, name).read()), weights_only=True)
+        except UnpicklingError:
+            raise PipelineError(
+                f"{name} in {archive} is no file of tensors alone; fetch the published one"
+            ) from None
+
+
+def network_of(entry: Mapping[str, Any]) -> Any:
+    """The untrained network that a spec names: a classifier of the pipeline, or VGG16."""
+    if "network" in entry:
+        return Rectified(make("architecture", entry["network"]))
+    return Vgg16()
+
+
+def load_perceptual(
+    entry: Mapping[str, Any], weights: Path, device: torch.device
+) -> Perceptual:
+    """The distance by the network that a spec names, frozen."""
+    network = network_of(entry)
+    try:
+        if isinstance(network, Rectified):
+            network.classifier.load_state_dict(read_tensors(weights))
+        else:
+            whole = _published(weights)
+            network.load_state_dict({k: whole[k] for k in network.state_dict()})
+    except (RuntimeError, KeyError):
+        raise PipelineError(
+            f"{weights} holds the weights of another network than the config describes; "
+            "build or pull it again"
+        ) from None
+    return Perceptual(network.to(device).eval().requires_grad_(False))

@@ -1,0 +1,57 @@
+"""A network from inside: what passes between its layers, and what is added to that."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.errors import PipelineError
+
+
+def layers_of(model: nn.Module) -> list[nn.Module]:
+    """The layers that a network itself tells; of a fast form, those of the plain one."""
+    network = getattr(model, "exact", model)
+    if not hasattr(network, "layers"):
+        raise PipelineError(
+            f"{type(network).__name__} does not tell its layers, which perceptual "
+            "attacks look at; give its class a method `layers`"
+        )
+    found: list[nn.Module] = network.layers()
+    return found
+
+
+def features_of(model: nn.Module, images: Tensor) -> tuple[list[Tensor], Tensor]:
+    """What comes out of each layer, and the logits."""
+    network = getattr(model, "exact", model)
+    told: list[Tensor] = []
+    with ExitStack() as hooks:
+        for layer in layers_of(network):
+            hook = layer.register_forward_hook(lambda _, __, out: told.append(out))
+            hooks.callback(hook.remove)
+        logits: Tensor = network(images)
+    return told, logits
+
+
+@contextmanager
+def added(model: nn.Module, additions: Sequence[Tensor]) -> Iterator[None]:
+    """Each layer gives out its own addition on top, for a while."""
+    with ExitStack() as hooks:
+        for layer, addition in zip(layers_of(model), additions, strict=True):
+            hook = layer.register_forward_hook(
+                lambda _, __, out, addition=addition: out + addition
+            )
+            hooks.callback(hook.remove)
+        yield
+
+
+def perceived(features: Sequence[Tensor]) -> Tensor:
+    """One vector an image, whose L2 distances are perceptual ones (LPIPS, unweighted).
+
+    At each place of each layer the channels have length 1, and each layer counts alike.
+    """
+    rows = []
+    for layer in features:
+        lengths = torch.linalg.vector_norm(layer, dim=1, keepdim=True) + 1e-10
+        rows.append((layer / lengths / layer[0, 0].numel() ** 0.5).flatten(1))
+    return torch.cat(rows, 1)
