@@ -29,7 +29,6 @@ from pipeline_steps.evaluation.spec import Precision
 from pipeline_steps.generators.spec import FlowTraining, GanTraining
 from pipeline_steps.manifolds.spec import Projection
 
-
 # What threats and defenses call the approximate generator of the data set at hand.
 GAN = "gan"
 
@@ -154,6 +153,8 @@ class ThreatConfig(Settings):
     """Which iterate counts: the last, as in the papers, or any that fools the model."""
     attack: Attack | None = None
     """In an edit's place: an attack that goes a way of its own."""
+    images: Count | None = None
+    """How many test images are attacked at the most: few, where only pictures show them."""
 
 
 class Defense(Settings):
