@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config.models import GAN, Config, Defense, Paper
+from pipeline_steps.config.shown import ON_MANIFOLD
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
@@ -153,7 +154,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
         if threat.edit is not None and threat.steps is None:
             yield f"{place}.steps", "the key 'steps' is missing"
         if threat.attack is not None:
-            for key in sorted(threat.model_fields_set - {"title", "attack"}):
+            for key in sorted(threat.model_fields_set - {"title", "attack", "images"}):
                 yield (
                     f"{place}.{key}",
                     "only an edit takes this; see the attack's own settings",
@@ -198,7 +199,8 @@ def _same_training(config: Config, defense: Defense) -> bool:
 
 
 def _unfit_panel(panel: Panel, config: Config) -> Iterator[str]:
-    wanted = ("manifold",) if panel.what == "manifold" else ("defense", "threat")
+    on_manifold = panel.what in ON_MANIFOLD
+    wanted = ("manifold",) if on_manifold else ("defense", "threat")
     for key in wanted:
         if getattr(panel, key) is None:
             yield f"a panel that shows a {panel.what} names its {key}"

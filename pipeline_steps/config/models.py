@@ -154,6 +154,8 @@ class ThreatConfig(Settings):
     """Which iterate counts: the last, as in the papers, or any that fools the model."""
     attack: Attack | None = None
     """In an edit's place: an attack that goes a way of its own."""
+    images: Count | None = None
+    """How many test images are attacked at the most: few, where only pictures show them."""
 
 
 class Defense(Settings):

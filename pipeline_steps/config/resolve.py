@@ -148,11 +148,12 @@ class Plan(Pages):
     def attack(self, dataset: str, defense: str, threat: str) -> AttackSpec:
         name, seed = self._seeded(defense)
         evaluation = self.config.scale.evaluation
+        few = _get(self.config.threats, "threat", threat).images
         return AttackSpec(
             dataset=self._dataset(dataset),
             architecture=self._answering(name, dataset),
             threat=self.threat(threat, dataset),
-            images=evaluation.images,
+            images=min(filter(None, [few, evaluation.images]), default=None),
             batch=evaluation.batch,
             precision=evaluation.precision,
             kept=evaluation.kept,
