@@ -60,8 +60,6 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
         yield place, "schedule", defense.schedule
-        if defense.weights_of:
-            yield place, "defense", defense.weights_of
         for word in _names(defense.recipe):
             yield place, word.kind, word
     scale = config_file(f"scales/{config.name}")
@@ -173,8 +171,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
 def _same_training(config: Config, defense: Defense) -> bool:
     own = {"title", "weights_of", "inference"}
     trained = config.defenses.defenses[str(defense.weights_of)]
-    same = defense.model_dump(exclude=own) == trained.model_dump(exclude=own)
-    return same and trained.weights_of is None
+    return defense.model_dump(exclude=own) == trained.model_dump(exclude=own)
 
 
 def _unfit_panel(panel: Panel, config: Config) -> Iterator[str]:
