@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config.models import Config, Defense, Paper
+from pipeline_steps.config.one_training import OWN
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
@@ -169,9 +170,8 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _same_training(config: Config, defense: Defense) -> bool:
-    own = {"title", "weights_of", "inference"}
     trained = config.defenses.defenses[str(defense.weights_of)]
-    return defense.model_dump(exclude=own) == trained.model_dump(exclude=own)
+    return defense.model_dump(exclude=OWN) == trained.model_dump(exclude=OWN)
 
 
 def _unfit_panel(panel: Panel, config: Config) -> Iterator[str]:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
-from pydantic_core import PydanticCustomError
 
-from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.config.one_training import whole
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,
@@ -152,21 +151,7 @@ class Defenses(Settings):
         """What a defense with the weights of another does not say is said there."""
         if not isinstance(told, Mapping):
             return told
-        return {name: _whole(name, entry, told) for name, entry in told.items()}
-
-
-def _whole(name: str, entry: Any, told: Mapping[str, Any]) -> Any:
-    if not isinstance(entry, Mapping) or not entry.get("weights_of"):
-        return entry
-    trained = entry["weights_of"]
-    whose = f"defense '{trained}' whose weights '{name}' has"
-    if not isinstance(told.get(trained), Mapping):
-        text = f"there is no {whose}{did_you_mean(str(trained), told)}"
-        raise PydanticCustomError("name", text)
-    if "weights_of" in told[trained]:
-        text = f"the {whose} has no training of its own; name the one that is trained"
-        raise PydanticCustomError("name", text)
-    return {**told[trained], **entry}
+        return {name: whole(name, entry, told) for name, entry in told.items()}
 
 
 class Table(Settings):
