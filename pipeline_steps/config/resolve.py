@@ -195,17 +195,21 @@ class Plan(Pages):
     def _architecture(self, defense: str, dataset: str) -> Entry:
         """The network that is trained, with the one that is trained along."""
         config = self.config.defenses.defenses[defense]
-        smaller = self.config.scale.stand_ins.architectures
-        network, companion = (
-            entry and self._resolved(smaller.get(entry["architecture"], entry), dataset)
-            for entry in (config.architecture, config.companion)
-        )
-        if companion is None:
+        network = self._network(config.architecture, dataset)
+        if config.companion is None:
             return network
+        companion = self._network(config.companion, dataset)
         # It sees logits, and tells natural from attacked besides the classes.
         classes = self.config.datasets[dataset].classes
         companion |= {"channels": classes, "classes": classes + 1}
         return {**network, "companion": companion}
+
+    def _network(self, entry: Entry, dataset: str) -> Entry:
+        smaller = self.config.scale.stand_ins.architectures
+        resolved: Entry = self._resolved(
+            smaller.get(entry["architecture"], entry), dataset
+        )
+        return resolved
 
     def _answering(self, defense: str, dataset: str) -> Entry:
         """The same with what it does to images before it answers."""
