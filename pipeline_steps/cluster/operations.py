@@ -52,7 +52,7 @@ def _train_flow(spec: Spec, train: int, test: int, before: Spec) -> float:
 def _train_defense(spec: Spec, train: int, test: int, before: Spec) -> float:
     parts, batch = (spec["architecture"], spec["dataset"]), spec["schedule"]["batch"]
     each = in_steps(spec["recipe"], lambda r: _per_image(_learning, batch, r, *parts))
-    return spec["schedule"]["epochs"] * train * each
+    return spec["schedule"]["epochs"] * min(train, spec["images"] or train) * each
 
 
 def _attack_defense(spec: Spec, train: int, test: int, before: Spec) -> float:

@@ -146,6 +146,10 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                     where,
                     "a budget is a number or a fraction, no multiple of a budget",
                 )
+    for name, schedule in config.defenses.schedules.items():
+        if bool(schedule.knots) == bool(schedule.learning_rate):
+            place = f"{config_file('defenses')}: schedules.{name}"
+            yield place, "say either a learning_rate or its knots"
     for name, threat in config.threats.items():
         place = f"{config_file('threats')}: {name}"
         if (threat.edit is None) == (threat.attack is None):

@@ -19,6 +19,7 @@ from pipeline_steps.core.settings import (
     Objective,
     Perturbation,
     Positive,
+    Precision,
     Recipe,
     Settings,
     Source,
@@ -27,7 +28,6 @@ from pipeline_steps.core.settings import (
 )
 from pipeline_steps.datasets.spec import Augmentation, Cut
 from pipeline_steps.defenses.spec import Schedule
-from pipeline_steps.evaluation.spec import Precision
 from pipeline_steps.generators.spec import FlowTraining, GanTraining
 from pipeline_steps.manifolds.spec import Projection
 
@@ -224,6 +224,13 @@ class Evaluation(Settings):
     """Edited images kept for pictures."""
 
 
+class Training(Settings):
+    """On how many training images defenses learn."""
+
+    images: Count | None = None
+    """From the start of the training set; all if not stated."""
+
+
 class Shards(Settings):
     """Into how many jobs wide work is cut; no result depends on it."""
 
@@ -271,6 +278,8 @@ class Scale(Settings):
     """Every defense is trained once from each."""
     stand_ins: StandIns = StandIns()
     """Smaller data sets and networks in the papers' place."""
+    training: Training = Training()
+    """What defenses learn from."""
     evaluation: Evaluation
     """How defenses are judged."""
     shards: Shards = Shards()

@@ -141,6 +141,7 @@ class Plan(Pages):
             architecture=self._architecture(name, dataset),
             recipe=self._resolved(config.recipe, dataset),
             schedule=self.config.defenses.schedules[config.schedule],
+            images=self.config.scale.training.images,
             snapshots=config.snapshots,
             seed=seed,
         )

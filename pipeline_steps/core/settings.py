@@ -53,6 +53,7 @@ Share = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]
 Norm = Literal["linf", "l2", "l1"]
+Precision = Literal["float32", "bfloat16"]
 
 
 DIGEST = r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$"

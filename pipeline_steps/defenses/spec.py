@@ -11,6 +11,7 @@ from pipeline_steps.core.settings import (
     Entry,
     NotNegative,
     Positive,
+    Precision,
     Settings,
     Share,
     Whole,
@@ -19,14 +20,14 @@ from pipeline_steps.datasets.spec import Augmentation, DatasetSpec
 
 
 class Schedule(Settings):
-    """The course of a training run: stochastic gradient descent with steps."""
+    """The course of a training run by stochastic gradient descent."""
 
     epochs: Count
     """Passes over the training images."""
     batch: Count
     """Images of a step."""
-    learning_rate: Positive
-    """At the start."""
+    learning_rate: Positive | None = None
+    """At the start, or at the top of a cycle; `knots` stand in its place."""
     momentum: Share = 0.9
     """Of the optimiser."""
     weight_decay: NotNegative = 0.0
@@ -37,6 +38,22 @@ class Schedule(Settings):
     """Epochs after which the learning rate is multiplied by `factor`."""
     factor: Share = 0.1
     """What each drop leaves of the learning rate."""
+    warm_up: NotNegative = 0.0
+    """Epochs in which the learning rate rises from zero."""
+    cyclic: bool = False
+    """Whether the learning rate rises from zero and falls to zero, half of the epochs
+    each, instead of dropping."""
+    knots: list[tuple[NotNegative, NotNegative]] = Field(default_factory=list)
+    """Epochs, whole or not, with the learning rate at each; straight lines join them."""
+    ema: Share = 0.0
+    """How much of their running mean the weights keep at each step; what is trained is
+    then the mean. 0 takes the weights themselves."""
+    norm_limit: Positive | None = None
+    """The longest that a gradient may be, in L2; longer ones are shortened to it."""
+    precision: Precision = "float32"
+    """In which numbers the network computes; losses and generators stay in float32."""
+    compiled: bool = False
+    """Whether the network's passes are compiled, where the machine can."""
 
 
 class DefenseSpec(Settings):
@@ -48,6 +65,8 @@ class DefenseSpec(Settings):
     architecture: Entry
     recipe: Entry
     schedule: Schedule
+    images: Count | None = None
+    """How many training images it learns from, from their start; all if none is said."""
     snapshots: Whole
     """How many times the weights are kept on the way, for curves over training."""
     seed: Whole

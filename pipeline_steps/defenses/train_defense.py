@@ -19,9 +19,12 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import ImageSet, load_image_set
 from pipeline_steps.defenses import snapshots
+from pipeline_steps.defenses.averaging import Average
 from pipeline_steps.defenses.companion import own_parameters, tutor_of
-from pipeline_steps.defenses.load import new_model
+from pipeline_steps.defenses.load import new_model, with_weights
+from pipeline_steps.defenses.passes import compile_passes, compute_in
 from pipeline_steps.defenses.recipe import build_recipe, prepared
+from pipeline_steps.defenses.schedules import learning_rate
 from pipeline_steps.defenses.spec import DefenseSpec, Schedule
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected, load_projected
@@ -40,9 +43,12 @@ def train_defense(
     schedule, seed = spec.schedule, spec.seed
     recipe = build_recipe(spec.recipe, generators)
     model = new_model(spec.architecture, seed).to(device)
+    average = Average(model, schedule.ema) if schedule.ema else None
+    learned = average.model if average else model
+    compute_in(model, schedule.precision)
     optimiser = torch.optim.SGD(
         own_parameters(model),
-        lr=schedule.learning_rate,
+        lr=learning_rate(schedule, 0),
         momentum=schedule.momentum,
         weight_decay=schedule.weight_decay,
         nesterov=schedule.nesterov,
@@ -50,6 +56,8 @@ def train_defense(
     course = Course(data, schedule, seed)
     loss_of = workers.shared(model, recipe.loss)
     tutor = tutor_of(model, recipe, schedule)
+    if schedule.compiled:
+        compile_passes(model, data[course.rows(0, 0)][0])
     epoch_losses: list[float] = []
     losses: list[float] = []
     parts: dict[str, Any] = {
@@ -60,6 +68,8 @@ def train_defense(
     }
     if tutor:
         parts["tutor"] = tutor
+    if average:
+        parts["average"] = average.model
     kept = snapshots.kept_epochs(schedule.epochs, spec.snapshots)
 
     for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
@@ -73,24 +83,30 @@ def train_defense(
         batch = Batch(images, labels, projected=projected.of(rows), moves=moves)
         batch = prepared(recipe, batch, draw)
         own = workers.share(len(images))
+        share = (step + 1) / course.steps_of_epoch
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(schedule, epoch)
+            group["lr"] = learning_rate(schedule, epoch, share)
         model.train()
         loss = loss_of(batch.take(own), PartRng(draw, len(images), own))
-        losses.append(finite(loss, epoch, step, schedule))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        when = f"epoch {epoch + 1}, step {step + 1}"
+        losses.append(guarded(loss, model, schedule, when))
         optimiser.step()
         if tutor:
             tutor.teach()
+        if average:
+            average.follow(model, done)
 
         if step + 1 == course.steps_of_epoch:
             epoch_losses.append(sum(losses) / len(losses))
             losses.clear()
             meter.show(epoch=epoch + 1, loss=epoch_losses[-1])
             if epoch + 1 in kept and first():
-                snapshots.keep(model, scratch, epoch + 1)
-    return model.eval(), epoch_losses
+                snapshots.keep(learned, scratch, epoch + 1)
+    # Anew, for it learned in another form: in other numbers, or as one of several.
+    trained = with_weights(spec.architecture, learned.state_dict(), spec.name)
+    return trained.to(device), epoch_losses
 
 
 class Course:
@@ -114,19 +130,23 @@ class Course:
         return [self.rows(epoch, later) for later in range(step, self.steps_of_epoch)]
 
 
-def learning_rate(schedule: Schedule, epoch: int) -> float:
-    passed = sum(epoch >= drop for drop in schedule.drops)
-    return schedule.learning_rate * schedule.factor**passed
-
-
-def finite(loss: torch.Tensor, epoch: int, step: int, schedule: Schedule) -> float:
-    """The loss as a number, which ends the run where it is none."""
-    number = workers.mean(loss.item())
-    if not math.isfinite(number):
-        raise PipelineError(
-            f"the loss is {number} in epoch {epoch + 1}, step {step + 1}; lower the "
-            f"learning rate ({schedule.learning_rate}) in workflow/config/defenses.yaml"
-        )
+def guarded(
+    loss: torch.Tensor, model: nn.Module, schedule: Schedule, when: str
+) -> float:
+    """The loss as a number, once its gradient is known to be fit for a step."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    number, length = torch.stack([loss.detach().float(), norm.float()]).tolist()
+    number = workers.mean(number)
+    for what, value in (("loss", number), ("gradient's norm", length)):
+        if not math.isfinite(value):
+            raise PipelineError(
+                f"the {what} is {value} in {when}; lower the learning rate of its schedule "
+                "in workflow/config/defenses.yaml, or set its `norm_limit`"
+            )
+    if schedule.norm_limit:
+        limit = schedule.norm_limit
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), limit, norm)
     return number
 
 
@@ -139,6 +159,7 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
         job.verified("images", "train_images"),
         job.verified("labels", "train_labels"),
         device,
+        job.spec.images,
     )
     latents = job.all_verified("latents", "latents")
     projected = load_projected(generators, latents, len(data))

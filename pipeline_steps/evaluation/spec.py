@@ -1,13 +1,9 @@
 """What a job must know to judge a defense under a threat."""
 
-from typing import Literal
-
-from pipeline_steps.core.settings import Count, Entry, Settings, Whole
+from pipeline_steps.core.settings import Count, Entry, Precision, Settings, Whole
 from pipeline_steps.core.shards import Shard
 from pipeline_steps.datasets.spec import DatasetSpec
 from pipeline_steps.threats.spec import ThreatSpec
-
-Precision = Literal["float32", "bfloat16"]
 
 
 class AttackSpec(Settings):

@@ -43,7 +43,7 @@ def uses(plan, run):
 
 
 def test_the_scales_are_those_that_the_project_speaks_of():
-    assert scales() == ["demo", "paper", "small"]
+    assert scales() == ["cores", "demo", "paper", "small"]
 
 
 @pytest.mark.parametrize("scale", scales())

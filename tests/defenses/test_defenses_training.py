@@ -3,23 +3,15 @@
 import pytest
 import torch
 
-from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make, words
 from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.defenses import snapshots
 from pipeline_steps.defenses.load import load_model, new_model
 from pipeline_steps.defenses.spec import Schedule
-from pipeline_steps.defenses.train_defense import Course, learning_rate, train_defense
+from pipeline_steps.defenses.train_defense import Course, train_defense
 
 CPU = torch.device("cpu")
-
-
-def test_ijsat_s_learning_rate_falls_after_epochs_75_90_and_100():
-    schedule = load_config("paper").defenses.schedules["ijsat"]
-    rates = [learning_rate(schedule, epoch) for epoch in range(120)]
-    expected = [0.1] * 75 + [0.01] * 15 + [0.001] * 10 + [0.0001] * 20
-    assert rates == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(

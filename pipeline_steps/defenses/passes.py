@@ -1,0 +1,44 @@
+"""How a network computes while it learns: in which numbers, compiled or not."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipeline_steps.core.progress import say
+from pipeline_steps.core.settings import Precision
+from pipeline_steps.threats.still import held_still
+
+
+def compute_in(model: nn.Module, precision: Precision) -> None:
+    """Lets the model's own passes run in these numbers and answer in float32.
+
+    What stands around a pass, a loss or a generator, keeps computing in float32: a flow
+    would no longer invert itself, and a logarithm would lose what an attack climbs on.
+    """
+    if precision == "float32":
+        return
+    plain: Any = type(model)
+    dtype = getattr(torch, precision)
+
+    class Lower(plain):
+        def forward(self, images: Tensor, *told: Any, **named: Any) -> Any:
+            with torch.autocast(images.device.type, dtype):
+                answer = super().forward(images, *told, **named)
+            return answer.float() if isinstance(answer, Tensor) else answer
+
+    # By its class, as `workers.shared` does it: names of weights stay what they are.
+    model.__class__ = Lower
+
+
+def compile_passes(model: nn.Module, images: Tensor) -> None:
+    """Compiles the model's passes in place, or says why they stay as they are."""
+    model.compile()
+    try:
+        with held_still(model):
+            leaf = images.detach().requires_grad_()
+            torch.autograd.grad(model(leaf).sum(), leaf)
+    except Exception as error:  # whatever a compiler that is missing or fails may raise
+        model._compiled_call_impl = None
+        reason = str(error).strip().splitlines()[:1]
+        say(f"the network is not compiled here ({''.join(reason)}); it runs as it is")

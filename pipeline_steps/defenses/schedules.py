@@ -1,0 +1,27 @@
+"""The learning rate over the course of a training run."""
+
+from itertools import pairwise
+
+from pipeline_steps.defenses.spec import Schedule
+
+
+def learning_rate(schedule: Schedule, epoch: int, share: float = 0.0) -> float:
+    """In the step after which this share of the epoch is done."""
+    passed = epoch + share
+    if schedule.knots:
+        return _between(schedule.knots, passed)
+    assert schedule.learning_rate is not None, "the config says either"
+    if schedule.cyclic:  # fast adversarial training: up, and down again
+        return schedule.learning_rate * (1 - abs(2 * passed / schedule.epochs - 1))
+    rate = schedule.learning_rate
+    if passed < schedule.warm_up:
+        rate *= passed / schedule.warm_up
+    return rate * schedule.factor ** sum(epoch >= drop for drop in schedule.drops)
+
+
+def _between(knots: list[tuple[float, float]], place: float) -> float:
+    """On the line between the knots around a place; level before and after them."""
+    for (begin, low), (end, high) in pairwise(knots):
+        if begin <= place < end:
+            return low + (high - low) * (place - begin) / (end - begin)
+    return knots[0][1] if place < knots[0][0] else knots[-1][1]

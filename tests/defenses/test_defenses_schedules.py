@@ -1,0 +1,59 @@
+"""The papers' learning rates, step by step."""
+
+import pytest
+
+from pipeline_steps.config.load import load_config
+from pipeline_steps.defenses.schedules import learning_rate
+from pipeline_steps.defenses.spec import Schedule
+
+DMAT = [[0, 0], [1, 0.4], [6, 0.04], [12, 0.004], [15, 0.0004], [20, 0.0001]]
+
+
+def schedule(**told):
+    return Schedule(**{"epochs": 10, "batch": 8, **told})
+
+
+def test_ijsat_s_learning_rate_falls_after_epochs_75_90_and_100():
+    ijsat = load_config("paper").defenses.schedules["ijsat"]
+    for share in (0.01, 1.0):
+        rates = [learning_rate(ijsat, epoch, share) for epoch in range(120)]
+        expected = [0.1] * 75 + [0.01] * 15 + [0.001] * 10 + [0.0001] * 20
+        assert rates == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "share", "rate"),
+    [
+        (0, 0.25, 0.1),
+        (0, 1.0, 0.4),
+        (3, 0.5, 0.22),  # halfway from 1 to 6
+        (11, 1.0, 0.004),
+        (17, 0.5, 0.00025),
+        (19, 1.0, 0.0001),
+        (30, 0.0, 0.0001),
+    ],
+)
+def test_dmat_s_learning_rate_follows_straight_lines(epoch, share, rate):
+    """METHODS 2.1: knots in epochs, read anew at each step."""
+    piecewise = schedule(epochs=20, knots=DMAT)
+    assert learning_rate(piecewise, epoch, share) == pytest.approx(rate)
+
+
+def test_knots_need_not_begin_at_the_first_epoch():
+    late = schedule(knots=[[2, 0.3], [4, 0.1]])
+    assert learning_rate(late, 0, 0.5) == 0.3
+    assert learning_rate(late, 9, 1.0) == 0.1
+
+
+def test_a_cycle_rises_to_its_top_and_falls_to_zero():
+    """Fast adversarial training: 15 epochs to 0.2 and back (METHODS 6.10)."""
+    cycle = schedule(epochs=15, learning_rate=0.2, cyclic=True)
+    rates = [learning_rate(cycle, e, s) for e, s in ((0, 0.75), (7, 0.5), (14, 1.0))]
+    assert rates == pytest.approx([0.02, 0.2, 0.0])
+
+
+def test_a_warm_up_ends_where_the_plain_schedule_goes_on():
+    warm = schedule(learning_rate=0.1, warm_up=5, drops=[7])
+    rates = [learning_rate(warm, e, s) for e, s in ((0, 0.5), (4, 1.0), (6, 1.0))]
+    assert rates == pytest.approx([0.01, 0.1, 0.1])
+    assert learning_rate(warm, 7, 0.1) == pytest.approx(0.01)
