@@ -4,7 +4,15 @@ from operator import itemgetter
 from typing import Any
 
 from pipeline_steps.core.registry import mappings
-from pipeline_steps.core.settings import Count, Entry, Positive, Settings, Whole
+from pipeline_steps.core.settings import (
+    Count,
+    Entry,
+    NotNegative,
+    Positive,
+    Settings,
+    Share,
+    Whole,
+)
 from pipeline_steps.datasets.spec import DatasetSpec
 
 
@@ -21,6 +29,10 @@ class FlowTraining(Settings):
     """Steps over which the learning rate rises from zero."""
     gradient_limit: Positive = 50.0
     """Gradients are scaled down to this norm."""
+    weight_decay: NotNegative = 0.0
+    """Of Adamax, added to the gradient."""
+    ema: Share = 0.0
+    """What the exponential average of the weights, which is kept, remembers a step."""
 
 
 class FlowSpec(Settings):

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from pipeline_steps.core import workers
 from pipeline_steps.core.arrays import read_array
@@ -42,12 +44,16 @@ def train_flow(
     each = len(images) // batch
     model = fresh_flow(spec, images, device)
     bits_of = workers.shared(model, mean_bits)
-    optimiser = torch.optim.Adamax(model.parameters(), lr=training.learning_rate)
+    optimiser = torch.optim.Adamax(
+        model.parameters(), training.learning_rate, weight_decay=training.weight_decay
+    )
+    average = AveragedModel(model, multi_avg_fn=partial(remember, training.ema))
     epochs: list[float] = []
     running: list[float] = []
     parts = {
         "model": model,
         "optimiser": optimiser,
+        "average": average,
         "epochs": epochs,
         "running": running,
     }
@@ -59,6 +65,7 @@ def train_flow(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(training, step, total)
         bits = likelihood_step(spec, bits_of, optimiser, chosen, step)
+        average.update_parameters(model)
         running.append(bits)
         if place == each - 1:
             epochs.append(sum(running) / each)
@@ -66,9 +73,18 @@ def train_flow(
             meter.show(bits_per_dimension=epochs[-1])
             if epoch % EPOCHS_BETWEEN_CHECKS == 0:
                 check_error(
-                    worst_error(model, floats(chosen)), f"after epoch {epoch + 1}"
+                    worst_error(average.module, floats(chosen)), f"after epoch {epoch + 1}"
                 )
-    return model, {"bits_per_dimension": epochs}
+    return average.module, {"bits_per_dimension": epochs}
+
+
+@torch.no_grad()
+def remember(
+    most: float, average: list[Tensor], weights: list[Tensor], steps: Tensor
+) -> None:
+    """The average moves towards the weights: less as steps go by, for it began raw."""
+    share = min(most, (1 + int(steps)) / (10 + int(steps)))
+    torch._foreach_lerp_(average, weights, 1 - share)
 
 
 def fresh_flow(spec: FlowSpec, images: Tensor, device: torch.device) -> Any:
