@@ -73,7 +73,8 @@ def train_flow(
             meter.show(bits_per_dimension=epochs[-1])
             if epoch % EPOCHS_BETWEEN_CHECKS == 0:
                 check_error(
-                    worst_error(average.module, floats(chosen)), f"after epoch {epoch + 1}"
+                    worst_error(average.module, floats(chosen)),
+                    f"after epoch {epoch + 1}",
                 )
     return average.module, {"bits_per_dimension": epochs}
 

@@ -13,11 +13,10 @@ from pipeline_steps.generators.flow_layers import (
     ActNorm,
     AffineCoupling,
     InvertibleConvolution,
-    SplitPrior,
     Squeeze,
-    TopPrior,
     bounded,
 )
+from pipeline_steps.generators.flow_priors import SplitPrior, TopPrior
 
 LAYERS = {
     "squeeze": Squeeze,

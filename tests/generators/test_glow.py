@@ -95,10 +95,12 @@ def test_images_of_another_size_are_refused():
         Glow(4, 3, 1, 4).encode(images_of(8, 2))
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 12, 28])
-def test_size_must_be_a_power_of_two(size):
-    with pytest.raises(PipelineError, match="power of two"):
-        Glow(size, 3, 1, 4)
+@pytest.mark.parametrize(
+    ("size", "levels"), [(1, None), (2, None), (3, None), (12, 3), (32, 5)]
+)
+def test_images_must_allow_the_levels(size, levels):
+    with pytest.raises(PipelineError, match=f"images of {size} pixels allow"):
+        Glow(size, 3, 1, 4, levels=levels)
 
 
 def test_samples_follow_the_seed_alone():
