@@ -26,7 +26,6 @@ from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import FlowSpec, FlowTraining
 
 WORST_ERROR = 1e-3
-EPOCHS_BETWEEN_CHECKS = 10
 # Actnorm standardises this many images, as Glow's own code does.
 IMAGES_TO_FIT = 256
 
@@ -34,7 +33,7 @@ IMAGES_TO_FIT = 256
 def train_flow(
     spec: FlowSpec, images: Tensor, scratch: Path, device: torch.device
 ) -> tuple[Any, dict[str, list[float]]]:
-    """A trained flow, and the mean bits per dimension of each epoch.
+    """A trained flow; the mean bits per dimension and the worst error of each epoch.
 
     Step k draws the same images and noise whether or not the run was resumed before it.
     """
@@ -48,14 +47,14 @@ def train_flow(
         model.parameters(), training.learning_rate, weight_decay=training.weight_decay
     )
     average = AveragedModel(model, multi_avg_fn=partial(remember, training.ema))
-    epochs: list[float] = []
+    history: dict[str, list[float]] = {"bits_per_dimension": [], "worst_error": []}
     running: list[float] = []
     parts = {
         "model": model,
         "optimiser": optimiser,
         "average": average,
-        "epochs": epochs,
         "running": running,
+        **history,
     }
     total = training.epochs * each
     for step, meter in Resume(scratch).steps(parts, total, "flow"):
@@ -68,15 +67,12 @@ def train_flow(
         average.update_parameters(model)
         running.append(bits)
         if place == each - 1:
-            epochs.append(sum(running) / each)
+            history["bits_per_dimension"].append(sum(running) / each)
+            history["worst_error"].append(worst_error(average.module, floats(chosen)))
             running.clear()
-            meter.show(bits_per_dimension=epochs[-1])
-            if epoch % EPOCHS_BETWEEN_CHECKS == 0:
-                check_error(
-                    worst_error(average.module, floats(chosen)),
-                    f"after epoch {epoch + 1}",
-                )
-    return average.module, {"bits_per_dimension": epochs}
+            meter.show(**{name: values[-1] for name, values in history.items()})
+            check_error(history["worst_error"][-1], f"after epoch {epoch + 1}")
+    return average.module, history
 
 
 @torch.no_grad()
