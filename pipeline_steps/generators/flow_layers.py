@@ -1,15 +1,15 @@
-"""The layers of a normalizing flow: bijections of images, and priors of what leaves.
+"""The layers of a normalizing flow: bijections of images.
 
-A layer maps images x to z exactly and back. `forward` gives z with the logarithm of the
-Jacobian's determinant, one number an image; `scaled` gives z with terms that need only
-be summed for it, so that encoding pays nothing for a likelihood that nobody asked for.
+A layer maps images x to z exactly and back; on its way it tells the logarithm of the
+Jacobian's determinant, one number an image.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, relu
+from torch.nn.functional import conv2d
 
 from pipeline_steps.core.rng import Rng
 
@@ -34,29 +34,60 @@ def empty_convolution(inputs: int, outputs: int, kernel: int, bias: bool) -> nn.
 
 
 class FlowLayer(nn.Module):
-    """A bijection that defines `scaled` and `inverse`."""
-
-    def scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """z, and log-scales [1 or B, C, H, W] that sum to the log-determinant."""
-        raise NotImplementedError
+    """A bijection: `forward` gives z and the log-determinant, `inverse` x again."""
 
     def inverse(self, z: Tensor) -> Tensor:
         raise NotImplementedError
 
+
+class Centred(FlowLayer):
+    """Images in [0, 1] around zero."""
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z, log_scale = self.scaled(x)
-        return z, log_scale.sum((1, 2, 3)).expand(len(x))
+        return x - 0.5, x.new_zeros(len(x))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        return z + 0.5
+
+
+class Logit(FlowLayer):
+    """The logit of images in [0, 1], drawn in so far that black and white are finite.
+
+    Whatever is decoded lies within [-margin, 1 + margin] / (1 - 2 margin).
+    """
+
+    def __init__(self, margin: float) -> None:
+        super().__init__()
+        self.margin = margin
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        inner = self.margin + (1 - 2 * self.margin) * x
+        slopes = math.log(1 - 2 * self.margin) - inner.log() - (-inner).log1p()
+        return inner.logit(), slopes.sum((1, 2, 3))
+
+    def inverse(self, z: Tensor) -> Tensor:
+        return (z.sigmoid() - self.margin) / (1 - 2 * self.margin)
+
+
+def pixels(x: Tensor) -> int:
+    return x.shape[2] * x.shape[3]
+
+
+def mixed(x: Tensor, matrix: Tensor, bias: Tensor | None = None) -> Tensor:
+    """The channels of each pixel, multiplied by a matrix."""
+    weight = matrix.to(x.dtype)[:, :, None, None]
+    return conv2d(x, weight, None if bias is None else bias.to(x.dtype))
 
 
 class Squeeze(FlowLayer):
     """Each 2x2 square of pixels becomes one pixel of four times the channels."""
 
-    def scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         # torch's own pixel_unshuffle forgets the channels of a batch of no images.
         count, channels, height, width = x.shape
         squares = x.reshape(count, channels, height // 2, 2, width // 2, 2)
         shape = (count, 4 * channels, height // 2, width // 2)
-        return squares.permute(0, 1, 3, 5, 2, 4).reshape(shape), x.new_zeros(1, 1, 1, 1)
+        return squares.permute(0, 1, 3, 5, 2, 4).reshape(shape), x.new_zeros(count)
 
     def inverse(self, z: Tensor) -> Tensor:
         count, channels, height, width = z.shape
@@ -82,20 +113,25 @@ class ActNorm(FlowLayer):
     def log_scale(self) -> Tensor:
         return LOG_SCALE_SPEED * self.raw_log_scale
 
-    def normalised(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         if self.fitting:
-            self._fit(x)
-        return (x + self.bias) * self.log_scale.exp()
+            self.fit(x)
+        z = (x + self.bias) * self.log_scale.exp()
+        return z, pixels(x) * self.log_scale.sum().expand(len(x))
 
-    def scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        z = self.normalised(x)
-        return z, self.log_scale.expand(1, *z.shape[1:])
+    def after(self, convolution: nn.Conv2d, x: Tensor) -> Tensor:
+        """What follows a convolution, folded into it: weights are fewer than pixels."""
+        if self.fitting:
+            self.fit(convolution(x))
+        scale = self.log_scale.exp()
+        weight, bias = convolution.weight * scale[:, None], self.bias * scale
+        return conv2d(x, weight, bias.flatten(), padding=convolution.padding)
 
     def inverse(self, z: Tensor) -> Tensor:
         return z * (-self.log_scale).exp() - self.bias
 
     @torch.no_grad()
-    def _fit(self, x: Tensor) -> None:
+    def fit(self, x: Tensor) -> None:
         mean = x.mean((0, 2, 3))
         spread = x.var((0, 2, 3), unbiased=False).sqrt().clamp_min(SMALLEST_SPREAD)
         self.bias.copy_(-mean[:, None, None])
@@ -137,20 +173,25 @@ class InvertibleConvolution(FlowLayer):
         lower = lower + torch.eye(len(diagonal), dtype=lower.dtype, device=lower.device)
         return lower, self.upper.double().triu(1) + diagonal.diag()
 
-    def scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def matrix(self) -> Tensor:
         lower, upper = self._factors()
-        matrix = self.permutation.double() @ lower @ upper
-        log_scale = self.log_diagonal[:, None, None].expand(1, *x.shape[1:])
-        return conv2d(x, matrix.to(x.dtype)[:, :, None, None]), log_scale
+        return self.permutation.double() @ lower @ upper
 
-    def inverse(self, z: Tensor) -> Tensor:
+    def inverse_matrix(self) -> Tensor:
         lower, upper = self._factors()
         permuted = self.permutation.double().T
         half = torch.linalg.solve_triangular(
             lower, permuted, upper=False, unitriangular=True
         )
-        matrix = torch.linalg.solve_triangular(upper, half, upper=True)
-        return conv2d(z, matrix.to(z.dtype)[:, :, None, None])
+        return torch.linalg.solve_triangular(upper, half, upper=True)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return mixed(x, self.matrix()), pixels(x) * self.log_diagonal.sum().expand(
+            len(x)
+        )
+
+    def inverse(self, z: Tensor) -> Tensor:
+        return mixed(z, self.inverse_matrix())
 
 
 class AffineCoupling(FlowLayer):
@@ -171,15 +212,16 @@ class AffineCoupling(FlowLayer):
 
     def _told(self, kept: Tensor) -> tuple[Tensor, Tensor]:
         """The log-scale and the shift of the other half."""
-        hidden = relu(self.first_norm.normalised(self.first(kept)))
-        hidden = relu(self.second_norm.normalised(self.second(hidden)))
+        hidden = self.first_norm.after(self.first, kept).relu_()
+        hidden = self.second_norm.after(self.second, hidden).relu_()
         raw, shift = self.last(hidden).chunk(2, 1)
         return bounded(raw), shift
 
-    def scaled(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         kept, other = x.chunk(2, 1)
         log_scale, shift = self._told(kept)
-        return torch.cat([kept, (other + shift) * log_scale.exp()], 1), log_scale
+        z = torch.cat([kept, (other + shift) * log_scale.exp()], 1)
+        return z, log_scale.sum((1, 2, 3))
 
     def inverse(self, z: Tensor) -> Tensor:
         kept, other = z.chunk(2, 1)
@@ -187,70 +229,47 @@ class AffineCoupling(FlowLayer):
         return torch.cat([kept, other * (-log_scale).exp() - shift], 1)
 
 
+class Step(FlowLayer):
+    """Actnorm, invertible convolution and affine coupling, Glow table 1."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.norm = ActNorm(channels)
+        self.convolution = InvertibleConvolution(channels)
+        self.coupling = AffineCoupling(channels, width)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        if self.norm.fitting:
+            self.norm.fit(x)
+        # W ((x + b) e^s), in one pass over the pixels.
+        shift, log_scale = self._norm()
+        matrix = self.convolution.matrix() * log_scale.exp()
+        z, told = self.coupling(mixed(x, matrix, matrix @ shift))
+        slopes = self.norm.log_scale.sum() + self.convolution.log_diagonal.sum()
+        return z, told + pixels(x) * slopes
+
+    def _norm(self) -> tuple[Tensor, Tensor]:
+        """The shift and the log-scale of actnorm, in double precision."""
+        norm = self.norm
+        return norm.bias.flatten().double(), norm.log_scale.flatten().double()
+
+    def inverse(self, z: Tensor) -> Tensor:
+        shift, log_scale = self._norm()
+        matrix = (-log_scale).exp()[:, None] * self.convolution.inverse_matrix()
+        return mixed(self.coupling.inverse(z), matrix, -shift)
+
+
 class ScaledConvolution(nn.Module):
     """A 3x3 convolution that starts as zero, with a learned scale of its outputs."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.convolution = empty_convolution(inputs, outputs, 3, bias=True)
+        self.convolution: Any = empty_convolution(inputs, outputs, 3, bias=True)
         self.raw_log_scale = nn.Parameter(torch.zeros(outputs, 1, 1))
         for parameter in self.convolution.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolution(x) * (LOG_SCALE_SPEED * self.raw_log_scale).exp()
-
-
-class Prior(nn.Module):
-    """A Gaussian of the channels that leave, given those that are kept.
-
-    It enters the likelihood and samples alone; what leaves is never changed by it.
-    """
-
-    kept: int
-
-    def moments(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean and the log-scale."""
-        raise NotImplementedError
-
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return x[:, : self.kept], x[:, self.kept :]
-
-    def join(self, kept: Tensor, removed: Tensor) -> Tensor:
-        return torch.cat([kept, removed], 1)
-
-    def log_density(self, kept: Tensor, removed: Tensor) -> Tensor:
-        mean, log_scale = self.moments(kept)
-        standard = (removed - mean) * (-log_scale).exp()
-        terms = -0.5 * (standard.square() + math.log(2 * math.pi)) - log_scale
-        return terms.sum((1, 2, 3))
-
-    def draw(self, kept: Tensor, noise: Tensor) -> Tensor:
-        mean, log_scale = self.moments(kept)
-        return mean + log_scale.exp() * noise
-
-
-class SplitPrior(Prior):
-    """Half of the channels leave, and a convolution of the others tells of them."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.kept = channels // 2
-        self.told = ScaledConvolution(self.kept, 2 * (channels - self.kept))
-
-    def moments(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        mean, raw = self.told(kept).chunk(2, 1)
-        return mean, bounded(raw)
-
-
-class TopPrior(Prior):
-    """Everything leaves: a learned Gaussian of each coordinate."""
-
-    def __init__(self, channels: int, size: int) -> None:
-        super().__init__()
-        self.kept = 0
-        self.mean = nn.Parameter(torch.zeros(channels, size, size))
-        self.raw_log_scale = nn.Parameter(torch.zeros(channels, size, size))
-
-    def moments(self, kept: Tensor) -> tuple[Tensor, Tensor]:
-        return self.mean, bounded(LOG_SCALE_SPEED * self.raw_log_scale)
+        scale = (LOG_SCALE_SPEED * self.raw_log_scale).exp()
+        bias = self.convolution.bias * scale.flatten()
+        return conv2d(x, self.convolution.weight * scale[:, None], bias, padding=1)

@@ -4,22 +4,27 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng, rng
-from pipeline_steps.core.settings import Count
+from pipeline_steps.core.settings import Count, Share
 from pipeline_steps.generators.flow_layers import (
     ActNorm,
     AffineCoupling,
-    FlowLayer,
+    Centred,
     InvertibleConvolution,
+    Logit,
+    Squeeze,
+    Step,
+)
+from pipeline_steps.generators.flow_priors import (
     Prior,
     SplitPrior,
-    Squeeze,
+    StandardPrior,
     TopPrior,
 )
 
@@ -60,23 +65,17 @@ class Level(nn.Module):
 
     def __init__(self, channels: int, steps: int, width: int, prior: Prior) -> None:
         super().__init__()
-        layers: list[FlowLayer] = [Squeeze()]
-        for _ in range(steps):
-            layers += [
-                ActNorm(channels),
-                InvertibleConvolution(channels),
-                AffineCoupling(channels, width),
-            ]
-        self.layers: Any = nn.ModuleList(layers)
+        steps_of_flow = [Step(channels, width) for _ in range(steps)]
+        self.layers: Any = nn.ModuleList([Squeeze(), *steps_of_flow])
         self.prior = prior
 
-    def scaled(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """z, and the log-scales of every layer."""
-        log_scales = []
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """z, and the log-determinant of all layers."""
+        total = x.new_zeros(len(x))
         for layer in self.layers:
-            x, log_scale = layer.scaled(x)
-            log_scales.append(log_scale)
-        return x, log_scales
+            x, log_determinant = layer(x)
+            total = total + log_determinant
+        return x, total
 
     def inverse(self, z: Tensor) -> Tensor:
         for layer in reversed(self.layers):
@@ -84,31 +83,57 @@ class Level(nn.Module):
         return z
 
 
+def halvings(size: int) -> int:
+    """How often images can be halved, down to two pixels a side at the least."""
+    return 1 + halvings(size // 2) if size > 2 and size % 2 == 0 else 0
+
+
+def prior_of(kind: str, channels: int, kept: int, size: int) -> Prior:
+    if kind == "standard":
+        return StandardPrior(kept)
+    return SplitPrior(channels) if kept else TopPrior(channels, size)
+
+
 class Glow(nn.Module):
     """A flow of images: actnorm, invertible 1x1 convolution and affine coupling.
 
     Latents are raw and stand in one vector, level 1 first: METHODS 8.5 tells what
-    standardised or drawn-again latents do to reconstructions.
+    standardised or drawn-again latents do to reconstructions. Without `levels` there
+    are as many as leave two pixels a side.
     """
 
+    exact = True
+
     def __init__(
-        self, size: Count, channels: Count, steps: Count = 8, width: Count = 512
+        self,
+        size: Count,
+        channels: Count,
+        steps: Count = 8,
+        width: Count = 512,
+        levels: Count | None = None,
+        prior: Literal["learned", "standard"] = "learned",
+        logit_margin: Share = 0.0,
     ) -> None:
         super().__init__()
-        if size < 4 or size & (size - 1):
+        most = halvings(size)
+        levels = most if levels is None else levels
+        if not 0 < levels <= most:
             raise PipelineError(
-                f"Glow halves its images and so wants a power of two, 4 or more, not "
-                f"{size} pixels; choose another data set or another generator"
+                f"Glow halves its images at each of its levels (now {levels}), and "
+                f"images of {size} pixels allow {most}; lower 'levels' in "
+                "generators.yaml, or choose another data set or another generator"
             )
         self.image_shape = (channels, size, size)
         self.shapes: list[tuple[int, int, int]] = []
+        self.entrance = Logit(logit_margin) if logit_margin else Centred()
         self.blocks: Any = nn.ModuleList()
-        while size > 2:
+        for number in range(1, levels + 1):
             channels, size = 4 * channels, size // 2
-            prior = SplitPrior(channels) if size > 2 else TopPrior(channels, size)
-            self.blocks.append(Level(channels, steps, width, prior))
-            self.shapes.append((channels - prior.kept, size, size))
-            channels = prior.kept
+            kept = channels // 2 if number < levels else 0
+            own = prior_of(prior, channels, kept, size)
+            self.blocks.append(Level(channels, steps, width, own))
+            self.shapes.append((channels - kept, size, size))
+            channels = kept
         self.draw_weights(rng(0, "glow"))
 
     @property
@@ -160,15 +185,14 @@ class Glow(nn.Module):
         for level, place, shape in reversed(list(parts)):
             removed = latents[:, place].unflatten(1, shape)
             x = level.inverse(level.prior.join(x, removed))
-        return x + 0.5
+        return self.entrance.inverse(x)
 
     @precisely
     def log_likelihood(self, images: Tensor) -> Tensor:
         """The log-density of each image in [0, 1], in nats."""
         total = images.new_zeros(len(images))
-        for level, kept, removed, log_scales in self._levels(images):
-            total = total + level.prior.log_density(kept, removed)
-            total = total + sum(terms.sum((1, 2, 3)) for terms in log_scales)
+        for level, kept, removed, log_determinant in self._levels(images):
+            total = total + log_determinant + level.prior.log_density(kept, removed)
         return total
 
     def dequantised(self, images: Tensor, noise: Tensor) -> Tensor:
@@ -196,24 +220,23 @@ class Glow(nn.Module):
             ):
                 noise = temperature * rng.normal([count, *shape]).to(like)
                 x = level.inverse(level.prior.join(x, level.prior.draw(x, noise)))
-        return x + 0.5
+        return self.entrance.inverse(x)
 
-    def _levels(
-        self, images: Tensor
-    ) -> Iterator[tuple[Level, Tensor, Tensor, list[Tensor]]]:
-        """Level by level: what is kept, what leaves, and the log-scales."""
+    def _levels(self, images: Tensor) -> Iterator[tuple[Level, Tensor, Tensor, Tensor]]:
+        """Level by level: what is kept, what leaves, and the log-determinant."""
         if tuple(images.shape[1:]) != self.image_shape:
             raise PipelineError(
                 f"Glow encodes images of shape [images, {self.image_shape[0]}, "
                 f"{self.image_shape[1]}, {self.image_shape[2]}], not "
                 f"{list(images.shape)}; use the generator of this very data set"
             )
-        x = images - 0.5
+        x, before = self.entrance(images)
         for level in self.blocks:
-            x, log_scales = level.scaled(x)
+            x, log_determinant = level(x)
             x, removed = level.prior.split(x)
-            yield level, x, removed, log_scales
+            yield level, x, removed, before + log_determinant
+            before = torch.zeros_like(before)
 
     def _nothing(self, count: int, like: Tensor) -> Tensor:
         """What is kept above the top level: no channels."""
-        return like.new_empty(count, 0, 2, 2)
+        return like.new_empty(count, 0, *self.shapes[-1][1:])

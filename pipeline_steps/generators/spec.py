@@ -32,6 +32,10 @@ class FlowTraining(Settings):
     """Steps over which the learning rate rises from zero."""
     gradient_limit: Positive = 50.0
     """Gradients are scaled down to this norm."""
+    weight_decay: NotNegative = 0.0
+    """Of Adamax, added to the gradient."""
+    ema: Share = 0.0
+    """What the exponential average of the weights, which is kept, remembers a step."""
 
 
 class Lower(Settings):

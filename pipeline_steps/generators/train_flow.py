@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from pipeline_steps.core import workers
 from pipeline_steps.core.arrays import read_array
@@ -24,7 +26,6 @@ from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import FlowSpec, FlowTraining
 
 WORST_ERROR = 1e-3
-EPOCHS_BETWEEN_CHECKS = 10
 # Actnorm standardises this many images, as Glow's own code does.
 IMAGES_TO_FIT = 256
 
@@ -32,7 +33,7 @@ IMAGES_TO_FIT = 256
 def train_flow(
     spec: FlowSpec, images: Tensor, scratch: Path, device: torch.device
 ) -> tuple[Any, dict[str, list[float]]]:
-    """A trained flow, and the mean bits per dimension of each epoch.
+    """A trained flow; the mean bits per dimension and the worst error of each epoch.
 
     Step k draws the same images and noise whether or not the run was resumed before it.
     """
@@ -42,14 +43,18 @@ def train_flow(
     each = len(images) // batch
     model = fresh_flow(spec, images, device)
     bits_of = workers.shared(model, mean_bits)
-    optimiser = torch.optim.Adamax(model.parameters(), lr=training.learning_rate)
-    epochs: list[float] = []
+    optimiser = torch.optim.Adamax(
+        model.parameters(), training.learning_rate, weight_decay=training.weight_decay
+    )
+    average = AveragedModel(model, multi_avg_fn=partial(remember, training.ema))
+    history: dict[str, list[float]] = {"bits_per_dimension": [], "worst_error": []}
     running: list[float] = []
     parts = {
         "model": model,
         "optimiser": optimiser,
-        "epochs": epochs,
+        "average": average,
         "running": running,
+        **history,
     }
     total = training.epochs * each
     for step, meter in Resume(scratch).steps(parts, total, "flow"):
@@ -59,16 +64,24 @@ def train_flow(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(training, step, total)
         bits = likelihood_step(spec, bits_of, optimiser, chosen, step)
+        average.update_parameters(model)
         running.append(bits)
         if place == each - 1:
-            epochs.append(sum(running) / each)
+            history["bits_per_dimension"].append(sum(running) / each)
+            history["worst_error"].append(worst_error(average.module, floats(chosen)))
             running.clear()
-            meter.show(bits_per_dimension=epochs[-1])
-            if epoch % EPOCHS_BETWEEN_CHECKS == 0:
-                check_error(
-                    worst_error(model, floats(chosen)), f"after epoch {epoch + 1}"
-                )
-    return model, {"bits_per_dimension": epochs}
+            meter.show(**{name: values[-1] for name, values in history.items()})
+            check_error(history["worst_error"][-1], f"after epoch {epoch + 1}")
+    return average.module, history
+
+
+@torch.no_grad()
+def remember(
+    most: float, average: list[Tensor], weights: list[Tensor], steps: Tensor
+) -> None:
+    """The average moves towards the weights: less as steps go by, for it began raw."""
+    share = min(most, (1 + int(steps)) / (10 + int(steps)))
+    torch._foreach_lerp_(average, weights, 1 - share)
 
 
 def fresh_flow(spec: FlowSpec, images: Tensor, device: torch.device) -> Any:

@@ -1,6 +1,7 @@
 """Every layer inverts, and its log-determinant is that of its Jacobian."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -12,29 +13,38 @@ from pipeline_steps.generators.flow_layers import (
     SMALLEST_SPREAD,
     ActNorm,
     AffineCoupling,
+    Centred,
     InvertibleConvolution,
-    SplitPrior,
+    Logit,
     Squeeze,
-    TopPrior,
+    Step,
     bounded,
 )
+from pipeline_steps.generators.flow_priors import SplitPrior, StandardPrior, TopPrior
+from pipeline_steps.generators.glow import Level
 
 LAYERS = {
-    "squeeze": Squeeze,
-    "actnorm": lambda: ActNorm(4),
-    "convolution": lambda: InvertibleConvolution(4),
-    "coupling": lambda: AffineCoupling(4, 8),
+    "centred": lambda channels: Centred(),
+    "logit": lambda channels: Logit(0.05),
+    "squeeze": lambda channels: Squeeze(),
+    "actnorm": ActNorm,
+    "convolution": InvertibleConvolution,
+    "coupling": lambda channels: AffineCoupling(channels, 8),
+    "step": lambda channels: Step(channels, 8),
+    "level": lambda channels: Level(4 * channels, 2, 8, StandardPrior(0)),
 }
 
 
-def shaken(layer, seed, amount=0.3):
+def shaken(layer, seed, amount=0.5):
     """A layer in double precision, away from where it starts."""
     stream = rng(seed, "shaken")
-    if hasattr(layer, "draw_weights"):
-        layer.draw_weights(stream)
+    for module in layer.modules():
+        if hasattr(module, "draw_weights"):
+            module.draw_weights(stream)
     with torch.no_grad():
         for parameter in layer.parameters():
-            parameter += amount * stream.normal(parameter.shape)
+            inputs = parameter[0].numel()
+            parameter += amount * stream.normal(parameter.shape) / inputs**0.5
     return layer.double()
 
 
@@ -45,26 +55,88 @@ def jacobian(function, x):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-@settings(max_examples=8, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 10**6), size=st.sampled_from([2, 4]))
-def test_layer_inverts_and_knows_its_determinant(name, seed, size):
-    layer = shaken(LAYERS[name](), seed)
-    x = rng(seed, "x").normal([3, 4, size, size]).double()
-    z, told = layer(x)
-    assert told.shape == (3,)
-    assert torch.allclose(layer.inverse(z), x, atol=1e-10)
-    for image, log_determinant in zip(x, told, strict=True):
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 10**6),
+    channels=st.sampled_from([2, 4, 6]),
+    sides=st.tuples(*2 * [st.sampled_from([2, 4, 6])]),
+    amount=st.floats(0, 0.5),
+)
+def test_layer_inverts(name, seed, channels, sides, amount):
+    layer = shaken(LAYERS[name](channels), seed, amount)
+    images = rng(seed, "x").uniform([3, channels, *sides]).double()
+    for kind, most in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
+        x = images.to(kind)
+        with torch.no_grad():
+            z, told = layer.to(kind)(x)
+            assert told.shape == (3,) and told.dtype == kind
+            assert (layer.inverse(z) - x).abs().max() < most
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@settings(max_examples=4, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), channels=st.sampled_from([2, 4]))
+def test_layer_knows_its_determinant(name, seed, channels):
+    layer = shaken(LAYERS[name](channels), seed)
+    x = rng(seed, "x").uniform([2, channels, 2, 4]).double()
+    for image, log_determinant in zip(x, layer(x)[1], strict=True):
         matrix = jacobian(lambda x: layer(x)[0], image)
         assert torch.allclose(
             torch.linalg.slogdet(matrix).logabsdet, log_determinant, atol=1e-9
         )
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_layer_inverts_in_single_precision(name):
-    layer = shaken(LAYERS[name](), 1).float()
-    x = rng(2, "x").normal([8, 4, 8, 8])
-    assert (layer.inverse(layer(x)[0]) - x).abs().max() < 1e-5
+@pytest.mark.parametrize(("entrance", "reach"), [(Centred, 12), (Logit, 0.5)])
+def test_density_in_two_dimensions_integrates_to_one(entrance, reach):
+    """By the midpoint rule over all that the flow can decode."""
+    first = Centred() if entrance is Centred else Logit(0.05)
+    layers = [first, *(shaken(Step(2, 8), seed) for seed in range(3))]
+    # All that a logit decodes: the logistic function's [0, 1], spread out again.
+    side = reach / 0.9 if entrance is Logit else reach
+    cells = 400
+    place = side * ((torch.arange(cells).double() + 0.5) * 2 / cells - 1) + 0.5
+    x = torch.cartesian_prod(place, place)[:, :, None, None]
+    total = x.new_zeros(len(x))
+    with torch.no_grad():
+        for layer in layers:
+            x, told = layer(x)
+            total += told
+        density = (total + StandardPrior(0).log_density(x[:, :0], x)).exp()
+    assert float(density.sum() * (2 * side / cells) ** 2) == pytest.approx(1, abs=2e-3)
+    assert density.max() > 3 * density.mean()
+
+
+def test_actnorm_folded_into_a_convolution_changes_nothing():
+    layer = shaken(AffineCoupling(4, 8), 5)
+    x = rng(5, "x").normal([3, 2, 4, 4]).double()
+    plain = layer.first_norm(layer.first(x))[0]
+    assert torch.allclose(layer.first_norm.after(layer.first, x), plain)
+
+
+def test_step_is_its_three_layers_one_after_another():
+    step = shaken(Step(4, 8), 6)
+    x = rng(6, "x").normal([3, 4, 4, 4]).double()
+    z, total = x, 0
+    for layer in (step.norm, step.convolution, step.coupling):
+        z, told = layer(z)
+        total = total + told
+    assert torch.allclose(step(x)[0], z)
+    assert torch.allclose(step(x)[1], total)
+
+
+def test_fitting_standardises_within_a_step():
+    step = Step(4, 8)
+    step.convolution.draw_weights(rng(0, "convolution"))
+    step.coupling.draw_weights(rng(0, "coupling"))
+    norms = [m for m in step.modules() if isinstance(m, ActNorm)]
+    for norm in norms:
+        norm.fitting = True
+    x = 5 + 3 * rng(0, "x").normal([64, 4, 4, 4])
+    z, _ = step(x)
+    assert all(norm.fitted for norm in norms)
+    assert torch.allclose(step.norm(x)[0].std((0, 2, 3)), torch.ones(4), atol=1e-2)
+    hidden = step.coupling.first_norm.after(step.coupling.first, z[:, :2])
+    assert torch.allclose(hidden.std((0, 2, 3)), torch.ones(8), atol=1e-2)
 
 
 def test_actnorm_standardises_the_batch_that_it_is_fitted_to():
@@ -85,17 +157,24 @@ def test_actnorm_survives_a_constant_channel():
     assert log_determinant.max() <= 16 * -math.log(SMALLEST_SPREAD) + 1e-3
 
 
-@pytest.mark.filterwarnings("ignore:torch.lu is deprecated")
-def test_convolution_agrees_with_normflows():
+def peer_of(ours):
+    """The invertible convolution of normflows, with our weights."""
     normflows = pytest.importorskip("normflows")
-    ours = shaken(InvertibleConvolution(6), 3, amount=0.1)
-    peer = normflows.flows.Invertible1x1Conv(6, use_lu=True).double()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.lu is deprecated")
+        peer = normflows.flows.Invertible1x1Conv(6, use_lu=True).double()
     with torch.no_grad():
         peer.P.copy_(ours.permutation)
         peer.sign_S.copy_(ours.sign)
         peer.L.copy_(ours.lower)
         peer.U.copy_(ours.upper)
         peer.log_S.copy_(ours.log_diagonal)
+    return peer
+
+
+def test_convolution_agrees_with_normflows():
+    ours = shaken(InvertibleConvolution(6), 3, amount=0.1)
+    peer = peer_of(ours)
     x = rng(3, "x").normal([2, 6, 4, 4]).double()
     # What normflows calls forward leads from z to x.
     z, told = peer.inverse(x)
@@ -104,6 +183,35 @@ def test_convolution_agrees_with_normflows():
     assert torch.allclose(ours(x)[1], told.expand(2))
     assert torch.allclose(ours.inverse(z), back)
     assert torch.allclose(ours(x)[1], -told_back.expand(2))
+
+
+def test_step_agrees_with_normflows():
+    """Actnorm, 1x1 convolution and coupling of normflows, on the same weights."""
+    flows = pytest.importorskip("normflows").flows
+    ours = shaken(Step(6, 8), 3, amount=0.1)
+    norm, coupling = ours.norm, ours.coupling
+
+    class Told(torch.nn.Module):
+        def forward(self, kept):
+            # Theirs is x = z exp(scale) + shift, of shifts and scales in turn.
+            log_scale, shift = coupling._told(kept)
+            return torch.stack([-shift, -log_scale], 2).flatten(1, 2)
+
+    own_norm = flows.AffineConstFlow((6, 1, 1)).double()
+    own_norm.s.data, own_norm.t.data = -norm.log_scale[None], -norm.bias[None]
+    peers = [flows.AffineCoupling(Told()), peer_of(ours.convolution), own_norm]
+    z = rng(3, "z").normal([2, 6, 4, 4]).double()
+    x, total = z, torch.zeros(2).double()
+    for peer in peers:
+        if isinstance(peer, flows.AffineCoupling):
+            (kept, other), log_determinant = peer(x.chunk(2, 1))
+            x = torch.cat([kept, other], 1)
+        else:
+            x, log_determinant = peer(x)
+        total = total + log_determinant
+    assert torch.allclose(ours.inverse(z), x)
+    assert torch.allclose(ours(x)[0], z)
+    assert torch.allclose(ours(x)[1], -total)
 
 
 def test_convolution_starts_as_a_rotation():
@@ -121,7 +229,9 @@ def test_log_scales_stay_within_their_limit():
     assert torch.allclose(bounded(raw)[1:4], raw[1:4])
 
 
-@pytest.mark.parametrize("make", [lambda: SplitPrior(8), lambda: TopPrior(8, 4)])
+@pytest.mark.parametrize(
+    "make", [lambda: SplitPrior(8), lambda: TopPrior(8, 4), lambda: StandardPrior(3)]
+)
 def test_prior_is_a_gaussian_of_what_leaves(make):
     prior = shaken(make(), 4)
     x = rng(4, "x").normal([3, 8, 4, 4]).double()

@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import rng
@@ -16,9 +18,15 @@ def images_of(size, count=6, channels=3, seed=0):
     return rng(seed, "images").uniform([count, channels, size, size])
 
 
-def perturbed(size, channels=3, steps=2, width=8, seed=0, amount=0.02):
+FORMS = {
+    "glow": {},
+    "glow-lp": {"levels": 2, "prior": "standard", "logit_margin": 0.05},
+}
+
+
+def perturbed(size, channels=3, steps=2, width=8, seed=0, amount=0.02, **form):
     """A flow that was fitted to images and then moved away from where it starts."""
-    model = Glow(size, channels, steps, width)
+    model = Glow(size, channels, steps, width, **form)
     model.draw_weights(rng(seed, "weights"))
     model.initialise(images_of(size, 32, channels, seed))
     stream = rng(seed, "perturbed")
@@ -35,18 +43,40 @@ def test_round_trip_of_images_mixtures_and_latents(size):
     mixtures = images.lerp(images.flip(0), 0.3)
     black = torch.zeros_like(images)
     with torch.no_grad():
-        for given in (images, mixtures, black):
-            latents = model.encode(given)
+        for whole in (images, mixtures, black):
+            latents = model.encode(whole)
             assert latents.shape == (len(images), 3 * size * size)
-            assert (model.decode(latents) - given).abs().max() < 1e-4
+            assert (model.decode(latents) - whole).abs().max() < 1e-4
         moved = latents + 0.1 * rng(2, "moved").normal(latents.shape)
         assert (model.encode(model.decode(moved)) - moved).abs().max() < 1e-2
 
 
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    size=st.sampled_from([4, 6, 8, 12, 16]),
+    channels=st.sampled_from([1, 3]),
+    steps=st.integers(1, 3),
+    levels=st.sampled_from([None, 1]),
+    prior=st.sampled_from(["learned", "standard"]),
+    logit_margin=st.sampled_from([0.0, 0.05]),
+    seed=st.integers(0, 10**6),
+)
+def test_every_form_inverts(size, channels, steps, seed, **form):
+    model = perturbed(size, channels, steps, seed=seed, **form)
+    images = images_of(size, 3, channels, seed=1)
+    with torch.no_grad():
+        for kind, most in ((torch.float32, 1e-5), (torch.float64, 1e-10)):
+            given = images.to(kind)
+            back = model.to(kind).decode(model.encode(given))
+            assert back.dtype == kind and (back - given).abs().max() < most
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [4, 8])
-def test_likelihood_is_that_of_the_whole_jacobian(size, channels):
-    model = perturbed(size, channels, steps=1, width=4, amount=0.1).double()
+def test_likelihood_is_that_of_the_whole_jacobian(size, channels, form):
+    form = FORMS[form] | {"levels": None}
+    model = perturbed(size, channels, 1, width=4, amount=0.1, **form).double()
     image = images_of(size, 1, channels, seed=3).double()
     latents = model.encode(image)
     matrix = torch.autograd.functional.jacobian(model.encode, image)
@@ -58,6 +88,27 @@ def test_likelihood_is_that_of_the_whole_jacobian(size, channels):
             normal = torch.distributions.Normal(mean, log_scale.exp())
             total = total + normal.log_prob(removed).sum()
     assert torch.allclose(model.log_likelihood(image), total, atol=1e-8)
+
+
+def test_three_levels_as_flow_lp_has_them():
+    model = perturbed(32, steps=1, **FORMS["glow-lp"] | {"levels": 3})
+    assert model.shapes == [(6, 16, 16), (12, 8, 8), (48, 4, 4)]
+    assert not [name for name, _ in model.named_parameters() if "prior" in name]
+
+
+def test_a_logit_keeps_whatever_is_decoded_within_bounds():
+    model = perturbed(8, **FORMS["glow-lp"])
+    images = model.decode(50 * rng(0, "far").normal([4, 192]))
+    assert images.isfinite().all()
+    assert images.min() >= -0.056 and images.max() <= 1.056
+
+
+@pytest.mark.parametrize(
+    ("size", "levels"), [(4, 1), (6, 1), (12, 2), (28, 2), (32, 4)]
+)
+def test_levels_follow_from_the_size(size, levels):
+    model = Glow(size, 1, 1, 4)
+    assert len(model.blocks) == len(model.level_slices) == levels
 
 
 def test_bits_per_dimension_spread_each_pixel_over_its_cell():
@@ -95,14 +146,17 @@ def test_images_of_another_size_are_refused():
         Glow(4, 3, 1, 4).encode(images_of(8, 2))
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 12, 28])
-def test_size_must_be_a_power_of_two(size):
-    with pytest.raises(PipelineError, match="power of two"):
-        Glow(size, 3, 1, 4)
+@pytest.mark.parametrize(
+    ("size", "levels"), [(1, None), (2, None), (3, None), (12, 3), (32, 5)]
+)
+def test_images_must_allow_the_levels(size, levels):
+    with pytest.raises(PipelineError, match=f"images of {size} pixels allow"):
+        Glow(size, 3, 1, 4, levels=levels)
 
 
-def test_samples_follow_the_seed_alone():
-    model = perturbed(8)
+@pytest.mark.parametrize("form", FORMS)
+def test_samples_follow_the_seed_alone(form):
+    model = perturbed(8, **FORMS[form])
     first = model.sample(3, rng(0, "sample"))
     assert first.shape == (3, 3, 8, 8)
     assert torch.equal(first, model.sample(3, rng(0, "sample")))

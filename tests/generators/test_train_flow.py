@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
@@ -20,6 +22,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.step import INTERRUPTED, run
 from pipeline_steps.generators import train_flow as step
+from pipeline_steps.generators.flow_layers import AffineCoupling
 from pipeline_steps.generators.generator import load_generator
 from pipeline_steps.generators.spec import FlowSpec
 
@@ -102,7 +105,7 @@ def workshop(tmp_path_factory):
     return Workshop(folder)
 
 
-LONG = spec_of(epochs=40)
+LONG = spec_of(epochs=40, ema=0.9, weight_decay=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -152,8 +155,9 @@ def test_step_tells_what_it_measured(workshop, undisturbed):
     assert 0 < card.metrics["worst_error_of_mixtures"] < 1e-4
     assert card.metrics["latent_dimensions"] == 192
     history = undisturbed["history.csv"].decode().splitlines()
-    assert history[0] == "epoch,bits_per_dimension"
+    assert history[0] == "epoch,bits_per_dimension,worst_error"
     assert len(history) == 41
+    assert all(0 < float(row.split(",")[2]) < 1e-4 for row in history[1:])
     weights = workshop.folder / "undisturbed" / "weights.safetensors"
     model = load_generator(LONG.model, weights)
     images = torch.from_numpy(blobs(4)).float() / 255
@@ -178,6 +182,47 @@ def test_same_seed_gives_the_same_weights(tmp_path):
     assert all(torch.equal(a, b) for a, b in pairs)
     pairs = zip(first.parameters(), other.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_average_of_weights_forgets_how_it_began():
+    line = torch.nn.Linear(1, 1, bias=False)
+    average = AveragedModel(line, multi_avg_fn=partial(step.remember, 0.3))
+    expected = 0.0
+    for k, weight in enumerate([1.0, 2.0, 4.0, 8.0]):
+        line.weight.data.fill_(weight)
+        average.update_parameters(line)
+        most = min(0.3, (1 + k) / (10 + k)) if k else 0.0
+        expected = most * expected + (1 - most) * weight
+        assert float(average.module.weight) == pytest.approx(expected)
+
+
+def test_what_is_kept_is_the_average_and_what_learns_is_not(tmp_path):
+    images = torch.from_numpy(blobs(64))
+    plain, slow = (
+        step.train_flow(spec_of(ema=ema), images, tmp_path / str(ema), CPU)
+        for ema in (0.0, 0.9)
+    )
+    told = "bits_per_dimension"
+    assert plain[1][told] == slow[1][told]
+    pairs = zip(plain[0].parameters(), slow[0].parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+
+
+def test_weight_decay_holds_weights_back(tmp_path):
+    images = torch.from_numpy(blobs(64))
+    free, held = (
+        step.train_flow(spec_of(weight_decay=w), images, tmp_path / str(w), CPU)[0]
+        for w in (0.0, 1.0)
+    )
+    sizes = [
+        sum(float(m.second.weight.detach().square().sum()) for m in couplings(model))
+        for model in (free, held)
+    ]
+    assert sizes[1] < 0.9 * sizes[0]
+
+
+def couplings(model):
+    return [m for m in model.modules() if isinstance(m, AffineCoupling)]
 
 
 def test_a_set_smaller_than_a_batch_is_one_batch(tmp_path):
