@@ -222,13 +222,14 @@ class Plan(Pages):
 
     def _generator(self, name: str, dataset: str) -> Entry:
         if name == GAN:
-            named = self.config.datasets[dataset].gan
-            if named is None:
+            config = self.config.datasets[dataset]
+            own = config.projected.generator if config.projected else config.gan
+            if own is None:
                 raise PipelineError(
                     f"something asks for the `{GAN}` of the data set {dataset}, and "
                     f"workflow/config/datasets.yaml names none; say which generator it is"
                 )
-            name = named
+            name = own
         config = _get(self.config.generators, "generator", name)
         return {"name": name, **self._resolved(config.model, dataset)}
 
