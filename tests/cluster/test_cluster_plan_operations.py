@@ -53,7 +53,9 @@ def test_an_evaluation_has_the_operations_of_a_real_one(plan, threat):
     assert told == pytest.approx(counter.get_total_flops())
 
 
-@pytest.mark.parametrize("defense", ["normal", "at", "ijsat", "atld-"])
+@pytest.mark.parametrize(
+    "defense", ["normal", "at", "ijsat", "iat", "rlat", "advprop", "atld-"]
+)
 def test_a_training_has_the_operations_of_a_real_one(plan, defense):
     spec = plan.defense("digits", defense)
     schedule = spec.schedule.model_copy(update={"batch": IMAGES})
