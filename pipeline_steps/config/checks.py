@@ -4,14 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import GAN, Config, Defense, Paper
+from pipeline_steps.config.models import GAN, Config, Defense
 from pipeline_steps.config.one_training import OWN
-from pipeline_steps.config.shown import ON_MANIFOLD
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
 from pipeline_steps.generators.spec import GanTraining
-from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
 FOLDER = Path("workflow/config")
 
@@ -40,6 +38,7 @@ def _known(config: Config) -> dict[str, set[str]]:
         "schedule": set(config.defenses.schedules),
         "architecture": set(words("architecture")),
         "step": _steps(),
+        "paper": set(config.papers),
     }
 
 
@@ -91,30 +90,14 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
         yield from ((f"{scale}: shards.{kind}s", kind, name) for name in wide)
     for step in set(config.scale.resources) - {"default"}:
         yield f"{scale}: resources", "step", step
-    for paper, content in config.papers.items():
-        for place, item in _parts_of_paper(content):
-            where = f"{config_file(f'papers/{paper}')}: {place}"
-            for kind in ("dataset", "defense", "threat"):
-                named = getattr(item, kind, None)
-                if named is not None:
-                    yield where, kind, named
-            if isinstance(item, Side | Panel) and item.manifold is not None:
-                yield where, "generator", item.manifold
-
-
-def _parts_of_paper(paper: Paper) -> Iterator[tuple[str, Any]]:
-    for name, table in paper.tables.items():
-        yield f"tables.{name}", table
-        yield from ((f"tables.{name}, column '{c.name}'", c) for c in table.columns)
-        yield from ((f"tables.{name}, row '{r.name}'", r) for r in table.rows)
-    for name, figure in paper.figures.items():
-        yield f"figures.{name}", figure
-        yield from ((f"figures.{name}, '{p.label}'", p) for p in figure.panels)
-    for claim in paper.claims:
-        yield f"claims, '{claim.name}'", claim
-        for comparison in claim.holds:
-            yield f"claims, '{claim.name}'", comparison.left
-            yield f"claims, '{claim.name}'", comparison.right
+    for paper, pages in config.scale.pages.items():
+        place = f"{scale}: pages"
+        yield place, "paper", paper
+        for page, part in pages.items():
+            for name in part.defenses or ():
+                yield f"{place}.{paper}.{page}", "defense", name
+            for name in part.threats or ():
+                yield f"{place}.{paper}.{page}", "threat", name
 
 
 def _names(value: Any) -> Iterator[Name]:
@@ -170,56 +153,14 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 "that one is; say nothing but its title and its inference",
             )
     for paper, content in config.papers.items():
-        where = config_file(f"papers/{paper}")
-        for name, table in content.tables.items():
-            for row in table.rows:
-                told, wanted = len(row.published), len(table.columns)
-                if told != wanted:
-                    place = f"{where}: tables.{name}, row '{row.name}'"
-                    yield place, f"{told} published numbers for {wanted} columns"
-            parts: list[Column | Row] = [*table.columns, *table.rows]
-            for part in parts:
-                behind = getattr(part, "threat", None) or getattr(part, "defense", None)
-                if (behind is None) == (part.not_run is None):
-                    yield (
-                        f"{where}: tables.{name}, '{part.name}'",
-                        "say either what stands behind it, or under `not_run` why "
-                        "nothing does",
-                    )
-        for name, figure in content.figures.items():
-            for panel in figure.panels:
-                place = f"{where}: figures.{name}, '{panel.label}'"
-                yield from ((place, c) for c in _unfit_panel(panel, config))
-        for claim in content.claims:
-            yield from ((f"{where}: claims, '{claim.name}'", c) for c in _unfit(claim))
+        known = {*content.tables, *content.figures}
+        for page in config.scale.pages.get(paper, {}):
+            if page not in known:
+                place = f"{config_file(f'scales/{config.name}')}: pages.{paper}"
+                near = did_you_mean(page, known)
+                yield place, f"there is no table or figure '{page}'{near}"
 
 
 def _same_training(config: Config, defense: Defense) -> bool:
     trained = config.defenses.defenses[str(defense.weights_of)]
     return defense.model_dump(exclude=OWN) == trained.model_dump(exclude=OWN)
-
-
-def _unfit_panel(panel: Panel, config: Config) -> Iterator[str]:
-    on_manifold = panel.what in ON_MANIFOLD
-    wanted = ("manifold",) if on_manifold else ("defense", "threat")
-    for key in wanted:
-        if getattr(panel, key) is None:
-            yield f"a panel that shows a {panel.what} names its {key}"
-    defense = config.defenses.defenses.get(panel.defense or "")
-    if panel.what == "curve" and defense and not defense.snapshots:
-        yield (
-            f"the defense '{panel.defense}' keeps no weights on the way; set its "
-            "`snapshots` above 0"
-        )
-
-
-def _unfit(claim: Claim) -> Iterator[str]:
-    if bool(claim.holds) == bool(claim.not_run):
-        yield "say either what must hold, or under `not_run` why it can't be decided"
-    for side in (s for c in claim.holds for s in (c.left, c.right)):
-        accuracy = side.defense is not None and side.threat is not None
-        error = side.manifold is not None and side.metric is not None
-        if [accuracy, error, side.number is not None].count(True) != 1:
-            yield (
-                "a side is a defense under a threat, a metric of a manifold, or a number"
-            )

@@ -221,17 +221,19 @@ class Jobs(Files):
             for name in self.plan(wildcards).claims().manifolds
         ]
 
-    def targets(self, papers: Iterable[str] | None = None) -> list[str]:
-        """Every table and figure of these papers, at the chosen scale."""
-        known = self.plan(None).config.papers
+    def targets(self, paper: str | None = None) -> list[str]:
+        """What the scale makes of all papers, or all that it can make of one."""
+        plan = self.plan(None)
         return [
-            f"results/{self.scale}/papers/{paper}/{name}.{suffix}"
-            for paper in (papers or known)
-            for name, suffix in [
-                *((table, "csv") for table in known[paper].tables),
-                *((figure, "png") for figure in known[paper].figures),
-            ]
+            self.target(one, page)
+            for one in ([paper] if paper else plan.config.papers)
+            for page in plan.pages(one, named=paper is not None)
         ]
+
+    def target(self, paper: str, page: str) -> str:
+        """A table or a figure, at the chosen scale."""
+        suffix = "csv" if page in self.plan(None).config.papers[paper].tables else "png"
+        return f"results/{self.scale}/papers/{paper}/{page}.{suffix}"
 
     def all_cards(self, wildcards: Wildcards) -> list[str]:
         """The card of every job whose result some table, figure or claim shows."""
@@ -241,8 +243,10 @@ class Jobs(Files):
         ]
 
     @property
-    def papers(self) -> list[str]:
-        return list(self.plan(None).config.papers)
+    def papers(self) -> dict[str, list[str]]:
+        """The tables and figures of each paper."""
+        known = self.plan(None).config.papers
+        return {name: [*paper.tables, *paper.figures] for name, paper in known.items()}
 
     def patterns(self) -> dict[str, str]:
         """For each wildcard a pattern that fits its known names and nothing else."""

@@ -1,9 +1,9 @@
 """Reads the config of one scale, and says in one sentence what is wrong with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -18,6 +18,7 @@ from pipeline_steps.config.models import (
     Scale,
     ThreatConfig,
 )
+from pipeline_steps.config.paper_checks import Place, paper_complaints
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.settings import Word, model_at, sentence
@@ -38,12 +39,15 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         threats=reader.read(dict[Word, ThreatConfig], "threats"),
         defenses=reader.read(Defenses, "defenses"),
         papers={
-            path.stem: reader.read(Paper, f"papers/{path.stem}")
+            path.stem: reader.read_paper(f"papers/{path.stem}")
             for path in sorted((root / FOLDER / "papers").glob("*.yaml"))
         },
     )
     for complaint in complaints(config):
         raise PipelineError(complaint)
+    for paper, place, complaint in paper_complaints(config):
+        line = _line(root, f"papers/{paper}", place)
+        raise PipelineError(f"{config_file(f'papers/{paper}')}: {line}, {complaint}")
     return config
 
 
@@ -71,6 +75,15 @@ class _Reader:
             _checked(model, _merge(content, overrides), place) if overrides else alone
         )
 
+    def read_paper(self, name: str) -> Paper:
+        """A paper is hundreds of lines long, so what is wrong is told with its line."""
+
+        def line(place: Place) -> str:
+            return _line(self.root, name, place)
+
+        content = _yaml(self.root, name)
+        return cast(Paper, _checked(Paper, content, config_file(name), line))
+
 
 class _Yaml(yaml.CSafeLoader):
     """Refuses a key that stands twice: its first value would be lost."""
@@ -97,6 +110,23 @@ def _yaml(root: Path, name: str) -> dict[str, Any]:
     return content
 
 
+def _line(root: Path, name: str, place: Place) -> str:
+    """The line of a file on which a place begins, or the nearest one around it."""
+    node = yaml.compose((root / config_file(name)).read_text("utf-8"), _Yaml)
+    mark = node.start_mark
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            inside = {key.value: (key.start_mark, value) for key, value in node.value}
+        elif isinstance(node, yaml.SequenceNode):
+            inside = {i: (item.start_mark, item) for i, item in enumerate(node.value)}
+        else:
+            break
+        if part not in inside:
+            break
+        mark, node = inside[part]
+    return f"line {mark.line + 1}"
+
+
 def _merge(base: Any, over: Any) -> Any:
     if not isinstance(base, Mapping) or not isinstance(over, Mapping):
         return over
@@ -116,7 +146,9 @@ def _unknown(base: Any, over: Any) -> Iterator[tuple[str, list[str]]]:
                 yield from _unknown(base[key], value)
 
 
-def _checked(model: Any, content: Any, file: str) -> Any:
+def _checked(
+    model: Any, content: Any, file: str, line: Callable[[Place], str] | None = None
+) -> Any:
     adapter = TypeAdapter(model)
     try:
         return adapter.validate_python(content)
@@ -126,4 +158,5 @@ def _checked(model: Any, content: Any, file: str) -> Any:
         text = sentence(first, model_at(model, loc[:-1]))
         # A part in brackets tells which of several models it is, and no place in the file.
         place = ".".join(str(part) for part in loc if not str(part).startswith("["))
-        raise PipelineError(f"{file}: {place}: {text}") from None
+        where = f"{line(loc)}, {place}" if line else place
+        raise PipelineError(f"{file}: {where}: {text}") from None

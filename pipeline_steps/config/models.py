@@ -259,6 +259,15 @@ class StandIns(Settings):
     """By the word of the architecture that a defense names."""
 
 
+class Part(Settings):
+    """How much of a table is computed; all of it, if neither is stated."""
+
+    defenses: list[Word] | None = None
+    """Rows of these."""
+    threats: list[Word] | None = None
+    """Columns of these."""
+
+
 class Overrides(Settings):
     """What this scale changes in the other files, key by key, before they are checked."""
 
@@ -289,6 +298,9 @@ class Scale(Settings):
     """By step; `default` for the rest."""
     rate: Rate
     """How fast one device computes."""
+    pages: dict[Word, dict[Word, Part]] = Field(default_factory=dict)
+    """By paper: the tables and figures that are made unless others are named, and how
+    much of each; all of all papers if not stated."""
     overrides: Overrides = Overrides()
     """Changes of the other files."""
 

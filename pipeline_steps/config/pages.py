@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline_steps.config.models import Config
+from pipeline_steps.config.models import Config, Part
+from pipeline_steps.config.paper_models import Table
 from pipeline_steps.papers.spec import (
     ClaimsSpec,
+    Column,
     FigureSpec,
     OverviewSpec,
     PaperClaims,
+    Row,
     Run,
     TableSpec,
 )
@@ -23,24 +26,63 @@ class Pages:
         """The data set that is really used where a paper names this one."""
         return self.config.scale.stand_ins.datasets.get(dataset, dataset)
 
+    def pages(self, paper: str, named: bool = False) -> list[str]:
+        """A paper's tables and figures that are made by default, or if it is named."""
+        config = self.config.papers[paper]
+        chosen = self.config.scale.pages
+        all_of_it = not chosen or (named and paper not in chosen)
+        return (
+            [*config.tables, *config.figures] if all_of_it else [*chosen.get(paper, {})]
+        )
+
     def table(self, paper: str, table: str) -> TableSpec:
-        config = self.config.papers[paper].tables[table]
-        dataset = self.stand_in(config.dataset)
-        defenses = [row.defense for row in config.rows if row.defense]
-        threats = [column.threat for column in config.columns if column.threat]
-        return TableSpec(
+        config = self._asked(paper, table)
+        named = dict.fromkeys([config.dataset, *(row.dataset for row in config.rows)])
+        stand_ins = {name: self.stand_in(name) for name in named if name}
+        spec = TableSpec(
             paper=paper,
             table=table,
             title=config.title,
             scale=self.config.name,
             scale_title=self.config.scale.title,
-            dataset=dataset,
-            stands_for=config.dataset,
+            dataset=config.dataset,
+            stand_ins={name: used for name, used in stand_ins.items() if used != name},
             average=config.average,
             columns=config.columns,
             rows=config.rows,
-            runs=list(self._runs(dataset, defenses, threats)),
+            runs=[],
         )
+        asked = {
+            (spec.used(row), row.defense, threat): None
+            for row in spec.rows
+            if row.defense
+            for place, column in enumerate(spec.columns)
+            if row.asks(place)
+            for threat in column.threats
+        }
+        runs = [run for one in asked for run in self._runs(*one)]
+        return spec.model_copy(update={"runs": runs})
+
+    def _asked(self, paper: str, table: str) -> Table:
+        """A table with what is left out at this scale marked so."""
+        config = self.config.papers[paper].tables[table]
+        part = self.config.scale.pages.get(paper, {}).get(table, Part())
+        left_out = {"not_run": f"left out at scale {self.config.name}"}
+        row_left_out = {**left_out, "defense": None, "difference": []}
+        column_left_out = {**left_out, "threat": None, "worst_of": []}
+
+        def row(one: Row) -> Row:
+            asked = part.defenses is None or one.defense in part.defenses
+            return one if one.not_run or asked else one.model_copy(update=row_left_out)
+
+        def column(one: Column) -> Column:
+            asked = part.threats is None or set(one.threats) <= set(part.threats)
+            return (
+                one if one.not_run or asked else one.model_copy(update=column_left_out)
+            )
+
+        rows, columns = map(row, config.rows), map(column, config.columns)
+        return config.model_copy(update={"rows": [*rows], "columns": [*columns]})
 
     def figure(self, paper: str, figure: str) -> FigureSpec:
         config = self.config.papers[paper].figures[figure]
@@ -68,7 +110,7 @@ class Pages:
             (run.dataset, run.defense, run.threat, run.seed): run
             for claim, side in sides
             if side.defense and side.threat
-            for run in self._runs(claim.dataset, [side.defense], [side.threat])
+            for run in self._runs(claim.dataset, side.defense, side.threat)
         }
         manifolds = {f"{c.dataset}/{s.manifold}" for c, s in sides if s.manifold}
         return ClaimsSpec(
@@ -93,16 +135,9 @@ class Pages:
             for claim in claims
         ]
 
-    def _runs(
-        self, dataset: str, defenses: Iterable[str], threats: Iterable[str]
-    ) -> Iterator[Run]:
-        threats = list(dict.fromkeys(threats))
-        for defense in dict.fromkeys(defenses):
-            for threat in threats:
-                for seed in self.config.scale.seeds:
-                    yield Run(
-                        dataset=dataset, defense=defense, threat=threat, seed=seed
-                    )
+    def _runs(self, dataset: str, defense: str, threat: str) -> Iterator[Run]:
+        for seed in self.config.scale.seeds:
+            yield Run(dataset=dataset, defense=defense, threat=threat, seed=seed)
 
     def _resolved(self, value: Any, dataset: str) -> Any:
         raise NotImplementedError

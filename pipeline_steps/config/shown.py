@@ -15,7 +15,8 @@ def shown(plan: Plan) -> list[str]:
     drawn = {
         panel
         for paper, content in plan.config.papers.items()
-        for figure in content.figures
+        for figure in plan.pages(paper)
+        if figure in content.figures
         for panel in panels(plan, paper, figure)
     }
     curves = {name for what, name in drawn if what == "curve"}
@@ -62,6 +63,7 @@ def place(plan: Plan, run: Run) -> str:
 
 def _runs(plan: Plan) -> Iterator[Run]:
     for paper, content in plan.config.papers.items():
-        for table in content.tables:
-            yield from plan.table(paper, table).runs
+        for table in plan.pages(paper):
+            if table in content.tables:
+                yield from plan.table(paper, table).runs
     yield from plan.claims().runs

@@ -25,10 +25,16 @@ from pipeline_steps.papers.style import (
     scale_line,
     wrapped,
 )
-from pipeline_steps.papers.tables import COLUMNS, Cell, Footnotes, cells
+from pipeline_steps.papers.tables import COLUMNS, Cell, Footnotes, Found, cells
 
 # Inches of the picture's parts.
 MARGIN, NAMES, COLUMN, LINE = 0.15, 1.6, 1.2, 0.14
+LETTER = 0.078
+
+CALIBRATED = (
+    "Setting not stated: the paper leaves this attack's strength open, and ours is a "
+    "choice, to be calibrated on AT and Normal Training alone."
+)
 
 
 def main(job: Job[TableSpec]) -> dict[str, Any]:
@@ -39,7 +45,7 @@ def main(job: Job[TableSpec]) -> dict[str, Any]:
     for one, card in zip(spec.runs, job.inputs["verdicts_card"], strict=True):
         key = (one.dataset, one.defense, one.threat)
         metrics.setdefault(key, []).append(read_card(card).metrics)
-    rows = cells(spec, read_outcomes(spec.runs, files), metrics)
+    rows = cells(spec, Found(read_outcomes(spec.runs, files), metrics))
     flat = [cell for row in rows for cell in row]
     tidy = pd.DataFrame([cell.record() for cell in flat], columns=list(COLUMNS))
     tidy.to_csv(job.output("csv"), index=False, lineterminator="\n")
@@ -59,11 +65,11 @@ def title(spec: TableSpec) -> str:
 
 def caution(spec: TableSpec) -> str | None:
     """What a reader must know before a difference is read."""
-    if spec.dataset != spec.stands_for:
+    if spec.stand_ins:
+        said = [f"{one} in place of {other}" for other, one in spec.stand_ins.items()]
         return (
-            f"Measured on {spec.dataset}, which stands in for {spec.stands_for}: the "
-            "differences from the paper are not comparable, and say nothing of whether "
-            "it reproduces."
+            f"Measured on {', '.join(said)}: the differences from the paper are not "
+            "comparable, and say nothing of whether it reproduces."
         )
     if spec.scale != "paper":
         return (
@@ -90,12 +96,12 @@ def legend(rows: list[list[Cell]]) -> str:
 
 def as_page(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> str:
     """The table as a page, with its footnotes."""
-    names = [_raised(c.name, _marks(c, notes)) for c in spec.columns]
+    names = [_raised(c.label, _marks(c, notes)) for c in spec.columns]
     names += [escape(spec.average)] if spec.average else []
     head = ["Method", *(f'<th scope="col" class="number">{n}</th>' for n in names)]
     body = [
         [
-            f'<th scope="row">{_raised(row.name, _marks(row, notes))}</th>',
+            f'<th scope="row">{_raised(row.label, _marks(row, notes))}</th>',
             *(_cell(cell, notes) for cell in line),
         ]
         for row, line in zip(spec.rows, rows, strict=True)
@@ -118,9 +124,9 @@ def as_page(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> str:
 def _marks(part: Row | Column, notes: Footnotes) -> str:
     """The letters of what is to be said of a whole row or column."""
     said = [f"Not run: {part.not_run}."] if part.not_run else []
-    if isinstance(part, Row) and part.note:
-        said.append(part.note)
-    return notes.mark(*said)
+    if isinstance(part, Column) and part.calibrated:
+        said.append(CALIBRATED)
+    return notes.mark(*said, *filter(None, [part.note]))
 
 
 def _cell_marks(cell: Cell, notes: Footnotes) -> tuple[str, str]:
@@ -167,9 +173,14 @@ def _beside(cell: Cell, within: Interval, digits: int) -> list[str]:
 
 def draw(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes, path: Path) -> None:
     """The table as a picture; all places are in inches."""
-    heads = [(column.name, _marks(column, notes)) for column in spec.columns]
-    heads += [(spec.average, "")] if spec.average else []
-    width = 2 * MARGIN + NAMES + COLUMN * len(heads)
+    heads = [(c.name, _marks(c, notes), c.part or "") for c in spec.columns]
+    heads += [(spec.average, "", "")] if spec.average else []
+    names = max(NAMES, *(LETTER * len(row.label) for row in spec.rows))
+    width = 2 * MARGIN + names + COLUMN * len(heads)
+
+    def right(column: int) -> float:
+        return MARGIN + names + COLUMN * (column + 1) - 0.08
+
     above = wrapped(title(spec), width - 2 * MARGIN, 11.5)
     scale = wrapped(scale_line(spec), width - 2 * MARGIN, 9)
     below = "\n".join(
@@ -179,7 +190,8 @@ def draw(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes, path: Path) 
     high = 0.28 + LINE * (3 if several else 2)
     top = 0.42 + 0.2 * above.count("\n")
     start = top + 0.24 + 0.17 * scale.count("\n")
-    body = start + 0.36
+    head = start + (0.4 if any(part for *_, part in heads) else 0.24)
+    body = head + 0.12
     end = body + high * len(rows)
     height = end + 0.3 + 0.155 * (below.count("\n") + 1)
     with look():
@@ -190,26 +202,32 @@ def draw(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes, path: Path) 
         axes.text(MARGIN, 0.14, above, fontsize=11.5, fontweight="bold", va="top")
         axes.text(MARGIN, top, scale, fontsize=9, color=GREY, va="top")
         bold: dict[str, Any] = {"fontweight": "bold", "fontsize": 9}
-        _write(axes, MARGIN, start + 0.24, "Method", "", **bold)
-        for i, head in enumerate(heads):
-            _write(axes, _right(i), start + 0.24, *head, ha="right", **bold)
+        _write(axes, MARGIN, head, "Method", "", **bold)
+        for i, (name, marks, part) in enumerate(heads):
+            _write(axes, right(i), head, name, marks, ha="right", **bold)
+            _write(
+                axes,
+                right(i),
+                head - 0.17,
+                part,
+                "",
+                ha="right",
+                color=GREY,
+                fontsize=7,
+            )
         for i, (row, line) in enumerate(zip(spec.rows, rows, strict=True)):
             y = body + high * i
             colour = GREY if row.not_run else INK
             marks = _marks(row, notes)
-            _write(axes, MARGIN, y + 0.21, row.name, marks, color=colour, fontsize=9.5)
+            _write(axes, MARGIN, y + 0.21, row.label, marks, color=colour, fontsize=9.5)
             for j, cell in enumerate(line):
-                _draw_cell(axes, _right(j), y + 0.21, cell, notes)
+                _draw_cell(axes, right(j), y + 0.21, cell, notes)
             _rule(axes, y + high, width, FAINT, 0.6)
         for y, points in ((start, 1.2), (body, 0.8), (end, 1.2)):
             _rule(axes, y, width, INK, points)
         text = axes.text(MARGIN, end + 0.12, below, fontsize=8, color=INK, va="top")
         text.set_linespacing(1.3)
         save(figure, path)
-
-
-def _right(column: int) -> float:
-    return MARGIN + NAMES + COLUMN * (column + 1) - 0.08
 
 
 def _rule(axes: Axes, y: float, width: float, colour: str, points: float) -> None:

@@ -14,10 +14,26 @@ class Column(Settings):
 
     name: str
     """As printed."""
+    part: str | None = None
+    """What is printed over it and its neighbours."""
     threat: str | None = None
     """The threat under which its numbers are measured."""
+    worst_of: list[str] = Field(default_factory=list)
+    """In a threat's place: several, all of which an image must withstand."""
     not_run: str | None = None
     """Why nothing stands behind this column."""
+    calibrated: bool = False
+    """Whether the paper leaves the threat's strength open, so that ours is a choice."""
+    note: str | None = None
+    """What else is to be said of it."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.part}: {self.name}" if self.part else self.name
+
+    @property
+    def threats(self) -> list[str]:
+        return [self.threat] if self.threat else self.worst_of
 
 
 class Row(Settings):
@@ -25,16 +41,32 @@ class Row(Settings):
 
     name: str
     """As printed."""
+    part: str | None = None
+    """What is printed over it and its neighbours."""
+    dataset: str | None = None
+    """Its data set, where it is another than the table's."""
     defense: str | None = None
     """The defense whose numbers it shows."""
+    difference: list[str] = Field(default_factory=list, max_length=2)
+    """In a defense's place: two rows by name, of which it is the first less the second."""
     not_run: str | None = None
     """Why nothing stands behind this row."""
     published: list[float | None]
-    """The printed numbers, in the order of the columns."""
+    """The printed numbers, in the order of the columns; where there is none, `null`."""
     published_average: float | None = None
     """The printed mean of the row."""
     note: str | None = None
     """What contradicts these numbers elsewhere in the paper."""
+
+    @property
+    def label(self) -> str:
+        return f"{self.part}: {self.name}" if self.part else self.name
+
+    def asks(self, place: int) -> bool:
+        """Whether it has a cell in this column: the paper's has one where it prints one."""
+        return self.published[place] is not None or not any(
+            number is not None for number in self.published
+        )
 
 
 class Run(Settings):
@@ -55,12 +87,19 @@ class TableSpec(Settings):
     scale: str
     scale_title: str
     dataset: str
-    stands_for: str
+    """As the paper names it; a row may name another."""
+    stand_ins: dict[str, str]
+    """What was really used in place of a data set that the paper names."""
     average: str | None
     columns: list[Column]
     rows: list[Row]
     runs: list[Run]
     """One for each input file of verdicts, in the same order."""
+
+    def used(self, row: Row) -> str:
+        """The data set that a row was really measured on."""
+        named = row.dataset or self.dataset
+        return self.stand_ins.get(named, named)
 
 
 class Panel(Settings):

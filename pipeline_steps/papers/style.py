@@ -74,10 +74,16 @@ def paper_name(paper: str) -> str:
 
 def scale_line(spec: TableSpec | FigureSpec) -> str:
     """At what scale this was computed, and what stands in for the paper's data."""
-    line = f"Scale {spec.scale}: {spec.scale_title}"
-    if spec.dataset != spec.stands_for:
-        line += f" · {spec.dataset} stands in for {spec.stands_for}"
-    return line
+    said = [f"{one} stands in for {other}" for other, one in stand_ins(spec).items()]
+    return " · ".join([f"Scale {spec.scale}: {spec.scale_title}", *said])
+
+
+def stand_ins(spec: TableSpec | FigureSpec) -> dict[str, str]:
+    """What was used in place of each data set that the paper names, where another was."""
+    if isinstance(spec, TableSpec):
+        return spec.stand_ins
+    same = spec.dataset == spec.stands_for
+    return {} if same else {spec.stands_for: spec.dataset}
 
 
 def heading(figure: Figure, spec: FigureSpec) -> None:

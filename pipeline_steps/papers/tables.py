@@ -13,6 +13,7 @@ from pipeline_steps.papers.statistics import (
     Key,
     Outcomes,
     accuracy,
+    differences,
     interval,
     spread,
 )
@@ -87,39 +88,85 @@ def decimals(number: float | None) -> str:
     return "" if number is None else f"{number:.2f}"
 
 
-def cells(
-    spec: TableSpec,
-    outcomes: Mapping[Key, Outcomes],
-    metrics: Mapping[Key, Sequence[Mapping[str, Any]]],
-) -> list[list[Cell]]:
-    """All cells, row by row; `metrics` are those of the verdicts' cards, by seed."""
-    return [list(_row(spec, row, outcomes, metrics)) for row in spec.rows]
+@dataclass(frozen=True)
+class Found:
+    """What was measured: outcomes, and the metrics of the verdicts' cards, by seed."""
+
+    outcomes: Mapping[Key, Outcomes]
+    metrics: Mapping[Key, Sequence[Mapping[str, Any]]]
+
+    def behind(self, spec: TableSpec, row: Row) -> list[Outcomes | None]:
+        """The outcomes of a row's cells; in several threats, of the worst for an image."""
+        keys = [
+            [(spec.used(row), row.defense or "", threat) for threat in column.threats]
+            if row.asks(place)
+            else []
+            for place, column in enumerate(spec.columns)
+        ]
+        return [
+            np.logical_and.reduce([self.outcomes[key] for key in some])
+            if some and all(key in self.outcomes for key in some)
+            else None
+            for some in keys
+        ]
+
+    def red_flags(self, spec: TableSpec, row: Row) -> list[tuple[str, ...]]:
+        """What is suspicious about a row's cells."""
+        place = (spec.used(row), row.defense)
+        own = {key[2]: o for key, o in self.outcomes.items() if key[:2] == place}
+        cards = {t: joined(self.metrics[(place[0], place[1] or "", t)]) for t in own}
+        flags = red_flags({threat: accuracy(o) for threat, o in own.items()}, cards)
+        return [
+            tuple(flag for threat in column.threats for flag in flags.get(threat, ()))
+            for column in spec.columns
+        ]
+
+
+def cells(spec: TableSpec, found: Found) -> list[list[Cell]]:
+    """All cells, row by row."""
+    behind = {row.name: found.behind(spec, row) for row in reversed(spec.rows)}
+    lines: list[list[Cell]] = []
+    for row in spec.rows:
+        if row.difference:
+            less, than = (behind[name] for name in row.difference)
+            measured = [
+                None if one is None or other is None else differences(one, other)[None]
+                for one, other in zip(less, than, strict=True)
+            ]
+            flags = [()] * len(spec.columns)
+        else:
+            measured, flags = found.behind(spec, row), found.red_flags(spec, row)
+        lines.append(list(_row(spec, row, measured, flags)))
+    return lines
 
 
 def _row(
     spec: TableSpec,
     row: Row,
-    outcomes: Mapping[Key, Outcomes],
-    metrics: Mapping[Key, Sequence[Mapping[str, Any]]],
+    measured: Sequence[Outcomes | None],
+    flags: Sequence[tuple[str, ...]],
 ) -> Iterator[Cell]:
-    own = {t: o for (_, defense, t), o in outcomes.items() if defense == row.defense}
-    cards = {t: joined(metrics[(spec.dataset, row.defense or "", t)]) for t in own}
-    flags = red_flags({threat: accuracy(o) for threat, o in own.items()}, cards)
     notes = (row.note,) if row.note else ()
-    measured: list[Outcomes] = []
-    for column, published in zip(spec.columns, row.published, strict=True):
-        found = own.get(column.threat or "")
-        if found is None:
-            reason = row.not_run or column.not_run or "no verdicts were given"
-            yield Cell(row.name, column.name, published, not_run=reason, notes=notes)
+    for place, column in enumerate(spec.columns):
+        published, outcomes = row.published[place], measured[place]
+        if outcomes is None:
+            reason = row.not_run or column.not_run or _missing(row, place)
+            cell = Cell(row.label, column.label, published, not_run=reason)
         else:
-            measured.append(found)
-            cell = _measured(row.name, column.name, published, found)
-            red = tuple(flags[column.threat or ""])
-            yield replace(cell, red_flags=red, notes=notes)
+            cell = _measured(row.label, column.label, published, outcomes)
+            cell = replace(cell, red_flags=flags[place])
+        yield replace(cell, notes=notes)
         notes = ()
     if spec.average:
-        yield _average(spec, row, measured)
+        yield _average(spec, row, [o for o in measured if o is not None])
+
+
+def _missing(row: Row, place: int) -> str:
+    if not row.asks(place):
+        return "the paper prints no number here"
+    if row.difference:
+        return f"{' and '.join(row.difference)} were not both run"
+    return "no verdicts were given"
 
 
 def _measured(
@@ -154,11 +201,11 @@ def _average(spec: TableSpec, row: Row, measured: list[Outcomes]) -> Cell:
             f"{len(measured)} of {len(spec.columns)} columns measured"
         )
         return Cell(
-            row.name, name, row.published_average, not_run=reason, doubts=doubts
+            row.label, name, row.published_average, not_run=reason, doubts=doubts
         )
     # The same images stand behind all columns, so they are resampled together.
     together = np.mean([o.astype(float) for o in measured], axis=0)
-    cell = _measured(row.name, name, row.published_average, together)
+    cell = _measured(row.label, name, row.published_average, together)
     return replace(cell, doubts=doubts)
 
 

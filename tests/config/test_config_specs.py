@@ -198,7 +198,7 @@ def test_ijsat_trains_as_its_section_6_1_says(paper):
 
 def test_a_stand_in_takes_the_place_of_a_paper_s_data_set_and_says_so():
     table = Plan(load_config("demo")).table("ijsat", "table1")
-    assert (table.dataset, table.stands_for) == ("digits", "cifar10")
+    assert (table.dataset, table.stand_ins) == ("cifar10", {"cifar10": "digits"})
     assert {run.dataset for run in table.runs} == {"digits"}
     assert table.scale == "demo"
     assert "toy" in table.scale_title

@@ -141,7 +141,8 @@ def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
         "runs": [RUN],
         "rows": rows,
         **SCALE,
-        **PLACE,
+        "dataset": "cifar10",
+        "stand_ins": {"cifar10": "digits"},
     }
     spec = TableSpec.model_validate(content)
     inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from pipeline_steps.papers.make_table import as_page, draw
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, Outcomes
-from pipeline_steps.papers.tables import COLUMNS, Cell, Footnotes, cells
+from pipeline_steps.papers.tables import COLUMNS, Cell, Footnotes, Found, cells
 
 IMAGES = 200
 
@@ -24,8 +24,8 @@ def spec(**changes: Any) -> TableSpec:
         "title": "Table 1: accuracy",
         "scale": "demo",
         "scale_title": "minutes on two cores",
-        "dataset": "digits",
-        "stands_for": "cifar10",
+        "dataset": "cifar10",
+        "stand_ins": {"cifar10": "digits"},
         "average": "Avg",
         "columns": [
             {"name": "Standard", "threat": "clean"},
@@ -64,7 +64,7 @@ def made(
     outcomes: dict[Key, Outcomes], table: TableSpec | None = None, **card: Any
 ) -> list[list[Cell]]:
     metrics = {key: [card] * len(seeds) for key, seeds in outcomes.items()}
-    return cells(table or spec(), outcomes, metrics)
+    return cells(table or spec(), Found(outcomes, metrics))
 
 
 def test_a_measured_cell() -> None:

@@ -5,13 +5,21 @@ localrules:
     make_report,
 
 
-for paper in jobs.papers:
+for paper, pages in jobs.papers.items():
 
     rule:
         name:
             paper
         input:
-            jobs.targets([paper]),
+            jobs.targets(paper),
+
+    for page in pages:
+
+        rule:
+            name:
+                f"{paper}_{page}"
+            input:
+                jobs.target(paper, page),
 
 
 rule make_table:

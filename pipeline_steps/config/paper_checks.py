@@ -1,0 +1,137 @@
+"""What holds within a paper's file, and between it and the others."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from pipeline_steps.config.models import Config
+from pipeline_steps.config.paper_models import Paper, Table
+from pipeline_steps.config.shown import ON_MANIFOLD
+from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
+
+# Where something stands in a file: `tables`, `table1`, `rows`, 3.
+Place = tuple[str | int, ...]
+Complaint = tuple[str, Place, str]
+
+
+def paper_complaints(config: Config) -> Iterator[Complaint]:
+    """What is wrong with the papers' files: which file, where in it, and a sentence."""
+    for paper, content in config.papers.items():
+        for place, name, item in _parts(content):
+            for complaint in (*_unknown(item, config), *_misfits(item, config)):
+                yield paper, place, f"{name}: {complaint}"
+        for name, table in content.tables.items():
+            for inside, complaint in _table(table):
+                place = ("tables", name, *inside)
+                yield paper, place, f"tables.{name}, {complaint}"
+
+
+def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
+    """All that may be wrong, with its place and its name."""
+    for name, table in paper.tables.items():
+        place: Place = ("tables", name)
+        yield place, f"tables.{name}", table
+        for kind, items in (("column", table.columns), ("row", table.rows)):
+            for i, item in enumerate(items):
+                said = f"tables.{name}, {kind} '{item.label}'"
+                yield (*place, f"{kind}s", i), said, item
+    for name, figure in paper.figures.items():
+        yield ("figures", name), f"figures.{name}", figure
+        for i, panel in enumerate(figure.panels):
+            said = f"figures.{name}, '{panel.label}'"
+            yield ("figures", name, "panels", i), said, panel
+    for i, claim in enumerate(paper.claims):
+        yield ("claims", i), f"claims, '{claim.name}'", claim
+        for k, comparison in enumerate(claim.holds):
+            for side in (comparison.left, comparison.right):
+                yield ("claims", i, "holds", k), f"claims, '{claim.name}'", side
+
+
+def _unknown(item: Any, config: Config) -> Iterator[str]:
+    """Names that no other file has."""
+    named = {
+        "dataset": [getattr(item, "dataset", None)],
+        "defense": [getattr(item, "defense", None)],
+        "threat": [getattr(item, "threat", None), *getattr(item, "worst_of", ())],
+        "generator": [getattr(item, "manifold", None)],
+    }
+    known = {
+        "dataset": config.datasets,
+        "defense": config.defenses.defenses,
+        "threat": config.threats,
+        "generator": config.generators,
+    }
+    for kind, names in named.items():
+        for name in names:
+            if name is not None and name not in known[kind]:
+                near = did_you_mean(name, known[kind])
+                yield f"there is no {kind} '{name}'{near}"
+
+
+def _misfits(item: Any, config: Config) -> Iterator[str]:
+    match item:
+        case Column():
+            yield from _one([item.threat, item.worst_of, item.not_run])
+        case Row():
+            yield from _one([item.defense, item.difference, item.not_run])
+        case Panel():
+            yield from _panel(item, config)
+        case Claim() if bool(item.holds) == bool(item.not_run):
+            yield (
+                "say either what must hold, or under `not_run` why it can't be decided"
+            )
+        case Side():
+            yield from _side(item)
+
+
+def _one(told: Sequence[Any]) -> Iterator[str]:
+    if sum(map(bool, told)) != 1:
+        yield "say either what stands behind it, or under `not_run` why nothing does"
+
+
+def _table(table: Table) -> Iterator[tuple[Place, str]]:
+    """What doesn't fit within a table, by its place there."""
+    names = {row.name for row in table.rows if not row.difference}
+    for kind, parts in (("column", table.columns), ("row", table.rows)):
+        labels = [part.label for part in parts]
+        for i, label in enumerate(labels):
+            if label in labels[:i]:
+                yield (f"{kind}s", i), f"{kind} '{label}': it stands twice"
+    for i, row in enumerate(table.rows):
+        for complaint in _row(row, len(table.columns), names):
+            yield ("rows", i), f"row '{row.label}': {complaint}"
+
+
+def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
+    if len(row.published) != columns:
+        yield f"{len(row.published)} published numbers for {columns} columns"
+    for number in (*row.published, row.published_average):
+        low = -100 if row.difference else 0
+        if number is not None and not low <= number <= 100:
+            yield f"{number:g} is no percentage"
+    for name in row.difference:
+        if name not in names:
+            yield f"there is no row '{name}'{did_you_mean(name, names)}"
+    if len(row.difference) == 1:
+        yield "a difference is one of two rows"
+
+
+def _panel(panel: Panel, config: Config) -> Iterator[str]:
+    on_manifold = panel.what in ON_MANIFOLD
+    wanted = ("manifold",) if on_manifold else ("defense", "threat")
+    for key in wanted:
+        if getattr(panel, key) is None:
+            yield f"a panel that shows a {panel.what} names its {key}"
+    defense = config.defenses.defenses.get(panel.defense or "")
+    if panel.what == "curve" and defense and not defense.snapshots:
+        yield (
+            f"the defense '{panel.defense}' keeps no weights on the way; set its "
+            "`snapshots` above 0"
+        )
+
+
+def _side(side: Side) -> Iterator[str]:
+    accuracy = side.defense is not None and side.threat is not None
+    error = side.manifold is not None and side.metric is not None
+    if [accuracy, error, side.number is not None].count(True) != 1:
+        yield "a side is a defense under a threat, a metric of a manifold, or a number"
