@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pandas as pd
 from torch import Tensor
 
 from pipeline_steps.core.errors import PipelineError
@@ -50,18 +49,3 @@ def psnr(projected: Tensor, images: Tensor) -> Tensor:
     """Peak signal-to-noise ratio of each image, in decibels; at most 120."""
     squares = (projected - images).double().square().flatten(1).mean(1)
     return -10 * squares.clamp_min(1e-12).log10()
-
-
-def summary(table: pd.DataFrame) -> dict[str, float]:
-    """What a card tells of all images."""
-    told = {
-        "worst_error": float(table["worst"].max()),
-        "mean_error": float(table["mean"].mean()),
-        "mean_psnr": round(float(table["psnr"].mean()), 4),
-    }
-    if "worst_of_mixture" in table:
-        told["worst_error_of_mixtures"] = float(table["worst_of_mixture"].max())
-    else:
-        told["mean_perceptual"] = float(table["perceptual"].mean())
-        told["mean_distance"] = float(table["distance"].mean())
-    return told

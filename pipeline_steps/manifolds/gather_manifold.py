@@ -10,7 +10,6 @@ import pandas as pd
 from pipeline_steps.core.arrays import join_arrays, join_named, read_array, write_array
 from pipeline_steps.core.shards import gathered
 from pipeline_steps.core.step import Job, run
-from pipeline_steps.manifolds.distances import summary
 from pipeline_steps.manifolds.spec import ManifoldSpec
 
 GATHERS = "manifolds.project_dataset"
@@ -27,6 +26,21 @@ def main(job: Job[ManifoldSpec]) -> dict[str, Any]:
     errors = pd.concat(tables, ignore_index=True)
     errors.to_parquet(job.output("errors"), index=False)
     return {"images": len(errors), **summary(errors)}
+
+
+def summary(table: pd.DataFrame) -> dict[str, float]:
+    """What a card tells of all images."""
+    told = {
+        "worst_error": float(table["worst"].max()),
+        "mean_error": float(table["mean"].mean()),
+        "mean_psnr": round(float(table["psnr"].mean()), 4),
+    }
+    if "worst_of_mixture" in table:
+        told["worst_error_of_mixtures"] = float(table["worst_of_mixture"].max())
+    else:
+        told["mean_perceptual"] = float(table["perceptual"].mean())
+        told["mean_distance"] = float(table["distance"].mean())
+    return told
 
 
 if __name__ == "__main__":

@@ -9,32 +9,37 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.generators.spec import FlowTraining
 
 DATASETS = ("digits", "cifar10")
+# Few of each, so that it is known of each of them what it uses.
+GENERATORS = ("glow", "sngan")
+DEFENSES = ("normal", "at", "ijsat")
+THREATS = ("clean", "pgd10", "pgd20", "jsa10", "jsa50", "om-pgd", "fog", "rays10k")
+TRANSFERRED = "pgd20-from-normal"
 
 
 def all_specs(root, scale="demo"):
-    """The spec of every job that could be asked for, by a name that tells its kind."""
+    """The specs of jobs that could be asked for, by names that tell their kinds."""
     config = load_config(scale, root)
     plan = Plan(config)
     specs = {}
     for dataset in DATASETS:
         specs[f"fetched {dataset}"] = plan.fetched(dataset)
         specs[f"source {dataset}"] = plan.source(dataset)
-        for generator in config.generators:
+        for generator in GENERATORS:
             flow = isinstance(config.generators[generator].training, FlowTraining)
             kind = "flow" if flow else "gan"
             trained = (plan.flow if flow else plan.gan)(dataset, generator)
             specs[f"{kind} {dataset} {generator}"] = trained
             kind = f"manifold {dataset} {generator}"
             specs[kind] = plan.manifold(dataset, generator, "test")
-        for defense in config.defenses.defenses:
+        for defense in DEFENSES:
             specs[f"defense {dataset} {defense}"] = plan.defense(dataset, defense)
-            for threat in config.threats:
+            for threat in (*THREATS, TRANSFERRED):
                 name = f"{dataset} {defense} {threat}"
                 specs[f"attack {name}"] = plan.attack(dataset, defense, threat)
                 specs[f"curve {name}"] = plan.curve(dataset, defense, threat)
     for paper, content in config.papers.items():
-        specs |= {f"table {t}": plan.table(paper, t) for t in content.tables}
-        specs |= {f"figure {f}": plan.figure(paper, f) for f in content.figures}
+        specs |= {f"table {paper} {t}": plan.table(paper, t) for t in content.tables}
+        specs |= {f"figure {paper} {f}": plan.figure(paper, f) for f in content.figures}
     return {name: spec.model_dump(mode="json") for name, spec in specs.items()}
 
 
@@ -82,7 +87,7 @@ EDITS = {
     ),
     "the seed": (
         ("scales/demo", "seeds", [1]),
-        among((*JUDGED, "defense", "flow", "table")),
+        among((*JUDGED, "defense", "flow", "gan", "table")),
     ),
     "what a job may use of a machine": (
         ("scales/demo", "resources.train_defense", {"minutes": 5}),
@@ -101,7 +106,7 @@ EDITS = {
     "the title of a defense": (("defenses", "defenses.at.title", "other"), among()),
     "the flow's training, which its users see in its card": (
         ("generators", "glow.training.gradient_limit", 10.0),
-        among(["flow"]),
+        among(["flow"], "glow"),
     ),
     "the digits' augmentation": (
         ("datasets", "digits.augmentation.pad", 2),
@@ -131,7 +136,7 @@ EDITS = {
     ),
     "a published number": (
         ("papers/ijsat", "tables.table1.rows.0.published.0", 95.0),
-        lambda job: job == "table table1",
+        lambda job: job == "table ijsat table1",
     ),
 }
 

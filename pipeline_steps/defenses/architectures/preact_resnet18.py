@@ -1,7 +1,7 @@
 """PreActResNet-18, as fast adversarial training and RLAT have it on CIFAR."""
 
 from pipeline_steps.core.settings import Count
-from pipeline_steps.defenses.architectures.preactivation import PreactivationNetwork
+from pipeline_steps.defenses.preactivation import PreactivationNetwork
 
 
 class PreactResnet18(PreactivationNetwork):

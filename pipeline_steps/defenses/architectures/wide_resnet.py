@@ -4,7 +4,7 @@ from torch import nn
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.settings import Count
-from pipeline_steps.defenses.architectures.preactivation import PreactivationNetwork
+from pipeline_steps.defenses.preactivation import PreactivationNetwork
 
 
 class WideResnet(PreactivationNetwork):
