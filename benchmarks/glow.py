@@ -68,22 +68,28 @@ def told_in_bfloat16(coupling: AffineCoupling, kept: Tensor) -> tuple[Tensor, Te
     return bounded(raw), shift
 
 
+def rounded(weight: Tensor, bias: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+    """A convolution with the scale of its outputs folded in."""
+    scale = log_scale.exp()
+    folded = (weight * scale[:, None]).bfloat16()
+    last = folded.contiguous(memory_format=torch.channels_last)
+    return last, (bias.flatten() * scale.flatten()).bfloat16()
+
+
 def in_bfloat16(model: Glow) -> Glow:
     for coupling in (m for m in model.modules() if isinstance(m, AffineCoupling)):
-        coupling.rounded = []
-        for name in ("first", "second"):
-            norm = getattr(coupling, f"{name}_norm")
-            scale = norm.log_scale.exp()
-            weight = getattr(coupling, name).weight * scale[:, None]
-            coupling.rounded.append((weight, (norm.bias * scale).flatten()))
-        scale = (LOG_SCALE_SPEED * coupling.last.raw_log_scale).exp()
-        last = coupling.last.convolution
-        coupling.rounded.append(
-            (last.weight * scale[:, None], last.bias * scale.flatten())
+        pairs = (
+            (coupling.first, coupling.first_norm),
+            (coupling.second, coupling.second_norm),
         )
+        last = coupling.last
         coupling.rounded = [
-            (w.bfloat16().contiguous(memory_format=torch.channels_last), b.bfloat16())
-            for w, b in coupling.rounded
+            *(rounded(c.weight, norm.bias, norm.log_scale) for c, norm in pairs),
+            rounded(
+                last.convolution.weight,
+                last.convolution.bias,
+                LOG_SCALE_SPEED * last.raw_log_scale,
+            ),
         ]
         coupling._told = MethodType(told_in_bfloat16, coupling)
     return model
@@ -139,7 +145,7 @@ def best(
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     for name, usual in (
         ("width", 512), ("steps", 8), ("size", 32), ("batch", 32), ("rounds", 5)
     ):  # fmt: skip
@@ -156,7 +162,7 @@ def main() -> None:
 
     theirs = shaken(peer(told.size, told.steps, told.width)).to(device)
     learning, frozen = ours(), ours().eval().requires_grad_(False)
-    rounded = in_bfloat16(ours().eval().requires_grad_(False))
+    brief = in_bfloat16(ours().eval().requires_grad_(False))
     with torch.enable_grad():
         training = best(
             {
@@ -172,7 +178,7 @@ def main() -> None:
         attacks = {
             "normflows": edited_by_peer(theirs, images),
             "ours": edited(frozen, images),
-            "ours, bfloat16": edited(rounded, images),
+            "ours, bfloat16": edited(brief, images),
         }
         attacking = best(attacks, told.rounds, device)
     for title, times in (("decode and backward", attacking), ("training", training)):
@@ -181,11 +187,11 @@ def main() -> None:
             ratio = times["normflows"] / time_taken
             rate = told.batch / time_taken
             print(f"  {name:15s} {rate:7.1f} images a second, {ratio:4.2f} times")
-    latents = rounded.encode(images)
-    gap = rounded.decode(latents) - images
+    latents = brief.encode(images)
+    gap = brief.decode(latents) - images
     moved = 0.02 * rng(2, "moved").uniform(latents.shape).sub(0.5).sign().to(device)
     exact = frozen.decode(frozen.encode(images) + moved)
-    near = rounded.decode(latents + moved) - gap
+    near = brief.decode(latents + moved) - gap
     print(f"bfloat16 changes a pixel by {gap.abs().max():.2g} when it decodes what it")
     print(f"encoded; with that added back, an edit of 0.02 lies within "
           f"{(near - exact).abs().max():.2g} of float32's")  # fmt: skip

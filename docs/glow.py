@@ -60,7 +60,7 @@ def drawn(parts: dict[str, Tensor]) -> Figure:
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("card", type=Path)
     parser.add_argument("--images", type=Path)
     parser.add_argument("--out", type=Path, default=HERE / "pictures/glow.png")
@@ -71,7 +71,7 @@ def main() -> None:
     if told.images:
         ends = floats(torch.tensor(read_array(told.images)[:6]))
         parts["from one test image to another"] = interpolations(flow, ends)
-    drawn(parts).savefig(told.out, dpi=130)
+    drawn(parts).savefig(told.out, dpi=130, metadata={"Software": None})
 
 
 if __name__ == "__main__":

