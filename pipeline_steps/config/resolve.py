@@ -79,27 +79,15 @@ class Plan:
         return [name for name in [config.published or ice] if name]
 
     def flow(self, dataset: str, generator: str) -> FlowSpec:
-        config = _get(self.config.generators, "generator", generator)
-        if not isinstance(config.training, FlowTraining):
-            raise PipelineError(f"the generator '{generator}' is no flow")
-        return FlowSpec(
-            dataset=self._dataset(dataset),
-            model=self._generator(generator, dataset),
-            training=config.training,
-            seed=self.config.scale.seeds[0],
-        )
+        return FlowSpec(**self._trained(dataset, generator))
 
     def gan(self, dataset: str, generator: str) -> GanSpec:
-        config = _get(self.config.generators, "generator", generator)
-        if not isinstance(config.training, GanTraining):
-            raise PipelineError(f"the generator '{generator}' is no GAN")
+        told = self._trained(dataset, generator)
+        inception = self.config.generators[generator].inception
         return GanSpec(
-            dataset=self._dataset(dataset),
-            model=self._generator(generator, dataset),
-            training=config.training,
+            **told,
             mirror=self.config.datasets[dataset].augmentation.flip,
-            inception=config.inception and config.inception.digest,
-            seed=self.config.scale.seeds[0],
+            inception=inception and inception.digest,
         )
 
     def manifold(self, dataset: str, generator: str) -> ManifoldSpec:
@@ -256,6 +244,14 @@ class Plan:
     def _generator(self, name: str, dataset: str) -> Entry:
         config = _get(self.config.generators, "generator", name)
         return {"name": name, **self._resolved(config.model, dataset)}
+
+    def _trained(self, dataset: str, generator: str) -> dict[str, Any]:
+        return {
+            "dataset": self._dataset(dataset),
+            "model": self._generator(generator, dataset),
+            "training": self.config.generators[generator].training,
+            "seed": self.config.scale.seeds[0],
+        }
 
     def _threat(self, name: str, dataset: str) -> ThreatSpec:
         config = _get(self.config.threats, "threat", name)
