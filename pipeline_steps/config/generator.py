@@ -39,3 +39,8 @@ class Generator(Settings):
     """The course of its training: by likelihood, or against a discriminator."""
     inception: Inception | None = None
     """What judges a GAN's images; without it, the training's own classifier does."""
+
+    @property
+    def judged_by(self) -> str | None:
+        """The checksum of Inception's weights, wherever they lie."""
+        return self.inception.digest if self.inception else None

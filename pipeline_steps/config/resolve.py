@@ -22,7 +22,7 @@ from pipeline_steps.datasets.spec import (
 )
 from pipeline_steps.defenses.spec import DefenseSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
-from pipeline_steps.generators.spec import FlowSpec, FlowTraining, GanSpec, GanTraining
+from pipeline_steps.generators.spec import FlowSpec, GanSpec
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 from pipeline_steps.papers.spec import (
     ClaimsSpec,
@@ -83,12 +83,9 @@ class Plan:
 
     def gan(self, dataset: str, generator: str) -> GanSpec:
         told = self._trained(dataset, generator)
-        inception = self.config.generators[generator].inception
-        return GanSpec(
-            **told,
-            mirror=self.config.datasets[dataset].augmentation.flip,
-            inception=inception and inception.digest,
-        )
+        flip = self.config.datasets[dataset].augmentation.flip
+        digest = self.config.generators[generator].judged_by
+        return GanSpec(**told, mirror=flip, inception=digest)
 
     def manifold(self, dataset: str, generator: str) -> ManifoldSpec:
         return ManifoldSpec(
