@@ -164,14 +164,15 @@ def _playing(entry: Spec, told: Spec) -> Run:
 
     def run(images: Tensor, _: Tensor) -> None:
         growth, count, draw = Growth(images.shape[-1]), len(images), rng(0, "count")
-        for _ in range(training.critics):
+        for _turn in range(training.critics):
             with torch.no_grad():
                 fake = generator.imagine(count, draw, growth, training.mixing)
-            parts = (discriminator, images.clone(), fake, growth, training)
-            discriminator_loss(*parts).backward()
+            real = images.clone()
+            loss = discriminator_loss(discriminator, real, fake, growth, training)
+            loss.backward()
         discriminator.requires_grad_(False)
-        parts = (generator, discriminator, count, draw, growth, training)
-        generator_loss(*parts).backward()
+        loss = generator_loss(generator, discriminator, count, draw, growth, training)
+        loss.backward()
 
     return run
 

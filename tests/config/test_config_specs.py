@@ -81,7 +81,7 @@ EDITS = {
     ),
     "the seed": (
         ("scales/demo", "seeds", [1]),
-        among((*JUDGED, "defense", "flow", "table")),
+        among((*JUDGED, "defense", "flow", "gan", "table")),
     ),
     "what a job may use of a machine": (
         ("scales/demo", "resources.train_defense", {"minutes": 5}),
