@@ -25,8 +25,11 @@ from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.snapshots import kept_epochs
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.evaluation.verdicts import sees_inference
+from pipeline_steps.generators.adversarial import discriminator_loss, generator_loss
 from pipeline_steps.generators.generator import build_generator, is_exact
-from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.generators.resolution import Growth
+from pipeline_steps.generators.spec import GanTraining, generators_in
+from pipeline_steps.generators.stages import Course
 from pipeline_steps.manifolds.perceptual import network_of
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
@@ -47,6 +50,23 @@ def _train_flow(spec: Spec, train: int, test: int, before: Spec) -> float:
     seen = spec["training"]["epochs"] * train
     batch = spec["training"]["batch"]
     return seen * _per_image(_likelihood, batch, spec["model"], spec["dataset"])
+
+
+def _train_gan(spec: Spec, train: int, test: int, before: Spec) -> float:
+    training, dataset = spec["training"], spec["dataset"]
+    course = Course(GanTraining(**training), dataset["size"])
+    return sum(
+        stage.steps
+        * stage.batch
+        * _per_image(
+            _playing,
+            stage.batch,
+            spec["model"],
+            training,
+            dataset | {"size": stage.size},
+        )
+        for stage in course.stages
+    )
 
 
 def _train_defense(spec: Spec, train: int, test: int, before: Spec) -> float:
@@ -77,6 +97,7 @@ def _project_dataset(spec: Spec, train: int, test: int, before: Spec) -> float:
 
 COUNTED: dict[str, Callable[[Spec, int, int, Spec], float]] = {
     "train_flow": _train_flow,
+    "train_gan": _train_gan,
     "train_defense": _train_defense,
     "attack_defense": _attack_defense,
     "attack_snapshots": _attack_snapshots,
@@ -140,6 +161,26 @@ def _counted(what: Callable[..., Run], batch: int, *texts: str) -> float:
 def _likelihood(entry: Spec) -> Run:
     flow = build_generator(entry)
     return lambda images, _: flow.bits_per_dimension(images, images).mean().backward()
+
+
+def _playing(entry: Spec, told: Spec) -> Run:
+    """A step of a GAN at one resolution, as `train_gan` takes it."""
+    training, generator = GanTraining(**told), build_generator(entry)
+    discriminator = generator.discriminator()
+
+    def run(images: Tensor, _: Tensor) -> None:
+        growth, count, draw = Growth(images.shape[-1]), len(images), rng(0, "count")
+        for _turn in range(training.critics):
+            with torch.no_grad():
+                fake = generator.imagine(count, draw, growth, training.mixing)
+            real = images.clone()
+            loss = discriminator_loss(discriminator, real, fake, growth, training)
+            loss.backward()
+        discriminator.requires_grad_(False)
+        loss = generator_loss(generator, discriminator, count, draw, growth, training)
+        loss.backward()
+
+    return run
 
 
 def _learning(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:

@@ -1,10 +1,11 @@
 """The config as typed models; schema and reference page are made from them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Field, field_validator
 
+from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.one_training import whole
 from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.core.settings import (
@@ -12,8 +13,6 @@ from pipeline_steps.core.settings import (
     Architecture,
     Attack,
     Count,
-    Digest,
-    GeneratorModel,
     Inference,
     NotNegative,
     Objective,
@@ -28,8 +27,6 @@ from pipeline_steps.core.settings import (
 )
 from pipeline_steps.datasets.spec import Augmentation, Cut
 from pipeline_steps.defenses.spec import Schedule
-from pipeline_steps.generators.spec import FlowTraining, GanTraining
-from pipeline_steps.manifolds.spec import Projection
 
 # What threats and defenses call the approximate generator of the data set at hand.
 GAN = "gan"
@@ -99,40 +96,6 @@ class Dataset(Settings):
     """What training does to its images."""
     corruptions: Corruptions = Corruptions()
     """What `snakemake data/NAME/corruptions/fog.images.npy` is made of."""
-
-
-class Inception(Settings):
-    """The network whose features tell a GAN's Fréchet distance."""
-
-    file: str
-    """Where its weights lie, made as docs/generators.md tells."""
-    digest: Digest
-    """Their checksum; a file that lies elsewhere reruns nothing."""
-
-
-def _course(training: Any) -> str:
-    """Whose training it is: only a GAN has a loss to choose."""
-    if isinstance(training, Mapping):
-        return "[gan]" if "loss" in training else "[flow]"
-    return "[gan]" if isinstance(training, GanTraining) else "[flow]"
-
-
-class Generator(Settings):
-    """A generator and its training."""
-
-    title: str
-    """What it is, in words."""
-    model: GeneratorModel
-    """Its family and size."""
-    training: Annotated[
-        Annotated[FlowTraining, Tag("[flow]")] | Annotated[GanTraining, Tag("[gan]")],
-        Discriminator(_course),
-    ]
-    """The course of its training: by likelihood, or against a discriminator."""
-    inception: Inception | None = None
-    """What judges a GAN's images; without it, the training's own classifier does."""
-    projection: Projection = Projection()
-    """How latents of images are sought; a flow encodes them instead."""
 
 
 class ThreatConfig(Settings):

@@ -23,7 +23,7 @@ from pipeline_steps.datasets.spec import (
 )
 from pipeline_steps.defenses.spec import DefenseSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
-from pipeline_steps.generators.spec import FlowSpec, FlowTraining, GanSpec, GanTraining
+from pipeline_steps.generators.spec import FlowSpec, GanSpec, GanTraining
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -73,28 +73,13 @@ class Plan(Pages):
         return [name for name in [config.published or ice] if name]
 
     def flow(self, dataset: str, generator: str) -> FlowSpec:
-        config = _get(self.config.generators, "generator", generator)
-        if not isinstance(config.training, FlowTraining):
-            raise PipelineError(f"the generator '{generator}' is no flow")
-        return FlowSpec(
-            dataset=self._dataset(dataset),
-            model=self._generator(generator, dataset),
-            training=config.training,
-            seed=self.config.scale.seeds[0],
-        )
+        return FlowSpec(**self._trained(dataset, generator))
 
     def gan(self, dataset: str, generator: str) -> GanSpec:
-        config = _get(self.config.generators, "generator", generator)
-        if not isinstance(config.training, GanTraining):
-            raise PipelineError(f"the generator '{generator}' is no GAN")
-        return GanSpec(
-            dataset=self._dataset(dataset),
-            model=self._generator(generator, dataset),
-            training=config.training,
-            mirror=self.config.datasets[dataset].augmentation.flip,
-            inception=config.inception and config.inception.digest,
-            seed=self.config.scale.seeds[0],
-        )
+        told = self._trained(dataset, generator)
+        flip = self.config.datasets[dataset].augmentation.flip
+        digest = self.config.generators[generator].judged_by
+        return GanSpec(**told, mirror=flip, inception=digest)
 
     def manifold(self, dataset: str, generator: str, split: str) -> ManifoldSpec:
         config = _get(self.config.generators, "generator", generator)
@@ -232,6 +217,15 @@ class Plan(Pages):
             name = own
         config = _get(self.config.generators, "generator", name)
         return {"name": name, **self._resolved(config.model, dataset)}
+
+    def _trained(self, dataset: str, generator: str) -> dict[str, Any]:
+        config = _get(self.config.generators, "generator", generator)
+        return {
+            "dataset": self._dataset(dataset),
+            "model": self._generator(generator, dataset),
+            "training": config.training,
+            "seed": self.config.scale.seeds[0],
+        }
 
     def threat(self, name: str, dataset: str) -> ThreatSpec:
         config = _get(self.config.threats, "threat", name)

@@ -8,7 +8,7 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, leaky_relu, linear
+from torch.nn.functional import conv2d, leaky_relu, linear, pad
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.generators.resolution import doubled, halved
@@ -85,9 +85,10 @@ def normalised_channels(x: Tensor) -> Tensor:
 
 def blurred(x: Tensor) -> Tensor:
     """Smoothed by the binomial filter 1 2 1, which hides the squares of resizing."""
-    line = x.new_tensor([1.0, 2.0, 1.0]) / 4
-    filtered = conv2d(x.flatten(0, 1)[:, None], line.outer(line)[None, None], padding=1)
-    return filtered[:, 0].unflatten(0, x.shape[:2])
+    # Sums of shifted images: a convolution takes ten times as long, both ways, on a CPU.
+    x = pad(x, [1, 1, 1, 1])
+    x = x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]
+    return (x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]) / 16
 
 
 def with_spread(x: Tensor, group: int = 4) -> Tensor:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.functional import softplus
+from torch import Tensor
 
 from pipeline_steps.core import workers
 from pipeline_steps.core.device import prepare_device
@@ -19,10 +18,11 @@ from pipeline_steps.core.rng import PartRng, Rng, rng
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import ImageSet, load_image_set
+from pipeline_steps.generators.adversarial import discriminator_loss, generator_loss
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.judging import Judge
 from pipeline_steps.generators.resolution import Growth
-from pipeline_steps.generators.spec import GanSpec, GanTraining
+from pipeline_steps.generators.spec import GanSpec
 from pipeline_steps.generators.stages import Course, Moment
 
 COLUMNS = ("step", "images", "size", "generator", "discriminator", "frechet_distance")
@@ -144,41 +144,6 @@ class Gan:
     def _precision(self) -> Any:
         mixed = self.training.precision == "mixed" and self.device.type == "cuda"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
-
-
-def discriminator_loss(
-    discriminator: nn.Module,
-    real: Tensor,
-    fake: Tensor,
-    growth: Growth,
-    training: GanTraining,
-) -> Tensor:
-    """How badly real and generated images are told apart."""
-    real = real.requires_grad_(training.penalty > 0)
-    seen, made = discriminator(real, growth), discriminator(fake, growth)
-    if training.loss == "hinge":
-        loss = (1 - seen).relu().mean() + (1 + made).relu().mean()
-    else:
-        loss = softplus(-seen).mean() + softplus(made).mean()
-    if training.penalty:
-        # R1 (Mescheder et al., 2018): a flat judgement around real images.
-        slope = torch.autograd.grad(seen.sum(), real, create_graph=True)[0]
-        loss = loss + training.penalty / 2 * slope.square().sum((1, 2, 3)).mean()
-    return loss
-
-
-def generator_loss(
-    generator: Any,
-    discriminator: nn.Module,
-    count: int,
-    rng: Rng,
-    growth: Growth,
-    training: GanTraining,
-) -> Tensor:
-    """How unreal generated images look to the discriminator."""
-    images = generator.imagine(count, rng, growth, training.mixing)
-    made: Tensor = discriminator(images, growth)
-    return -made.mean() if training.loss == "hinge" else softplus(-made).mean()
 
 
 def train_gan(

@@ -10,10 +10,13 @@ from pipeline_steps.cluster.operations import operations
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.rng import rng
+from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.generators.stages import Course
+from pipeline_steps.generators.train_gan import Gan
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 
@@ -102,6 +105,22 @@ def test_a_flow_has_the_operations_of_a_real_one(plan):
         flow.bits_per_dimension(images, images).mean().backward()
     told = operations("train_flow", spec.model_dump(), IMAGES, 0, {})
     assert told == pytest.approx(spec.training.epochs * counter.get_total_flops())
+
+
+@pytest.mark.parametrize("gan", ["stylegan", "sngan"])
+def test_a_gan_has_the_operations_of_a_real_one(plan, gan):
+    """One step of each stage, as the training itself takes it."""
+    spec = plan.gan("digits", gan)
+    batch = {"batch": 4, "growth_images": 4 if gan == "stylegan" else 0}
+    few = spec.training.model_copy(update=batch | {"images": 12})
+    spec = spec.model_copy(update={"training": few})
+    data = ImageSet(torch.zeros(4, 3, 16, 16, dtype=torch.uint8), torch.arange(4))
+    run, course = Gan(spec, torch.device("cpu")), Course(few, 16)
+    with FlopCounterMode(display=False) as counter:
+        for step in range(course.steps):
+            run.step(data, step, course.at(step), 1.0)
+    told = operations("train_gan", spec.model_dump(), 0, 0, {})
+    assert told == pytest.approx(counter.get_total_flops(), rel=0.02)
 
 
 def test_shards_add_up_to_the_whole(plan):
