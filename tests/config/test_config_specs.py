@@ -8,10 +8,12 @@ from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
 
 DATASETS = ("digits", "cifar10")
+# Of each kind one: all of them under all threats would be thousands of jobs.
+DEFENSES = ("normal", "at", "ijsat")
 
 
 def all_specs(root, scale="demo"):
-    """The spec of every job that could be asked for, by a name that tells its kind."""
+    """The specs of jobs that could be asked for, by names that tell their kinds."""
     config = load_config(scale, root)
     plan = Plan(config)
     specs = {}
@@ -21,7 +23,7 @@ def all_specs(root, scale="demo"):
         for generator in config.generators:
             specs[f"flow {dataset}"] = plan.flow(dataset, generator)
             specs[f"manifold {dataset}"] = plan.manifold(dataset, generator)
-        for defense in config.defenses.defenses:
+        for defense in DEFENSES:
             specs[f"defense {dataset} {defense}"] = plan.defense(dataset, defense)
             for threat in config.threats:
                 name = f"{dataset} {defense} {threat}"
