@@ -45,8 +45,8 @@ BROKEN = [
     (
         "papers/ijsat",
         f"{TABLE}.rows.1.defense",
-        "ta",
-        "no defense 'ta'; did you mean 'at'",
+        "ijast",
+        "no defense 'ijast'; did you mean 'ijsat'",
     ),
     ("papers/ijsat", f"{TABLE}.columns.1.threat", "pdg20", "did you mean 'pgd20'?"),
     ("papers/ijsat", f"{TABLE}.dataset", "cifar", "no dataset 'cifar'; … 'cifar10'?"),
