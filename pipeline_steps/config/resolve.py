@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pipeline_steps.config.models import Config
+from pipeline_steps.config.networks import answering, network
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
@@ -107,7 +108,7 @@ class Plan:
             name=name,
             dataset=self._dataset(dataset),
             augmentation=self.config.datasets[dataset].augmentation,
-            architecture=self._architecture(name, dataset),
+            architecture=network(self.config, name, dataset, self._resolved),
             recipe=self._resolved(config.recipe, dataset),
             schedule=self.config.defenses.schedules[config.schedule],
             snapshots=config.snapshots,
@@ -119,7 +120,7 @@ class Plan:
         evaluation = self.config.scale.evaluation
         return AttackSpec(
             dataset=self._dataset(dataset),
-            architecture=self._answering(name, dataset),
+            architecture=answering(self.config, name, dataset, self._resolved),
             threat=self._threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
@@ -202,12 +203,6 @@ class Plan:
         first = self.config.scale.seeds[0]
         return run.defense if run.seed == first else f"{run.defense}@{run.seed}"
 
-    def trained(self, label: str) -> str:
-        """The defense whose training another one's weights are of; mostly itself."""
-        name, at, seed = label.partition("@")
-        config = _get(self.config.defenses.defenses, "defense", name)
-        return f"{config.weights_of or name}{at}{seed}"
-
     def _standing(self, claims: Iterable[Any]) -> list[Any]:
         return [
             claim.model_copy(update={"dataset": self.stand_in(claim.dataset)})
@@ -239,33 +234,6 @@ class Plan:
             channels=config.channels,
         )
 
-    def _architecture(self, defense: str, dataset: str) -> Entry:
-        """The network that is trained, with the one that is trained along."""
-        config = self.config.defenses.defenses[defense]
-        network = self._network(config.architecture, dataset)
-        if config.companion is None:
-            return network
-        companion = self._network(config.companion, dataset)
-        # It sees logits, and tells natural from attacked besides the classes.
-        classes = self.config.datasets[dataset].classes
-        companion |= {"channels": classes, "classes": classes + 1}
-        return {**network, "companion": companion}
-
-    def _network(self, entry: Entry, dataset: str) -> Entry:
-        smaller = self.config.scale.stand_ins.architectures
-        resolved: Entry = self._resolved(
-            smaller.get(entry["architecture"], entry), dataset
-        )
-        return resolved
-
-    def _answering(self, defense: str, dataset: str) -> Entry:
-        """The same with what it does to images before it answers."""
-        network = self._architecture(defense, dataset)
-        inference = self.config.defenses.defenses[defense].inference
-        if inference is None:
-            return network
-        return {**network, "inference": self._resolved(inference, dataset)}
-
     def _generator(self, name: str, dataset: str) -> Entry:
         config = _get(self.config.generators, "generator", name)
         return {"name": name, **self._resolved(config.model, dataset)}
@@ -292,8 +260,8 @@ class Plan:
                 return self._generator(value, dataset)
             if value.kind == "defense":
                 name, _ = self._seeded(value)
-                network = self._answering(name, dataset)
-                return {"defense": str(value), "network": network}
+                other = answering(self.config, name, dataset, self._resolved)
+                return {"defense": str(value), "network": other}
             return self._threat(value, dataset).model_dump(mode="json")
         if isinstance(value, Mapping):
             plain = {key: self._resolved(item, dataset) for key, item in value.items()}
