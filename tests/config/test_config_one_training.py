@@ -6,6 +6,7 @@ import pytest
 
 from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
+from pipeline_steps.config.networks import trained
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.config.shown import shown
 from pipeline_steps.core.errors import PipelineError
@@ -21,8 +22,8 @@ def paper():
 def test_atld_answers_in_three_ways_after_one_training(paper):
     specs = [paper.attack("cifar10", name, "pgd20") for name in NAMES]
     bare, full, halved = (dict(spec.architecture) for spec in specs)
-    trained = paper.defense("cifar10", "atld-")
-    assert bare == trained.architecture
+    bare_training = paper.defense("cifar10", "atld-")
+    assert bare == bare_training.architecture
     assert full.pop("inference") == {
         "inference": "manifold_transformation",
         "epsilon": pytest.approx(8 / 255),
@@ -31,9 +32,9 @@ def test_atld_answers_in_three_ways_after_one_training(paper):
     }
     assert halved.pop("inference")["halved"] == [0.3, 0.7]
     assert bare == full == halved
-    assert [paper.trained(name) for name in NAMES] == ["atld-"] * 3
-    assert paper.trained("atld+@2") == "atld-@2"
-    assert paper.trained("at@2") == "at@2"
+    assert [trained(paper.config, name) for name in NAMES] == ["atld-"] * 3
+    assert trained(paper.config, "atld+@2") == "atld-@2"
+    assert trained(paper.config, "at@2") == "at@2"
 
 
 def test_the_discriminator_is_a_narrower_network_of_logits(paper):
@@ -63,8 +64,8 @@ def test_what_is_shown_of_it_is_trained_once(config_root, edit):
     edit("papers/ijsat", "figures", {})
     edit("papers/ijsat", "claims", [])
     told = shown(Plan(load_config("demo", config_root)))
-    trained = [name for name in told if name.startswith("defenses/digits/atld")]
-    assert trained == ["defenses/digits/atld-"]
+    trainings = [name for name in told if name.startswith("defenses/digits/atld")]
+    assert trainings == ["defenses/digits/atld-"]
     assert {"verdicts/digits/atld/pgd20", "verdicts/digits/atld+/pgd20"} <= {*told}
 
 
