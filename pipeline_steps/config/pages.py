@@ -57,7 +57,7 @@ class Pages:
             for row in spec.rows
             if row.defense
             for place, column in enumerate(spec.columns)
-            if row.asks(place)
+            if not spec.not_run(row, place)
             for threat in column.threats
         }
         runs = [run for one in asked for run in self._runs(*one)]

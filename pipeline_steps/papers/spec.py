@@ -8,6 +8,8 @@ from pipeline_steps.core.settings import Entry, Settings
 
 Relation = Literal["<", ">"]
 
+NOT_PRINTED = "the paper prints no number here"
+
 
 class Column(Settings):
     """A column of a published table, and the threat behind it."""
@@ -62,11 +64,10 @@ class Row(Settings):
     def label(self) -> str:
         return f"{self.part}: {self.name}" if self.part else self.name
 
-    def asks(self, place: int) -> bool:
-        """Whether it has a cell in this column: the paper's has one where it prints one."""
-        return self.published[place] is not None or not any(
-            number is not None for number in self.published
-        )
+    @property
+    def printed(self) -> bool:
+        """Whether it is the paper's, and no row that a user has added."""
+        return any(number is not None for number in self.published)
 
 
 class Run(Settings):
@@ -100,6 +101,15 @@ class TableSpec(Settings):
         """The data set that a row was really measured on."""
         named = row.dataset or self.dataset
         return self.stand_ins.get(named, named)
+
+    def not_run(self, row: Row, place: int) -> str | None:
+        """Why a row's cell in this column is not measured, if it is not."""
+        if row.printed and row.published[place] is None:
+            return NOT_PRINTED
+        others = (other for other in self.rows if other.name in row.difference)
+        reasons = [row.not_run, self.columns[place].not_run]
+        reasons += [self.not_run(other, place) for other in others]
+        return next(filter(None, reasons), None)
 
 
 class Panel(Settings):

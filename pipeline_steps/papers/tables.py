@@ -99,7 +99,7 @@ class Found:
         """The outcomes of a row's cells; in several threats, of the worst for an image."""
         keys = [
             [(spec.used(row), row.defense or "", threat) for threat in column.threats]
-            if row.asks(place)
+            if not spec.not_run(row, place)
             else []
             for place, column in enumerate(spec.columns)
         ]
@@ -150,7 +150,7 @@ def _row(
     for place, column in enumerate(spec.columns):
         published, outcomes = row.published[place], measured[place]
         if outcomes is None:
-            reason = row.not_run or column.not_run or _missing(row, place)
+            reason = spec.not_run(row, place) or "no verdicts were given"
             cell = Cell(row.label, column.label, published, not_run=reason)
         else:
             cell = _measured(row.label, column.label, published, outcomes)
@@ -159,14 +159,6 @@ def _row(
         notes = ()
     if spec.average:
         yield _average(spec, row, [o for o in measured if o is not None])
-
-
-def _missing(row: Row, place: int) -> str:
-    if not row.asks(place):
-        return "the paper prints no number here"
-    if row.difference:
-        return f"{' and '.join(row.difference)} were not both run"
-    return "no verdicts were given"
 
 
 def _measured(

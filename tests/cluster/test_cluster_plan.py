@@ -18,6 +18,7 @@ from pipeline_steps.cluster.plan_whole import Plan
 from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.models import Config
+from pipeline_steps.config.shown import place
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
@@ -50,6 +51,19 @@ def test_each_job_comes_behind_those_that_make_its_inputs(paper):
     for job in paper:
         assert set(job.needs) == {makers[file] for file in job.inputs}
     assert any(job.rule == "check_claims" and job.needs for job in paper)
+
+
+def test_every_cell_that_can_be_computed_is_planned(paper):
+    plan = Jobs("paper").plan(None)
+    wanted = {
+        f"results/paper/verdicts/{place(plan, run)}.parquet"
+        for name, content in plan.config.papers.items()
+        for table in content.tables
+        for run in plan.table(name, table).runs
+    }
+    made = {file for job in paper for file in job.outputs}
+    assert len(wanted) > 500
+    assert wanted <= made
 
 
 def test_what_begins_long_paths_is_submitted_first(paper):

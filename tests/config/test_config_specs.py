@@ -51,6 +51,12 @@ def among(kinds=(), *ends):
     )
 
 
+def has_runs(job):
+    """Whether a table's job has any verdicts to show."""
+    kind, *names = job.split()
+    return kind == "table" and bool(Plan(load_config("demo")).table(*names).runs)
+
+
 JUDGED = ("attack", "curve")
 EDITS = {
     "pgd20's steps": (
@@ -67,7 +73,7 @@ EDITS = {
     ),
     "the batch of the evaluation": (
         ("scales/demo", "evaluation.batch", 90),
-        among((*JUDGED, "manifold")),
+        lambda job: among(JUDGED)(job) or among(["manifold"], "glow")(job),
     ),
     "the images of the evaluation": (
         ("scales/demo", "evaluation.images", 90),
@@ -79,7 +85,7 @@ EDITS = {
     ),
     "how many queries an attack may ask": (
         ("threats", "rays10k.attack.queries", 9000),
-        among(JUDGED, "rays10k"),
+        among(JUDGED, "rays10k", "rays10k-adaptive"),
     ),
     "how many examples are kept": (
         ("scales/demo", "evaluation.kept", 9),
@@ -87,7 +93,7 @@ EDITS = {
     ),
     "the seed": (
         ("scales/demo", "seeds", [1]),
-        among((*JUDGED, "defense", "flow", "gan", "table")),
+        lambda job: among((*JUDGED, "defense", "flow", "gan"))(job) or has_runs(job),
     ),
     "what a job may use of a machine": (
         ("scales/demo", "resources.train_defense", {"minutes": 5}),

@@ -122,6 +122,76 @@ def test_red_flags_stand_in_the_cell() -> None:
     assert "asked twice" in unstable.flags[0]
 
 
+def wide(rows: list[dict[str, Any]]) -> TableSpec:
+    worst = {"name": "Worst", "part": "All", "worst_of": ["pgd20", "mia"]}
+    columns = [{"name": "Standard", "threat": "clean"}, worst]
+    return spec(columns=columns, rows=rows, average=None)
+
+
+def test_a_worst_case_is_taken_image_by_image() -> None:
+    table = wide([{"name": "AT", "defense": "at", "published": [84.0, 50.0]}])
+    outcomes = found(clean=[90, 90], pgd20=[60, 50], mia=[70, 70])
+    order = np.arange(IMAGES)
+    outcomes["digits", "at", "mia"] = np.stack([order < 60, order < 80])
+    pgd20 = outcomes["digits", "at", "pgd20"]
+    both = [pgd20[0, :60].sum() / 2, pgd20[1, :80].sum() / 2]
+    cell = made(outcomes, table)[0][1]
+    assert (cell.column, cell.seeds) == ("All: Worst", 2)
+    assert cell.measured == pytest.approx(np.mean(both))
+    del outcomes["digits", "at", "mia"]
+    assert made(outcomes, table)[0][1].flags == ["not run: no verdicts were given"]
+
+
+def test_a_difference_is_paired_and_may_be_negative() -> None:
+    rows: list[dict[str, Any]] = [
+        {"name": "AT", "defense": "at", "published": [84.0, 50.0]},
+        {"name": "AT 2", "defense": "at2", "published": [82.0, None]},
+        {"name": "Less", "difference": ["AT 2", "AT"], "published": [-2.0, None]},
+    ]
+    outcomes = found(clean=[90], pgd20=[60], mia=[60])
+    outcomes["digits", "at2", "clean"] = outcomes["digits", "at", "clean"].copy()
+    outcomes["digits", "at2", "clean"][0, :40] = False
+    lost = outcomes["digits", "at", "clean"][0, :40].sum() / 2
+    cell, empty = made(outcomes, wide(rows))[2]
+    assert cell.measured == pytest.approx(-lost)
+    assert cell.difference == pytest.approx(2 - lost)
+    assert cell.interval is not None and cell.interval.holds(-lost)
+    assert cell.interval.high < 0
+    assert empty.flags == ["not run: the paper prints no number here"]
+    rows[1] = {"name": "AT 2", "not_run": "quoted", "published": [82.0, None]}
+    assert made(outcomes, wide(rows))[2][0].flags == ["not run: quoted"]
+
+
+def test_a_row_may_have_a_data_set_of_its_own() -> None:
+    rows = [
+        {"name": "AT", "defense": "at", "published": [84.0, 50.0], "part": part} | more
+        for part, more in [("CIFAR-10", {}), ("SVHN", {"dataset": "svhn"})]
+    ]
+    outcomes = found(clean=[90], pgd20=[60], mia=[60])
+    outcomes["svhn", "at", "clean"] = np.ones((1, 50), dtype=bool)
+    lines = made(outcomes, wide(rows))
+    assert [line[0].method for line in lines] == ["CIFAR-10: AT", "SVHN: AT"]
+    assert [line[0].images for line in lines] == [IMAGES, 50]
+    assert [line[0].measured for line in lines] == [pytest.approx(90), 100]
+
+
+def test_a_row_that_is_not_the_paper_s_is_measured_throughout() -> None:
+    own = {"name": "Mine", "defense": "at", "published": [None, None]}
+    outcomes = found(clean=[90], pgd20=[60], mia=[60])
+    assert all(cell.measured for cell in made(outcomes, wide([own]))[0])
+
+
+def test_what_the_paper_leaves_open_is_told() -> None:
+    columns = [
+        {"name": "Elastic", "threat": "clean", "calibrated": True},
+        {"name": "JPEG", "threat": "pgd20", "note": "in L1"},
+    ]
+    table = spec(columns=columns)
+    page = as_page(table, made(found(clean=[90], pgd20=[60]), table), Footnotes())
+    assert "Setting not stated" in page
+    assert "in L1" in page
+
+
 class Balanced(HTMLParser):
     """Fails where a tag is closed that was not opened last."""
 

@@ -1,0 +1,90 @@
+"""Counts what stands behind the papers' printed numbers.
+
+    python -m pipeline_steps.config.counts [--scale SCALE]
+
+By paper and table: how many are measured, of these how many under an attack whose setting
+the paper leaves open, how many are shown as published only, and why.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.spec import NOT_PRINTED
+
+HEAD = ("paper", "table", "printed", "computed", "calibrated", "published only")
+
+
+@dataclass
+class Count:
+    """The printed numbers of one table, averages left out, for they are recomputed."""
+
+    paper: str
+    table: str
+    computed: int = 0
+    calibrated: int = 0
+    """How many of the computed ones depend on a setting that the paper doesn't state."""
+    published_only: Counter[str] = field(default_factory=Counter)
+    """By the reason why."""
+
+    @property
+    def numbers(self) -> list[int]:
+        rest = self.published_only.total()
+        return [self.computed + rest, self.computed, self.calibrated, rest]
+
+
+def counts(plan: Plan) -> Iterator[Count]:
+    """A count for each table of each paper."""
+    for paper, content in plan.config.papers.items():
+        for table in content.tables:
+            yield count(plan, paper, table)
+
+
+def count(plan: Plan, paper: str, table: str) -> Count:
+    spec, found = plan.table(paper, table), Count(paper, table)
+    for row in spec.rows:
+        for place, column in enumerate(spec.columns):
+            why = spec.not_run(row, place)
+            if why is None:
+                found.computed += 1
+                found.calibrated += column.calibrated
+            elif why != NOT_PRINTED:
+                found.published_only[why] += 1
+    return found
+
+
+def text(found: list[Count]) -> str:
+    """All counts as a table, and below it the reasons."""
+    sums = map(sum, zip(*(one.numbers for one in found), strict=True))
+    lines = [[one.paper, one.table, *one.numbers] for one in found]
+    shown = [
+        [str(cell) for cell in line] for line in (HEAD, *lines, ["all", "", *sums])
+    ]
+    widths = [max(map(len, cells)) for cells in zip(*shown, strict=True)]
+    reasons: Counter[str] = sum((one.published_only for one in found), Counter())
+    return "\n".join(
+        [
+            *("  ".join(map(str.rjust, line, widths)) for line in shown),
+            "",
+            "Published only:",
+            *(f"{number:5}  {why}" for why, number in reasons.most_common()),
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--scale", default="paper", help="paper, if none is told")
+    try:
+        print(text(list(counts(Plan(load_config(parser.parse_args().scale))))))
+    except PipelineError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

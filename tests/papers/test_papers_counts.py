@@ -1,0 +1,96 @@
+"""No table of the papers is missing, and of each it is known how much is computed."""
+
+import sys
+
+import pytest
+
+from pipeline_steps.config import counts
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.resolve import Plan
+
+TABLES = {"ijsat": 7, "dmat": 4, "atld": 5, "jat": 7}
+
+# Printed numbers that are computed at the papers' size, and that are not.
+EXPECTED = {
+    "atld table1": (54, 6),
+    "atld table2": (82, 6),
+    "atld table3": (72, 0),
+    "atld table4": (32, 34),
+    "atld table5": (48, 0),
+    "dmat table1": (0, 30),
+    "dmat table2": (0, 35),
+    "dmat table3": (0, 27),
+    "dmat table4": (0, 45),
+    "ijsat table1": (42, 7),
+    "ijsat table2": (6, 8),
+    "ijsat table3": (0, 77),
+    "ijsat table4": (49, 7),
+    "ijsat table5": (54, 0),
+    "ijsat table6": (7, 6),
+    "ijsat table7": (36, 6),
+    "jat table1": (35, 0),
+    "jat table2": (15, 0),
+    "jat table3": (10, 0),
+    "jat table4": (60, 0),
+    "jat table5": (8, 0),
+    "jat table6": (20, 0),
+    "jat table7": (20, 0),
+}
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plan(load_config("paper"))
+
+
+def test_no_table_is_missing(plan: Plan) -> None:
+    found = {
+        paper: len(content.tables) for paper, content in plan.config.papers.items()
+    }
+    assert found == TABLES
+    assert sum(found.values()) == 23
+
+
+def test_so_much_is_computed_and_the_rest_says_why(plan: Plan) -> None:
+    found = list(counts.counts(plan))
+    told = {
+        f"{c.paper} {c.table}": (c.computed, c.published_only.total()) for c in found
+    }
+    assert told == EXPECTED
+    assert all(why.strip() for one in found for why in one.published_only)
+
+
+def test_every_computed_cell_has_its_jobs(plan: Plan) -> None:
+    """Each run can be resolved, down to the settings of its training and its attack."""
+    tables = [plan.table(one.paper, one.table) for one in counts.counts(plan)]
+    runs = {(r.dataset, r.defense, r.threat) for table in tables for r in table.runs}
+    for dataset, defense, threat in sorted(runs):
+        assert plan.attack(dataset, defense, threat).threat
+    for dataset, defense in sorted({run[:2] for run in runs}):
+        assert plan.defense(dataset, defense).name == defense
+    for table in tables:
+        behind = {(r.dataset, r.defense, r.threat) for r in table.runs}
+        for row in table.rows:
+            for place, column in enumerate(table.columns):
+                if row.defense and not table.not_run(row, place):
+                    place_and_name = (table.used(row), row.defense)
+                    assert {(*place_and_name, t) for t in column.threats} <= behind
+
+
+def test_the_command_prints_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["counts", "--scale", "demo"])
+    counts.main()
+    said = capsys.readouterr().out
+    lines = [line.split() for line in said.splitlines() if line]
+    first = next(line for line in lines if line[:2] == ["ijsat", "table1"])
+    assert first[2:] == ["49", "9", "0", "40"]
+    assert lines[0][0] == "paper"
+    assert "left out at scale demo" in said
+
+
+def test_an_unknown_scale_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["counts", "--scale", "papr"])
+    with pytest.raises(SystemExit, match="there is no scale 'papr'; did you mean"):
+        counts.main()
