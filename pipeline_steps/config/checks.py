@@ -4,7 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import Config, Paper
+from pipeline_steps.config import own
+from pipeline_steps.config.models import Paper
+from pipeline_steps.config.pages import BEST
+from pipeline_steps.config.whole import Config
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
@@ -19,6 +22,7 @@ def config_file(name: str) -> str:
 
 def complaints(config: Config) -> Iterator[str]:
     """What is wrong between the files, a sentence each."""
+    yield from own.complaints(config.own, config.defenses.defenses)
     known = _known(config)
     for place, kind, name in _references(config):
         if name not in known[kind]:
@@ -33,7 +37,11 @@ def _known(config: Config) -> dict[str, set[str]]:
         "dataset": set(config.datasets),
         "generator": set(config.generators),
         "threat": set(config.threats),
-        "defense": set(config.defenses.defenses),
+        "defense": {
+            *config.defenses.defenses,
+            *config.own.models,
+            *(f"{n}{BEST}" for n, d in config.defenses.defenses.items() if d.monitor),
+        },
         "schedule": set(config.defenses.schedules),
         "architecture": set(words("architecture")),
         "step": _steps(),
@@ -60,7 +68,8 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
         yield place, "schedule", defense.schedule
-        for word in _names(defense.recipe):
+        watched = defense.monitor and defense.monitor.threat
+        for word in _names([defense.recipe, watched]):
             yield place, word.kind, word
     scale = config_file(f"scales/{config.name}")
     for pair in config.scale.stand_ins.datasets.items():
@@ -171,7 +180,7 @@ def _unfit_panel(panel: Panel, config: Config) -> Iterator[str]:
         if getattr(panel, key) is None:
             yield f"a panel that shows a {panel.what} names its {key}"
     defense = config.defenses.defenses.get(panel.defense or "")
-    if panel.what == "curve" and defense and not defense.snapshots:
+    if panel.what == "curve" and not (defense and defense.snapshots):
         yield (
             f"the defense '{panel.defense}' keeps no weights on the way; set its "
             "`snapshots` above 0"

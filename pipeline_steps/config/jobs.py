@@ -9,12 +9,14 @@ from typing import Any
 
 from snakemake.io import ancient
 
-from pipeline_steps.config.load import load_config, scales
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.pages import BEST
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.config.shown import panels, place, shown
+from pipeline_steps.config.wildcards import defenses_like, patterns
 from pipeline_steps.core.digest import code, spec_text
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import ROOT, words
+from pipeline_steps.core.registry import ROOT
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.spec import generators_in
@@ -34,6 +36,7 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "gather_manifold": ("manifolds", "manifold", ("dataset", "generator")),
     "train_defense": ("defenses", "defense", ("dataset", "defense")),
+    "adopt_defense": ("defenses", "adopted", ("dataset", "defense")),
     "attack_defense": (
         "evaluation",
         "attack_shard",
@@ -116,6 +119,18 @@ class Jobs:
     def _granted(self, step: str, name: str, wildcards: Wildcards) -> int:
         table = self.plan(wildcards).config.scale.resources
         return int(getattr(table.get(step, table["default"]), name))
+
+    def weights(self, wildcards: Wildcards) -> str:
+        """The file that holds a defense's weights: its best ones lie with the snapshots."""
+        folder = f"results/{wildcards.scale}/checkpoints/defenses/{wildcards.dataset}"
+        name = wildcards.defense.removesuffix(BEST)
+        kept = ".snapshots" if name != wildcards.defense else ""
+        return ancient(f"{folder}/{name}{kept}.safetensors")
+
+    def weights_card(self, wildcards: Wildcards) -> str:
+        name = wildcards.defense.removesuffix(BEST)
+        folder = f"results/{wildcards.scale}/cards/defenses/{wildcards.dataset}"
+        return f"{folder}/{name}.json"
 
     def generators(self, step: str) -> Function:
         """The weights of every generator that the job's spec names."""
@@ -233,28 +248,34 @@ class Jobs:
         return list(self.plan(None).config.papers)
 
     def patterns(self) -> dict[str, str]:
-        """For each wildcard a pattern that fits its known names and nothing else."""
-        config = self.plan(None).config
-        known: dict[str, Iterable[str]] = {
-            "scale": scales(self.root),
-            "dataset": config.datasets,
-            "corruption": words("corruption"),
-            "generator": config.generators,
-            "threat": config.threats,
-            "defense": config.defenses.defenses,
-            "paper": config.papers,
-            "table": {t for p in config.papers.values() for t in p.tables},
-            "figure": {f for p in config.papers.values() for f in p.figures},
-        }
-        patterns = {
-            kind: "|".join(re.escape(name) for name in sorted(names)) or "none"
-            for kind, names in known.items()
-        }
-        seeds = r"(@\d+)?"
-        return patterns | {
-            "defense": f"({patterns['defense']}){seeds}",
-            "shard": r"\d+-of-\d+",
-        }
+        return patterns(self.plan(None).config, self.root)
+
+    def trained(self) -> str:
+        """Which defenses are trained here; others are adopted."""
+        return defenses_like(self.plan(None).config.defenses.defenses)
+
+    def adopted(self) -> str:
+        return defenses_like(self.plan(None).config.own.models)
+
+    def watched(self, wildcards: Wildcards) -> list[str]:
+        """The test images that a training looks at on its way, if it does."""
+        monitor = self._typed("train_defense", wildcards).monitor
+        if monitor is None or monitor.of != "test":
+            return []
+        folder = f"data/{wildcards.dataset}"
+        return ancient([f"{folder}/test.images.npy", f"{folder}/test.labels.npy"])
+
+    def told_watched(self, wildcards: Wildcards) -> str:
+        """The same as a step is told of them."""
+        card = f"data/cards/{wildcards.dataset}.json"
+        roles = ("test_images", "test_labels")
+        pairs = zip(roles, self.watched(wildcards), strict=False)
+        return " ".join(f"{role}={path} {role}_card={card}" for role, path in pairs)
+
+    def own_weights(self, wildcards: Wildcards) -> str:
+        """The file of weights that the user brings."""
+        model = wildcards.defense.partition("@")[0]
+        return self.plan(wildcards).config.own.models[model].weights
 
     def _typed(self, step: str, wildcards: Wildcards) -> Any:
         told = (getattr(wildcards, name) for name in STEPS[step][2])

@@ -19,6 +19,7 @@ from pipeline_steps.core.settings import (
     Recipe,
     Settings,
     Source,
+    Threat,
     Whole,
     Word,
 )
@@ -112,6 +113,20 @@ class ThreatConfig(Settings):
     """In an edit's place: an attack that goes a way of its own."""
 
 
+class MonitorConfig(Settings):
+    """Accuracy that is watched while a defense is trained; the best epoch is kept."""
+
+    threat: Threat
+    """Under which threat."""
+    every: Count = 1
+    """Epochs from one look to the next."""
+    images: Count = 500
+    """How many images are looked at."""
+    of: Literal["held_out", "test"] = "held_out"
+    """The last images for training, which are then not learned from, or the first test
+    images, as papers do: then what is called best was chosen on images that judge it."""
+
+
 class Defense(Settings):
     """A network, the recipe that trains it, and the name of its schedule."""
 
@@ -123,6 +138,8 @@ class Defense(Settings):
     """Which images it learns from, and by which loss."""
     schedule: Word
     """One of `schedules`."""
+    monitor: MonitorConfig | None = None
+    """What is watched on the way; a row may then name `NAME.best`."""
     snapshots: Whole = 0
     """How often the weights are kept on the way, for curves over training."""
 
@@ -271,15 +288,3 @@ class Scale(Settings):
     """How fast one device computes."""
     overrides: Overrides = Overrides()
     """Changes of the other files."""
-
-
-class Config(Settings):
-    """Everything that is to be computed at one scale."""
-
-    name: Word
-    scale: Scale
-    datasets: dict[Word, Dataset]
-    generators: dict[Word, Generator]
-    threats: dict[Word, ThreatConfig]
-    defenses: Defenses
-    papers: dict[Word, Paper]

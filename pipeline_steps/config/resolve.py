@@ -4,12 +4,15 @@ A spec holds only what its job uses: a change of the config changes the specs th
 touches, and so reruns exactly these jobs.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import Config
+from pipeline_steps.config.pages import BEST, Pages
 from pipeline_steps.core.amounts import Relative
+from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import sha256
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
 from pipeline_steps.core.settings import Entry, Name, wanted
 from pipeline_steps.core.shards import Shard
@@ -20,17 +23,12 @@ from pipeline_steps.datasets.spec import (
     SheetSpec,
     SourceSpec,
 )
-from pipeline_steps.defenses.spec import DefenseSpec
+from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 from pipeline_steps.generators.spec import FlowSpec
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 from pipeline_steps.papers.spec import (
-    ClaimsSpec,
     FigureSpec,
-    OverviewSpec,
-    PaperClaims,
-    Run,
-    TableSpec,
 )
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -38,15 +36,8 @@ from pipeline_steps.threats.spec import ThreatSpec
 OPTIONS = {"momentum", "restarts", "samples", "stop"}
 
 
-class Plan:
+class Plan(Pages):
     """One scale's jobs, by the names that stand in their paths."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-
-    def stand_in(self, dataset: str) -> str:
-        """The data set that is really used where a paper names this one."""
-        return self.config.scale.stand_ins.datasets.get(dataset, dataset)
 
     def fetched(self, dataset: str) -> FetchSpec:
         config = _get(self.config.datasets, "dataset", dataset)
@@ -111,8 +102,19 @@ class Plan:
             recipe=self._resolved(config.recipe, dataset),
             schedule=self.config.defenses.schedules[config.schedule],
             images=self.config.scale.training.images,
+            monitor=config.monitor
+            and self._resolved(config.monitor.model_dump(), dataset),
             snapshots=config.snapshots,
             seed=seed,
+        )
+
+    def adopted(self, dataset: str, model: str) -> AdoptSpec:
+        name, _ = self._seeded(model)
+        return AdoptSpec(
+            name=name,
+            dataset=self._dataset(dataset),
+            architecture=self._architecture(name, dataset),
+            weights=sha256(Path(self.config.own.models[name].weights)),
         )
 
     def attack(self, dataset: str, defense: str, threat: str) -> AttackSpec:
@@ -121,6 +123,7 @@ class Plan:
         return AttackSpec(
             dataset=self._dataset(dataset),
             architecture=self._architecture(name, dataset),
+            weights="best" if defense.endswith(BEST) else "last",
             threat=self._threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
@@ -139,25 +142,6 @@ class Plan:
         """As an attack, on the weights that were kept on the way."""
         return self.attack(dataset, defense, threat).model_copy(update={"kept": 0})
 
-    def table(self, paper: str, table: str) -> TableSpec:
-        config = self.config.papers[paper].tables[table]
-        dataset = self.stand_in(config.dataset)
-        defenses = [row.defense for row in config.rows if row.defense]
-        threats = [column.threat for column in config.columns if column.threat]
-        return TableSpec(
-            paper=paper,
-            table=table,
-            title=config.title,
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            dataset=dataset,
-            stands_for=config.dataset,
-            average=config.average,
-            columns=config.columns,
-            rows=config.rows,
-            runs=list(self._runs(dataset, defenses, threats)),
-        )
-
     def figure(self, paper: str, figure: str) -> FigureSpec:
         config = self.config.papers[paper].figures[figure]
         dataset = self.stand_in(config.dataset)
@@ -173,56 +157,10 @@ class Plan:
             panels=config.panels,
         )
 
-    def claims(self) -> ClaimsSpec:
-        papers = [
-            PaperClaims(paper=paper, claims=self._standing(content.claims))
-            for paper, content in self.config.papers.items()
-        ]
-        claims = [claim for paper in papers for claim in paper.claims]
-        sides = [(c, s) for c in claims for h in c.holds for s in (h.left, h.right)]
-        runs = {
-            (run.dataset, run.defense, run.threat, run.seed): run
-            for claim, side in sides
-            if side.defense and side.threat
-            for run in self._runs(claim.dataset, [side.defense], [side.threat])
-        }
-        manifolds = {f"{c.dataset}/{s.manifold}" for c, s in sides if s.manifold}
-        return ClaimsSpec(
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            papers=papers,
-            runs=list(runs.values()),
-            manifolds=sorted(manifolds),
-        )
-
-    def overview(self) -> OverviewSpec:
-        return OverviewSpec(scale=self.config.name, scale_title=self.config.scale.title)
-
-    def label(self, run: Run) -> str:
-        """A run's defense as it stands in a path: `at`, or `at@1` for seed 1."""
-        first = self.config.scale.seeds[0]
-        return run.defense if run.seed == first else f"{run.defense}@{run.seed}"
-
-    def _standing(self, claims: Iterable[Any]) -> list[Any]:
-        return [
-            claim.model_copy(update={"dataset": self.stand_in(claim.dataset)})
-            for claim in claims
-        ]
-
-    def _runs(
-        self, dataset: str, defenses: Iterable[str], threats: Iterable[str]
-    ) -> Iterator[Run]:
-        threats = list(dict.fromkeys(threats))
-        for defense in dict.fromkeys(defenses):
-            for threat in threats:
-                for seed in self.config.scale.seeds:
-                    yield Run(
-                        dataset=dataset, defense=defense, threat=threat, seed=seed
-                    )
-
     def _seeded(self, label: str) -> tuple[str, int]:
-        name, _, seed = label.partition("@")
-        _get(self.config.defenses.defenses, "defense", name)
+        name, _, seed = label.removesuffix(BEST).partition("@")
+        known = {**self.config.defenses.defenses, **self.config.own.models}
+        _get(known, "defense", name)
         return name, int(seed) if seed else self.config.scale.seeds[0]
 
     def _dataset(self, name: str) -> DatasetSpec:
@@ -235,6 +173,10 @@ class Plan:
         )
 
     def _architecture(self, defense: str, dataset: str) -> Entry:
+        own = self.config.own.models.get(defense)
+        if own:
+            code = factory_digest(own.factory)
+            return {"factory": own.factory, "arguments": own.arguments, "code": code}
         entry = self.config.defenses.defenses[defense].architecture
         smaller = self.config.scale.stand_ins.architectures
         return self._resolved(smaller.get(entry["architecture"], entry), dataset)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline_steps.config.pages import BEST
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.papers.spec import Run
 
@@ -19,7 +20,7 @@ def shown(plan: Plan) -> list[str]:
     judged |= {name for what, name in drawn if what == "examples"}
     manifolds = {name for what, name in drawn if what == "manifold"}
     manifolds |= set(plan.claims().manifolds)
-    trained = {name.rpartition("/")[0] for name in judged | curves}
+    trained = {name.rpartition("/")[0].removesuffix(BEST) for name in judged | curves}
     families = {
         "generators": manifolds,
         "manifolds": manifolds,

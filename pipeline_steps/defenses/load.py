@@ -12,6 +12,7 @@ from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import derive
 from pipeline_steps.core.settings import Entry
 from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.defenses.own_model import make_own
 from pipeline_steps.defenses.spec import defenses_in
 
 
@@ -19,7 +20,10 @@ def new_model(architecture: Entry, seed: int) -> nn.Module:
     """An untrained network; the random state of the process is left as it was."""
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, "weights"))
-        model: nn.Module = make("architecture", architecture)
+        own = "factory" in architecture
+        model: nn.Module = (
+            make_own(architecture) if own else make("architecture", architecture)
+        )
     # Convolutions run faster on channels that lie together.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

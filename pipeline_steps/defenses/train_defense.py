@@ -21,12 +21,15 @@ from pipeline_steps.datasets.loader import ImageSet, load_image_set
 from pipeline_steps.defenses import snapshots
 from pipeline_steps.defenses.averaging import Average
 from pipeline_steps.defenses.load import new_model, with_weights
+from pipeline_steps.defenses.monitor import Monitor
 from pipeline_steps.defenses.passes import compile_passes, compute_in
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.schedules import learning_rate
-from pipeline_steps.defenses.spec import DefenseSpec, Schedule
+from pipeline_steps.defenses.spec import DefenseSpec, MonitorSpec, Schedule
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.catalogue import build_threat
+from pipeline_steps.threats.spec import ThreatSpec
 
 
 def train_defense(
@@ -35,6 +38,7 @@ def train_defense(
     generators: Mapping[str, Any],
     scratch: Path,
     device: torch.device,
+    monitor: Monitor | None = None,
 ) -> tuple[nn.Module, list[float]]:
     """The trained network, and the mean loss of each epoch."""
     schedule, seed = spec.schedule, spec.seed
@@ -50,7 +54,7 @@ def train_defense(
         weight_decay=schedule.weight_decay,
         nesterov=schedule.nesterov,
     )
-    course = Course(data, schedule, seed)
+    course = Course(data, schedule, seed, spec.monitor)
     loss_of = workers.shared(model, recipe.loss)
     if schedule.compiled:
         compile_passes(model, data[course.rows(0, 0)][0])
@@ -64,6 +68,8 @@ def train_defense(
     }
     if average:
         parts["average"] = average.model
+    if monitor:
+        parts["monitor"] = monitor
     kept = snapshots.kept_epochs(schedule.epochs, spec.snapshots)
 
     for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
@@ -92,6 +98,8 @@ def train_defense(
             epoch_losses.append(sum(losses) / len(losses))
             losses.clear()
             meter.show(epoch=epoch + 1, loss=epoch_losses[-1])
+            if monitor and (epoch + 1) % monitor.spec.every == 0:
+                meter.show(**monitor.look(learned, epoch + 1, scratch))
             if epoch + 1 in kept and first():
                 snapshots.keep(learned, scratch, epoch + 1)
     # Anew, for it learned in another form: in other numbers, or as one of several.
@@ -102,8 +110,20 @@ def train_defense(
 class Course:
     """Which images each step of a training run sees, from the names of the steps."""
 
-    def __init__(self, data: ImageSet, schedule: Schedule, seed: int) -> None:
-        self.count, self.batch, self.seed = len(data), schedule.batch, seed
+    def __init__(
+        self,
+        data: ImageSet,
+        schedule: Schedule,
+        seed: int,
+        monitor: MonitorSpec | None = None,
+    ) -> None:
+        held_out = monitor.images if monitor and monitor.of == "held_out" else 0
+        if held_out >= len(data):
+            raise PipelineError(
+                f"the monitor holds out {held_out} images where there are {len(data)} to "
+                "learn from; lower its `images` in workflow/config/defenses.yaml"
+            )
+        self.count, self.batch, self.seed = len(data) - held_out, schedule.batch, seed
         self.steps_of_epoch = max(self.count // self.batch, 1)
         self.steps = self.steps_of_epoch * schedule.epochs
         self.epoch, self.order = -1, torch.empty(0)
@@ -140,6 +160,26 @@ def guarded(
     return number
 
 
+def watching(
+    job: Job[DefenseSpec],
+    data: ImageSet,
+    generators: Mapping[str, Any],
+    device: torch.device,
+) -> Monitor | None:
+    spec = job.spec.monitor
+    if spec is None:
+        return None
+    threat = build_threat(ThreatSpec(**spec.threat), generators)
+    if spec.of == "test":
+        data = load_image_set(
+            job.verified("test_images", "test_images"),
+            job.verified("test_labels", "test_labels"),
+            device,
+            spec.images,
+        )
+    return Monitor(spec, threat, data, job.spec.schedule.batch, job.spec.seed)
+
+
 def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     device = prepare_device()
     workers.join(device)
@@ -151,12 +191,17 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
         device,
         job.spec.images,
     )
-    model, losses = train_defense(job.spec, data, generators, job.scratch, device)
+    monitor = watching(job, data, generators, device)
+    model, losses = train_defense(
+        job.spec, data, generators, job.scratch, device, monitor
+    )
     if not workers.part():
         return {}
     write_tensors(job.output("weights"), model.state_dict())
     snapshots.gather(job.scratch, job.output("snapshots"))
     history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "loss": losses})
+    if monitor:
+        history = history.merge(monitor.columns(), how="left", on="epoch")
     history.to_csv(job.output("history"), index=False, float_format="%.6g")
     parameters = sum(p.numel() for p in model.parameters())
     return {"loss": losses[-1], "parameters": parameters}

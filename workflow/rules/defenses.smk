@@ -2,6 +2,7 @@ rule train_defense:
     input:
         images=ancient("data/{dataset}/train.images.npy"),
         labels=ancient("data/{dataset}/train.labels.npy"),
+        watched=jobs.watched,
         data_card="data/cards/{dataset}.json",
         generators=jobs.generators("train_defense"),
         generator_cards=jobs.generator_cards("train_defense"),
@@ -11,6 +12,8 @@ rule train_defense:
         history="results/{scale}/cards/defenses/{dataset}/{defense}.history.csv",
         card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
         record="results/{scale}/cards/defenses/{dataset}/{defense}.record.json",
+    wildcard_constraints:
+        defense=jobs.trained(),
     log:
         "results/{scale}/logs/train_defense/{dataset}/{defense}.log",
     cache: True
@@ -27,13 +30,45 @@ rule train_defense:
     params:
         spec=jobs.spec("train_defense"),
         code=jobs.code("train_defense"),
+        watched=jobs.told_watched,
     shell:
         "python -m pipeline_steps.defenses.train_defense"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime} --processes {resources.processes}"
         " --inputs images={input.images} images_card={input.data_card}"
         " labels={input.labels} labels_card={input.data_card}"
+        " {params.watched}"
         " generators={input.generators} generators_card={input.generator_cards}"
         " --outputs weights={output.weights} snapshots={output.snapshots}"
         " history={output.history} card={output.card} record={output.record}"
+        " 2> {log}"
+
+
+rule adopt_defense:
+    input:
+        given=jobs.own_weights,
+        images=ancient("data/{dataset}/test.images.npy"),
+        labels=ancient("data/{dataset}/test.labels.npy"),
+        data_card="data/cards/{dataset}.json",
+    output:
+        weights="results/{scale}/checkpoints/defenses/{dataset}/{defense}.safetensors",
+        card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        record="results/{scale}/cards/defenses/{dataset}/{defense}.record.json",
+    wildcard_constraints:
+        defense=jobs.adopted(),
+    log:
+        "results/{scale}/logs/adopt_defense/{dataset}/{defense}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        spec=jobs.spec("adopt_defense"),
+        code=jobs.code("adopt_defense"),
+    shell:
+        "python -m pipeline_steps.defenses.adopt_defense"
+        " --spec {params.spec:q} --code {params.code}"
+        " --inputs given={input.given:q}"
+        " images={input.images} images_card={input.data_card}"
+        " labels={input.labels} labels_card={input.data_card}"
+        " --outputs weights={output.weights}"
+        " card={output.card} record={output.record}"
         " 2> {log}"

@@ -10,10 +10,8 @@ rule attack_defense:
         images=ancient("data/{dataset}/test.images.npy"),
         labels=ancient("data/{dataset}/test.labels.npy"),
         data_card="data/cards/{dataset}.json",
-        weights=ancient(
-            "results/{scale}/checkpoints/defenses/{dataset}/{defense}.safetensors"
-        ),
-        weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        weights=jobs.weights,
+        weights_card=jobs.weights_card,
         generators=jobs.generators("attack_defense"),
         generator_cards=jobs.generator_cards("attack_defense"),
         sources=jobs.sources("attack_defense"),
@@ -53,7 +51,7 @@ rule attack_defense:
 rule gather_verdicts:
     input:
         data_card="data/cards/{dataset}.json",
-        weights_card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
+        weights_card=jobs.weights_card,
         generator_cards=jobs.generator_cards("gather_verdicts"),
         source_cards=jobs.source_cards("gather_verdicts"),
         verdicts=jobs.shards(f"{JUDGED}.parquet"),
