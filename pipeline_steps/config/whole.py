@@ -34,7 +34,7 @@ class OwnRow(Settings):
 
     name: str
     """What it is called there."""
-    defense: Word
+    defense: str
     """The defense, or the model of your own, whose numbers it shows."""
 
 

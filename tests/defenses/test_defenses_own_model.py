@@ -209,7 +209,7 @@ def config(own):
 def test_an_own_row_stands_below_the_paper_s(config):
     plan = Plan(config())
     table = plan.table("ijsat", "table1")
-    *others, row = table.rows
+    *_, row = table.rows
     assert row.name == "My model"
     assert row.note == "Not from the paper."
     assert set(row.published) == {None}
