@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline_steps.config.models import MonitorConfig
 from pipeline_steps.config.pages import BEST, Pages
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.digest import factory_digest
@@ -23,7 +24,7 @@ from pipeline_steps.datasets.spec import (
     SheetSpec,
     SourceSpec,
 )
-from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec
+from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec, MonitorSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 from pipeline_steps.generators.spec import FlowSpec
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
@@ -102,8 +103,7 @@ class Plan(Pages):
             recipe=self._resolved(config.recipe, dataset),
             schedule=self.config.defenses.schedules[config.schedule],
             images=self.config.scale.training.images,
-            monitor=config.monitor
-            and self._resolved(config.monitor.model_dump(), dataset),
+            monitor=self._monitor(config.monitor, dataset),
             snapshots=config.snapshots,
             seed=seed,
         )
@@ -162,6 +162,13 @@ class Plan(Pages):
         known = {**self.config.defenses.defenses, **self.config.own.models}
         _get(known, "defense", name)
         return name, int(seed) if seed else self.config.scale.seeds[0]
+
+    def _monitor(
+        self, config: MonitorConfig | None, dataset: str
+    ) -> MonitorSpec | None:
+        if config is None:
+            return None
+        return MonitorSpec(**self._resolved(config.model_dump(), dataset))
 
     def _dataset(self, name: str) -> DatasetSpec:
         config = _get(self.config.datasets, "dataset", name)
