@@ -10,7 +10,11 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.defenses.own_model import check_answers, put_weights, read_weights
+from pipeline_steps.defenses.own_weights import (
+    check_answers,
+    put_weights,
+    read_weights,
+)
 from pipeline_steps.defenses.spec import AdoptSpec
 from pipeline_steps.threats.still import answered, held_still
 

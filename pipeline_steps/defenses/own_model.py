@@ -1,23 +1,11 @@
-"""A model that the user brings: a function that makes it, and a file of its weights."""
+"""A model that the user brings, made by a function of the user's own."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from torch import nn
 
-import torch
-from torch import Tensor, nn
-
-from pipeline_steps.core import registry, torchvision_ops
+from pipeline_steps.core import registry
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.settings import Entry
-from pipeline_steps.core.tensors import read_tensors
-from pipeline_steps.threats.still import answered, held_still
-
-# A factory may import torchvision, which wants this first.
-FIRST = torchvision_ops.KEPT_ALIVE
-# Under these keys training scripts put the weights into their checkpoints.
-USUAL_KEYS = ("state_dict", "model", "net")
 
 
 def make_own(entry: Entry) -> nn.Module:
@@ -27,11 +15,14 @@ def make_own(entry: Entry) -> nn.Module:
         raise PipelineError(
             f"{place} changed after this job was planned; run snakemake again"
         )
+    # A factory may import torchvision, which wants this first; no other model needs it.
+    from pipeline_steps.core import torchvision_ops  # noqa: F401
+
     try:
         model = registry.factory(place)(**entry["arguments"])
     except Exception as error:  # a user's code may raise anything
         raise PipelineError(
-            f"{place} made no model: {type(error).__name__}: {_line(error)}"
+            f"{place} made no model: {type(error).__name__}: {first_line(error)}"
         ) from error
     if not isinstance(model, nn.Module):
         raise PipelineError(
@@ -40,63 +31,5 @@ def make_own(entry: Entry) -> nn.Module:
     return model
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a safetensors file, or of one that torch saved."""
-    if path.suffix == ".safetensors":
-        return read_tensors(path)
-    try:
-        told: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of many kinds, for a file of any content
-        raise PipelineError(
-            f"{path} can't be read as tensors alone ({_line(error)}); save it with "
-            "torch.save(model.state_dict(), …), or as safetensors"
-        ) from error
-    for key in USUAL_KEYS:
-        if isinstance(told, Mapping) and isinstance(told.get(key), Mapping):
-            told = told[key]
-    if not isinstance(told, Mapping) or not all(
-        isinstance(tensor, Tensor) for tensor in told.values()
-    ):
-        raise PipelineError(
-            f"{path} holds something else than named tensors; save it with "
-            "torch.save(model.state_dict(), …)"
-        )
-    # As DataParallel names them.
-    return {name.removeprefix("module."): tensor for name, tensor in told.items()}
-
-
-def put_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        first = [line.strip() for line in str(error).splitlines()[1:2]]
-        raise PipelineError(
-            f"{path} does not fit the model that the factory makes: {''.join(first)}"
-        ) from None
-
-
-def check_answers(model: nn.Module, images: Tensor, classes: int, whose: str) -> None:
-    """Logits, one for each class of the data set, for images in [0, 1]."""
-    try:
-        with held_still(model):
-            logits = answered(model, images)
-    except Exception as error:  # a user's code may raise anything
-        size = "x".join(str(side) for side in images.shape[1:])
-        raise PipelineError(
-            f"{whose} can't take images of {size}: {type(error).__name__}: {_line(error)}"
-        ) from error
-    wanted = (len(images), classes)
-    if not isinstance(logits, Tensor) or tuple(logits.shape) != wanted:
-        got = (
-            tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        )
-        raise PipelineError(
-            f"{whose} answers {len(images)} images with {got}, where logits of shape "
-            f"{wanted} are wanted: one for each class of the data set"
-        )
-    if not torch.isfinite(logits).all():
-        raise PipelineError(f"{whose} answers with numbers that are not finite")
-
-
-def _line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [""])[0]

@@ -23,7 +23,7 @@ from pipeline_steps.core.files import sha256
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.defenses.load import load_model, new_model
-from pipeline_steps.defenses.own_model import check_answers, put_weights, read_weights
+from pipeline_steps.defenses.own_weights import check_answers, put_weights, read_weights
 
 sys.path.insert(0, str(ROOT / "tests" / "workflow"))
 from workflow_house import House
