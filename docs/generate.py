@@ -26,6 +26,7 @@ from pipeline_steps.config.models import (
     Scale,
     ThreatConfig,
 )
+from pipeline_steps.config.whole import Own
 from pipeline_steps.core import registry
 from pipeline_steps.core.settings import Word, settings_of
 
@@ -38,6 +39,7 @@ FILES: dict[str, tuple[str, Any]] = {
     "threats": ("threats.yaml", dict[Word, ThreatConfig]),
     "defenses": ("defenses.yaml", Defenses),
     "paper": ("papers/PAPER.yaml", Paper),
+    "own": ("own.yaml", Own),
 }
 
 

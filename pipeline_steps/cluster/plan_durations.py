@@ -14,7 +14,7 @@ from typing import Any
 
 from pipeline_steps.cluster.operations import COUNTED, operations
 from pipeline_steps.cluster.plan_jobs import PlannedJob
-from pipeline_steps.config.models import Config
+from pipeline_steps.config.whole import Config
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.digest import spec_text

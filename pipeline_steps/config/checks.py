@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import GAN, Config, Defense
+from pipeline_steps.config import own
+from pipeline_steps.config.models import GAN, Defense
+from pipeline_steps.config.networks import judged
 from pipeline_steps.config.one_training import OWN
+from pipeline_steps.config.whole import Config
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
@@ -20,6 +23,7 @@ def config_file(name: str) -> str:
 
 def complaints(config: Config) -> Iterator[str]:
     """What is wrong between the files, a sentence each."""
+    yield from own.complaints(config.own, config.defenses.defenses)
     known = _known(config)
     for place, kind, name in _references(config):
         if name not in known[kind]:
@@ -34,7 +38,7 @@ def _known(config: Config) -> dict[str, set[str]]:
         "dataset": set(config.datasets),
         "generator": set(config.generators),
         "threat": set(config.threats),
-        "defense": set(config.defenses.defenses),
+        "defense": judged(config),
         "schedule": set(config.defenses.schedules),
         "architecture": set(words("architecture")),
         "step": _steps(),
@@ -77,7 +81,8 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
         yield place, "schedule", defense.schedule
-        for word in _names(defense.recipe):
+        watched = defense.monitor and defense.monitor.threat
+        for word in _names([defense.recipe, watched]):
             if word != GAN:
                 yield place, word.kind, word
     scale = config_file(f"scales/{config.name}")

@@ -32,6 +32,26 @@ class Files:
         folder = f"results/{w.scale}/manifolds/{place}"
         return folder, f"results/{w.scale}/cards/manifolds/{place}/{split}.json"
 
+    def watched(self, wildcards: Wildcards) -> list[str]:
+        """The test images that a training looks at on its way, if it does."""
+        monitor = self._spec("train_defense", wildcards)["monitor"]
+        if monitor is None or monitor["of"] != "test":
+            return []
+        return [self.data("test", what)(wildcards) for what in ("images", "labels")]
+
+    def told_watched(self, wildcards: Wildcards) -> str:
+        """The same as a step is told of them."""
+        card = self.data_card("test")(wildcards)
+        roles = ("test_images", "test_labels")
+        pairs = zip(roles, self.watched(wildcards), strict=False)
+        return " ".join(f"{role}={path} {role}_card={card}" for role, path in pairs)
+
+    def own_weights(self, wildcards: Wildcards) -> str:
+        """The file of weights that the user brings."""
+        model = wildcards.defense.partition("@")[0]
+        # Its digest is in the spec, so its time says nothing.
+        return ancient(self.plan(wildcards).config.own.models[model].weights)
+
     def generators(self, step: str) -> Function:
         """The weights of every generator that the job's spec names."""
         return lambda w: ancient(

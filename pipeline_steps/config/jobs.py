@@ -10,13 +10,15 @@ from typing import Any
 from snakemake.io import ancient
 
 from pipeline_steps.config.files import Files, Function, Wildcards
-from pipeline_steps.config.load import load_config, scales
+from pipeline_steps.config.load import load_config
 from pipeline_steps.config.networks import trained
+from pipeline_steps.config.pages import BEST
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.config.shown import panels, place, shown
+from pipeline_steps.config.wildcards import defenses_like, patterns
 from pipeline_steps.core.digest import code, spec_text
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import ROOT, words
+from pipeline_steps.core.registry import ROOT
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.spec import FlowTraining, GanTraining
@@ -37,6 +39,7 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
     "gather_manifold": ("manifolds", "manifold", ("dataset", "generator", "split")),
     "train_defense": ("defenses", "defense", ("dataset", "defense")),
+    "adopt_defense": ("defenses", "adopted", ("dataset", "defense")),
     "attack_defense": (
         "evaluation",
         "attack_shard",
@@ -123,6 +126,11 @@ class Jobs(Files):
         known = self.plan(None).config.generators.items()
         names = [re.escape(n) for n, g in known if isinstance(g.training, kind)]
         return "|".join(sorted(names)) or "none"
+
+    def weights(self, wildcards: Wildcards) -> str:
+        """The file of the weights that are judged: the best ones lie with the snapshots."""
+        best = wildcards.defense.endswith(BEST)
+        return self.trained(f"{'.snapshots' if best else ''}.safetensors")(wildcards)
 
     def inception(self, wildcards: Wildcards) -> list[str]:
         """The file of Inception's weights, if the generator's entry names it."""
@@ -251,28 +259,14 @@ class Jobs(Files):
 
     def patterns(self) -> dict[str, str]:
         """For each wildcard a pattern that fits its known names and nothing else."""
-        config = self.plan(None).config
-        known: dict[str, Iterable[str]] = {
-            "scale": scales(self.root),
-            "dataset": config.datasets,
-            "corruption": words("corruption"),
-            "generator": config.generators,
-            "threat": config.threats,
-            "defense": config.defenses.defenses,
-            "paper": config.papers,
-            "table": {t for p in config.papers.values() for t in p.tables},
-            "figure": {f for p in config.papers.values() for f in p.figures},
-        }
-        patterns = {
-            kind: "|".join(re.escape(name) for name in sorted(names)) or "none"
-            for kind, names in known.items()
-        }
-        seeds = r"(@\d+)?"
-        return patterns | {
-            "defense": f"({patterns['defense']}){seeds}",
-            "shard": r"\d+-of-\d+",
-            "split": "train|test",
-        }
+        return patterns(self.plan(None).config, self.root)
+
+    def trained_defenses(self) -> str:
+        """Which defenses are trained here; others are adopted."""
+        return defenses_like(self.plan(None).config.defenses.defenses)
+
+    def adopted_models(self) -> str:
+        return defenses_like(self.plan(None).config.own.models)
 
     def _typed(self, step: str, wildcards: Wildcards) -> Any:
         told = (getattr(wildcards, name) for name in STEPS[step][2])

@@ -9,16 +9,17 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_steps.config.checks import FOLDER, complaints, config_file
+from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.models import (
-    Config,
     Dataset,
     Defenses,
-    Generator,
-    Paper,
     Scale,
     ThreatConfig,
 )
+from pipeline_steps.config.own import with_datasets, with_rows
 from pipeline_steps.config.paper_checks import Place, paper_complaints
+from pipeline_steps.config.paper_models import Paper
+from pipeline_steps.config.whole import Config, Own
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.settings import Word, model_at, sentence
@@ -31,23 +32,27 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
     if scale not in names:
         raise PipelineError(f"there is no scale '{scale}'{did_you_mean(scale, names)}")
     reader = _Reader(root, scale)
+    own = reader.own()
+    papers = {
+        path.stem: reader.read_paper(f"papers/{path.stem}")
+        for path in sorted((root / FOLDER / "papers").glob("*.yaml"))
+    }
     config = Config(
         name=scale,
         scale=reader.scale,
-        datasets=reader.read(dict[Word, Dataset], "datasets"),
+        datasets=with_datasets(reader.read(dict[Word, Dataset], "datasets"), own),
         generators=reader.read(dict[Word, Generator], "generators"),
         threats=reader.read(dict[Word, ThreatConfig], "threats"),
         defenses=reader.read(Defenses, "defenses"),
-        papers={
-            path.stem: reader.read_paper(f"papers/{path.stem}")
-            for path in sorted((root / FOLDER / "papers").glob("*.yaml"))
-        },
+        papers=with_rows(papers, own),
+        own=own,
     )
     for complaint in complaints(config):
         raise PipelineError(complaint)
     for paper, place, complaint in paper_complaints(config):
-        line = _line(root, f"papers/{paper}", place)
-        raise PipelineError(f"{config_file(f'papers/{paper}')}: {line}, {complaint}")
+        file = "own" if paper == "own" else f"papers/{paper}"
+        line = _line(root, file, place)
+        raise PipelineError(f"{config_file(file)}: {line}, {complaint}")
     return config
 
 
@@ -62,6 +67,11 @@ class _Reader:
         self.root, self.name = root, f"scales/{scale}"
         self.raw = _yaml(root, self.name)
         self.scale: Scale = _checked(Scale, self.raw, config_file(self.name))
+
+    def own(self) -> Own:
+        """What the user brings, if anything."""
+        there = (self.root / config_file("own")).is_file()
+        return self.read(Own, "own") if there else Own()
 
     def read(self, model: Any, name: str) -> Any:
         content = _yaml(self.root, name)

@@ -5,9 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.one_training import whole
-from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,
@@ -22,6 +20,7 @@ from pipeline_steps.core.settings import (
     Recipe,
     Settings,
     Source,
+    Threat,
     Whole,
     Word,
 )
@@ -123,6 +122,20 @@ class ThreatConfig(Settings):
     """How many test images are attacked at the most: few, where only pictures show them."""
 
 
+class MonitorConfig(Settings):
+    """Accuracy that is watched while a defense is trained; the best epoch is kept."""
+
+    threat: Threat
+    """Under which threat."""
+    every: Count = 1
+    """Epochs from one look to the next."""
+    images: Count = 500
+    """How many images are looked at."""
+    of: Literal["held_out", "test"] = "held_out"
+    """The last images for training, which are then not learned from, or the first test
+    images, as papers do: then what is called best was chosen on images that judge it."""
+
+
 class Defense(Settings):
     """A network, the recipe that trains it, and the name of its schedule."""
 
@@ -141,6 +154,8 @@ class Defense(Settings):
     inference is then said there."""
     inference: Inference | None = None
     """What it does to images before it answers; training knows nothing of it."""
+    monitor: MonitorConfig | None = None
+    """What is watched on the way; a row may then name `NAME.best`."""
     snapshots: Whole = 0
     """How often the weights are kept on the way, for curves over training."""
 
@@ -266,15 +281,3 @@ class Scale(Settings):
     much of each; all of all papers if not stated."""
     overrides: Overrides = Overrides()
     """Changes of the other files."""
-
-
-class Config(Settings):
-    """Everything that is to be computed at one scale."""
-
-    name: Word
-    scale: Scale
-    datasets: dict[Word, Dataset]
-    generators: dict[Word, Generator]
-    threats: dict[Word, ThreatConfig]
-    defenses: Defenses
-    papers: dict[Word, Paper]

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from pipeline_steps.config.models import Config
+from pipeline_steps.config.pages import BEST
+from pipeline_steps.config.whole import Config
+from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.settings import Entry
 
 Resolve = Callable[[Entry, str], Entry]
@@ -16,6 +18,10 @@ def network(config: Config, defense: str, dataset: str, resolve: Resolve) -> Ent
         smaller = config.scale.stand_ins.architectures
         return resolve(smaller.get(entry["architecture"], entry), dataset)
 
+    own = config.own.models.get(defense)
+    if own:
+        code = factory_digest(own.factory)
+        return {"factory": own.factory, "arguments": own.arguments, "code": code}
     told = config.defenses.defenses[defense]
     if told.companion is None:
         return at_scale(told.architecture)
@@ -28,14 +34,22 @@ def network(config: Config, defense: str, dataset: str, resolve: Resolve) -> Ent
 
 def answering(config: Config, defense: str, dataset: str, resolve: Resolve) -> Entry:
     """The same with what it does to images before it answers."""
-    told = config.defenses.defenses[defense]
     trained = network(config, defense, dataset, resolve)
-    if told.inference is None:
+    told = config.defenses.defenses.get(defense)
+    if told is None or told.inference is None:
         return trained
     return {**trained, "inference": resolve(told.inference, dataset)}
 
 
 def trained(config: Config, label: str) -> str:
     """The defense whose training another one's weights are of; mostly itself."""
-    name, at, seed = label.partition("@")
-    return f"{config.defenses.defenses[name].weights_of or name}{at}{seed}"
+    name, at, seed = label.removesuffix(BEST).partition("@")
+    told = config.defenses.defenses.get(name)
+    return f"{(told and told.weights_of) or name}{at}{seed}"
+
+
+def judged(config: Config) -> set[str]:
+    """All that a row may name: defenses, their best weights, and models of your own."""
+    trained = config.defenses.defenses
+    best = {f"{name}{BEST}" for name, told in trained.items() if told.monitor}
+    return {*trained, *best, *config.own.models}

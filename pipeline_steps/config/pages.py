@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline_steps.config.models import Config, Part
+from pipeline_steps.config.models import Part
 from pipeline_steps.config.paper_models import Table
+from pipeline_steps.config.whole import Config
 from pipeline_steps.papers.spec import (
     ClaimsSpec,
     Column,
@@ -16,11 +17,15 @@ from pipeline_steps.papers.spec import (
     TableSpec,
 )
 
+# Ends the name of a defense that is judged by its best weights instead of its last.
+BEST = ".best"
+
 
 class Pages:
     """The specs of tables, figures and claims; a part of `Plan`."""
 
-    config: Config
+    def __init__(self, config: Config) -> None:
+        self.config = config
 
     def stand_in(self, dataset: str) -> str:
         """The data set that is really used where a paper names this one."""
@@ -125,9 +130,13 @@ class Pages:
         return OverviewSpec(scale=self.config.name, scale_title=self.config.scale.title)
 
     def label(self, run: Run) -> str:
-        """A run's defense as it stands in a path: `at`, or `at@1` for seed 1."""
-        first = self.config.scale.seeds[0]
-        return run.defense if run.seed == first else f"{run.defense}@{run.seed}"
+        """A run's defense as it stands in a path: `at`, or `at@1` for seed 1.
+
+        `at.best` and `at@1.best` are judged by their best weights.
+        """
+        name = run.defense.removesuffix(BEST)
+        seed = "" if run.seed == self.config.scale.seeds[0] else f"@{run.seed}"
+        return name + seed + run.defense.removeprefix(name)
 
     def _standing(self, claims: Iterable[Any]) -> list[Any]:
         return [
@@ -136,7 +145,9 @@ class Pages:
         ]
 
     def _runs(self, dataset: str, defense: str, threat: str) -> Iterator[Run]:
-        for seed in self.config.scale.seeds:
+        seeds = self.config.scale.seeds
+        # A model of the user's own was trained once, wherever that was.
+        for seed in seeds[:1] if defense in self.config.own.models else seeds:
             yield Run(dataset=dataset, defense=defense, threat=threat, seed=seed)
 
     def _resolved(self, value: Any, dataset: str) -> Any:

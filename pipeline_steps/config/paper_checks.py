@@ -3,9 +3,10 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from pipeline_steps.config.models import Config
+from pipeline_steps.config.networks import judged
 from pipeline_steps.config.paper_models import Paper, Table
 from pipeline_steps.config.shown import ON_MANIFOLD
+from pipeline_steps.config.whole import Config
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
@@ -57,7 +58,7 @@ def _unknown(item: Any, config: Config) -> Iterator[str]:
     }
     known = {
         "dataset": config.datasets,
-        "defense": config.defenses.defenses,
+        "defense": judged(config),
         "threat": config.threats,
         "generator": config.generators,
     }

@@ -5,13 +5,15 @@ touches, and so reruns exactly these jobs.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import GAN, Config
+from pipeline_steps.config.models import GAN, MonitorConfig
 from pipeline_steps.config.networks import answering, network
-from pipeline_steps.config.pages import Pages
+from pipeline_steps.config.pages import BEST, Pages
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import sha256
 from pipeline_steps.core.registry import FOLDERS, did_you_mean
 from pipeline_steps.core.settings import Entry, Name, wanted
 from pipeline_steps.core.shards import Shard
@@ -22,7 +24,7 @@ from pipeline_steps.datasets.spec import (
     SheetSpec,
     SourceSpec,
 )
-from pipeline_steps.defenses.spec import DefenseSpec
+from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec, MonitorSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 from pipeline_steps.generators.spec import FlowSpec, GanSpec, GanTraining
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
@@ -34,9 +36,6 @@ OPTIONS = {"momentum", "restarts", "samples", "stop"}
 
 class Plan(Pages):
     """One scale's jobs, by the names that stand in their paths."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
 
     def fetched(self, dataset: str) -> FetchSpec:
         config = _get(self.config.datasets, "dataset", dataset)
@@ -129,8 +128,18 @@ class Plan(Pages):
             recipe=self._resolved(config.recipe, dataset),
             schedule=self.config.defenses.schedules[config.schedule],
             images=self.config.scale.training.images,
+            monitor=self._monitor(config.monitor, dataset),
             snapshots=config.snapshots,
             seed=seed,
+        )
+
+    def adopted(self, dataset: str, model: str) -> AdoptSpec:
+        name, _ = self._seeded(model)
+        return AdoptSpec(
+            name=name,
+            dataset=self._dataset(dataset),
+            architecture=network(self.config, name, dataset, self._resolved),
+            weights=sha256(Path(self.config.own.models[name].weights)),
         )
 
     def attack(self, dataset: str, defense: str, threat: str) -> AttackSpec:
@@ -140,6 +149,7 @@ class Plan(Pages):
         return AttackSpec(
             dataset=self._dataset(dataset),
             architecture=answering(self.config, name, dataset, self._resolved),
+            weights="best" if defense.endswith(BEST) else "last",
             threat=self.threat(threat, dataset),
             images=min(filter(None, [few, evaluation.images]), default=None),
             batch=evaluation.batch,
@@ -158,11 +168,18 @@ class Plan(Pages):
         """As an attack, on the weights that were kept on the way."""
         return self.attack(dataset, defense, threat).model_copy(update={"kept": 0})
 
-
     def _seeded(self, label: str) -> tuple[str, int]:
-        name, _, seed = label.partition("@")
-        _get(self.config.defenses.defenses, "defense", name)
+        name, _, seed = label.removesuffix(BEST).partition("@")
+        known = {**self.config.defenses.defenses, **self.config.own.models}
+        _get(known, "defense", name)
         return name, int(seed) if seed else self.config.scale.seeds[0]
+
+    def _monitor(
+        self, config: MonitorConfig | None, dataset: str
+    ) -> MonitorSpec | None:
+        if config is None:
+            return None
+        return MonitorSpec(**self._resolved(config.model_dump(), dataset))
 
     def _dataset(self, name: str) -> DatasetSpec:
         config = _get(self.config.datasets, "dataset", name)

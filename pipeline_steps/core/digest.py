@@ -71,6 +71,22 @@ def _code(starts: frozenset[str], root: Path) -> Code:
     return Code(text_digest(spec_text([modules, pins])), modules, pins)
 
 
+@cache
+def factory_digest(place: str) -> str:
+    """The code behind a user's own function, which lies outside of this project."""
+    files = registry.factory_files(place)
+    if not files:
+        raise PipelineError(f"{place} names no file and no module that is installed")
+    try:
+        trees = [
+            ast.parse(path.read_text("utf-8"), filename=str(path)) for path in files
+        ]
+    except SyntaxError as error:
+        raise PipelineError(f"{error.filename} is not Python: {error}") from None
+    plain = (_canonical(_without_docstrings(tree)) for tree in trees)
+    return text_digest(spec_text([text_digest(spec_text(tree)) for tree in plain]))
+
+
 @dataclass(frozen=True)
 class _Module:
     digest: str

@@ -9,6 +9,7 @@ source, so that a config is checked without loading torch.
 import ast
 import difflib
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -144,7 +145,7 @@ def mappings(spec: Any) -> Iterator[dict[str, Any]]:
 
 
 def load(kind: str, word: str) -> Any:
-    """The class behind a word. The only dynamic import of the project."""
+    """The class behind a word. The only dynamic import of this project's own code."""
     if word not in words(kind):
         raise PipelineError(unknown(kind, word))
     return getattr(importlib.import_module(module_of(kind, word)), class_name(word))
@@ -154,3 +155,30 @@ def make(kind: str, entry: dict[str, Any], **given: Any) -> Any:
     """An object from its entry in a spec; `given` replaces or adds arguments."""
     settings = {name: value for name, value in entry.items() if name != kind}
     return load(kind, entry[kind])(**(settings | given))
+
+
+def factory(place: str) -> Any:
+    """A user's own function, by `FILE.py:NAME` or `MODULE:NAME`."""
+    module, _, name = place.rpartition(":")
+    if not module.endswith(".py"):
+        return getattr(importlib.import_module(module), name)
+    spec = importlib.util.spec_from_file_location(Path(module).stem, module)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{module} can't be imported")
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return getattr(loaded, name)
+
+
+def factory_files(place: str) -> list[Path]:
+    """The source behind a user's function: its file, or all of its package."""
+    module = place.rpartition(":")[0]
+    if module.endswith(".py"):
+        return [path for path in [Path(module)] if path.is_file()]
+    # To find the outermost package imports nothing.
+    found = importlib.util.find_spec(module.partition(".")[0]) if module else None
+    if found is None:
+        return []
+    folders = map(Path, found.submodule_search_locations or [])
+    inside = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    return inside or [Path(found.origin or "")]

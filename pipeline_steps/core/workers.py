@@ -125,13 +125,16 @@ class WholeBatchNorm(_BatchNorm):
     def forward(self, features: Tensor) -> Tensor:
         if not self.training:
             return super().forward(features)
-        last = features.movedim(1, -1)
+        # Statistics of many values are never taken in lower numbers than float32.
+        wide = torch.promote_types(features.dtype, torch.float32)
+        last = features.to(wide).movedim(1, -1)
         dimensions = tuple(range(last.ndim - 1))
         mean = _Mean.apply(last.mean(dimensions))
         variance = _Mean.apply((last - mean).square().mean(dimensions))
         self._remember(mean, variance, count() * last[..., 0].numel())
         scale = self.weight * (variance + self.eps).rsqrt()
-        return ((last - mean) * scale + self.bias).movedim(-1, 1)
+        normal = (last - mean) * scale + self.bias
+        return normal.movedim(-1, 1).to(features.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, values: int) -> None:

@@ -13,6 +13,7 @@ from pipeline_steps.core.rng import derive
 from pipeline_steps.core.settings import Entry
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.companion import Companion
+from pipeline_steps.defenses.own_model import make_own
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.defenses.transformed import Transformed
 
@@ -27,7 +28,8 @@ def new_model(architecture: Entry, seed: int) -> nn.Module:
     companion, _ = (plain.pop(key, None) for key in ("companion", "inference"))
     with torch.random.fork_rng():
         torch.manual_seed(derive(seed, "weights"))
-        model: nn.Module = make("architecture", plain)
+        own = "factory" in plain
+        model: nn.Module = make_own(plain) if own else make("architecture", plain)
         if companion:
             model.companion = Companion(make("architecture", companion))
     # Convolutions run faster on channels that lie together.

@@ -1,10 +1,13 @@
-"""Weights kept on the way, so that any threat can draw its curve over training later."""
+"""Weights kept on the way: of some epochs, for curves over training, and the best."""
 
 from pathlib import Path
 
 from torch import Tensor, nn
 
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.tensors import read_tensors, write_tensors
+
+BEST = "best"
 
 
 def kept_epochs(epochs: int, snapshots: int) -> set[int]:
@@ -16,6 +19,10 @@ def keep(model: nn.Module, folder: Path, epoch: int) -> None:
     write_tensors(folder / f"epoch-{epoch:05}.safetensors", model.state_dict())
 
 
+def keep_best(model: nn.Module, folder: Path) -> None:
+    write_tensors(folder / f"{BEST}.safetensors", model.state_dict())
+
+
 def gather(folder: Path, place: Path) -> None:
     """All that was kept, in one file: each name begins with its epoch."""
     kept = {
@@ -23,6 +30,9 @@ def gather(folder: Path, place: Path) -> None:
         for path in sorted(folder.glob("epoch-*.safetensors"))
         for name, tensor in read_tensors(path).items()
     }
+    best = folder / f"{BEST}.safetensors"
+    if best.is_file():
+        kept |= {f"{BEST}/{name}": t for name, t in read_tensors(best).items()}
     write_tensors(place, kept)
 
 
@@ -31,5 +41,20 @@ def by_epoch(path: Path) -> dict[int, dict[str, Tensor]]:
     found: dict[int, dict[str, Tensor]] = {}
     for name, tensor in read_tensors(path).items():
         epoch, _, inside = name.partition("/")
+        if epoch == BEST:
+            continue
         found.setdefault(int(epoch), {})[inside] = tensor
     return dict(sorted(found.items()))
+
+
+def best_of(path: Path) -> dict[str, Tensor]:
+    """The weights of the epoch that withstood most."""
+    begin = f"{BEST}/"
+    every = read_tensors(path).items()
+    found = {n.removeprefix(begin): t for n, t in every if n.startswith(begin)}
+    if not found:
+        raise PipelineError(
+            f"{path} keeps no best weights; set `monitor` of this defense in "
+            "workflow/config/defenses.yaml"
+        )
+    return found

@@ -1,7 +1,7 @@
 """What a job must know of a defense."""
 
 from operator import itemgetter
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -56,6 +56,15 @@ class Schedule(Settings):
     """Whether the network's passes are compiled, where the machine can."""
 
 
+class MonitorSpec(Settings):
+    """How accuracy is watched while a defense is trained."""
+
+    threat: Entry
+    every: Count
+    images: Count
+    of: Literal["held_out", "test"]
+
+
 class DefenseSpec(Settings):
     """A network, the recipe that trains it, and the course of its training."""
 
@@ -67,9 +76,22 @@ class DefenseSpec(Settings):
     schedule: Schedule
     images: Count | None = None
     """How many training images it learns from, from their start; all if none is said."""
+    monitor: MonitorSpec | None = None
+    """How accuracy is watched on the way, and the best epoch chosen."""
     snapshots: Whole
     """How many times the weights are kept on the way, for curves over training."""
     seed: Whole
+
+
+class AdoptSpec(Settings):
+    """A model that was trained elsewhere."""
+
+    name: str
+    dataset: DatasetSpec
+    architecture: Entry
+    """The user's function, what it is told, and the digest of its code."""
+    weights: str
+    """The digest of the file of its weights."""
 
 
 def defenses_in(spec: Any) -> dict[str, Entry]:

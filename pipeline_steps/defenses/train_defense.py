@@ -22,13 +22,16 @@ from pipeline_steps.defenses import snapshots
 from pipeline_steps.defenses.averaging import Average
 from pipeline_steps.defenses.companion import own_parameters, tutor_of
 from pipeline_steps.defenses.load import new_model, with_weights
+from pipeline_steps.defenses.monitor import Monitor
 from pipeline_steps.defenses.passes import compile_passes, compute_in
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.schedules import learning_rate
-from pipeline_steps.defenses.spec import DefenseSpec, Schedule
+from pipeline_steps.defenses.spec import DefenseSpec, MonitorSpec, Schedule
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected, load_projected
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.catalogue import build_threat
+from pipeline_steps.threats.spec import ThreatSpec
 
 
 def train_defense(
@@ -38,6 +41,7 @@ def train_defense(
     scratch: Path,
     device: torch.device,
     projected: Projected = NOTHING,
+    monitor: Monitor | None = None,
 ) -> tuple[nn.Module, list[float]]:
     """The trained network, and the mean loss of each epoch."""
     schedule, seed = spec.schedule, spec.seed
@@ -53,7 +57,7 @@ def train_defense(
         weight_decay=schedule.weight_decay,
         nesterov=schedule.nesterov,
     )
-    course = Course(data, schedule, seed)
+    course = Course(data, schedule, seed, spec.monitor)
     loss_of = workers.shared(model, recipe.loss)
     tutor = tutor_of(model, recipe, schedule)
     if schedule.compiled:
@@ -70,6 +74,8 @@ def train_defense(
         parts["tutor"] = tutor
     if average:
         parts["average"] = average.model
+    if monitor:
+        parts["monitor"] = monitor
     kept = snapshots.kept_epochs(schedule.epochs, spec.snapshots)
 
     for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
@@ -102,6 +108,8 @@ def train_defense(
             epoch_losses.append(sum(losses) / len(losses))
             losses.clear()
             meter.show(epoch=epoch + 1, loss=epoch_losses[-1])
+            if monitor and (epoch + 1) % monitor.spec.every == 0:
+                meter.show(**monitor.look(learned, epoch + 1, scratch))
             if epoch + 1 in kept and first():
                 snapshots.keep(learned, scratch, epoch + 1)
     # Anew, for it learned in another form: in other numbers, or as one of several.
@@ -112,8 +120,20 @@ def train_defense(
 class Course:
     """Which images each step of a training run sees, from the names of the steps."""
 
-    def __init__(self, data: ImageSet, schedule: Schedule, seed: int) -> None:
-        self.count, self.batch, self.seed = len(data), schedule.batch, seed
+    def __init__(
+        self,
+        data: ImageSet,
+        schedule: Schedule,
+        seed: int,
+        monitor: MonitorSpec | None = None,
+    ) -> None:
+        held_out = monitor.images if monitor and monitor.of == "held_out" else 0
+        if held_out >= len(data):
+            raise PipelineError(
+                f"the monitor holds out {held_out} images where there are {len(data)} to "
+                "learn from; lower its `images` in workflow/config/defenses.yaml"
+            )
+        self.count, self.batch, self.seed = len(data) - held_out, schedule.batch, seed
         self.steps_of_epoch = max(self.count // self.batch, 1)
         self.steps = self.steps_of_epoch * schedule.epochs
         self.epoch, self.order = -1, torch.empty(0)
@@ -150,6 +170,29 @@ def guarded(
     return number
 
 
+def watching(
+    job: Job[DefenseSpec],
+    data: ImageSet,
+    generators: Mapping[str, Any],
+    projected: Projected,
+    device: torch.device,
+) -> Monitor | None:
+    spec = job.spec.monitor
+    if spec is None:
+        return None
+    threat = build_threat(ThreatSpec(**spec.threat), generators)
+    if spec.of == "test":
+        data = load_image_set(
+            job.verified("test_images", "test_images"),
+            job.verified("test_labels", "test_labels"),
+            device,
+            spec.images,
+        )
+        projected = NOTHING
+    batch, seed = job.spec.schedule.batch, job.spec.seed
+    return Monitor(spec, threat, data, batch, seed, projected)
+
+
 def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     device = prepare_device()
     workers.join(device)
@@ -163,14 +206,17 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     )
     latents = job.all_verified("latents", "latents")
     projected = load_projected(generators, latents, len(data))
+    monitor = watching(job, data, generators, projected, device)
     model, losses = train_defense(
-        job.spec, data, generators, job.scratch, device, projected
+        job.spec, data, generators, job.scratch, device, projected, monitor
     )
     if not workers.part():
         return {}
     write_tensors(job.output("weights"), model.state_dict())
     snapshots.gather(job.scratch, job.output("snapshots"))
     history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "loss": losses})
+    if monitor:
+        history = history.merge(monitor.columns(), how="left", on="epoch")
     history.to_csv(job.output("history"), index=False, float_format="%.6g")
     parameters = sum(p.numel() for p in own_parameters(model))
     return {"loss": losses[-1], "parameters": parameters}

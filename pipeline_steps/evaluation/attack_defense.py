@@ -7,16 +7,15 @@ from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
-from pipeline_steps.defenses.load import load_model
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
-from pipeline_steps.evaluation.trained import threat_of
+from pipeline_steps.evaluation.trained import defense_of, threat_of
 from pipeline_steps.evaluation.verdicts import Docket, Judge, sees_inference
 
 
 def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     spec, device = job.spec, prepare_device()
-    model = load_model(spec.architecture, job.verified("weights", "weights")).to(device)
+    model = defense_of(job).to(device)
     data = load_image_set(
         job.verified("images", "test_images"),
         job.verified("labels", "test_labels"),

@@ -1,5 +1,7 @@
 """What a job must know to judge a defense under a threat."""
 
+from typing import Literal
+
 from pipeline_steps.core.settings import Count, Entry, Precision, Settings, Whole
 from pipeline_steps.core.shards import Shard
 from pipeline_steps.datasets.spec import DatasetSpec
@@ -11,6 +13,8 @@ class AttackSpec(Settings):
 
     dataset: DatasetSpec
     architecture: Entry
+    weights: Literal["last", "best"] = "last"
+    """Of the trained weights, the last, or those of the epoch that withstood most."""
     threat: ThreatSpec
     images: Count | None
     """How many images of the test set are judged, from its start; all if none is said."""

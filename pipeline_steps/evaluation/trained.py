@@ -1,17 +1,28 @@
-"""A job's threat, with the generators and the other defenses that it works with."""
+"""A job's defense, and its threat with all that it works with."""
 
 from typing import TypeVar
 
 import torch
+from torch import nn
 
 from pipeline_steps.core.step import Job
-from pipeline_steps.defenses.load import load_defenses
+from pipeline_steps.defenses.load import load_defenses, load_model, with_weights
+from pipeline_steps.defenses.snapshots import best_of
 from pipeline_steps.evaluation.spec import AttackSpec
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.manifolds.manifold_set import Projected, load_projected
 from pipeline_steps.threats.catalogue import Threat, build_threat
 
 Spec = TypeVar("Spec", bound=AttackSpec)
+
+
+def defense_of(job: Job[Spec]) -> nn.Module:
+    """The defense that is judged, with its last or its best weights."""
+    spec = job.spec
+    if spec.weights == "last":
+        return load_model(spec.architecture, job.verified("weights", "weights"))
+    path = job.verified("weights", "snapshots")
+    return with_weights(spec.architecture, best_of(path), path)
 
 
 def threat_of(

@@ -23,8 +23,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.models import Config
 from pipeline_steps.config.resolve import Plan
+from pipeline_steps.config.whole import Config
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.core.rng import image_rng

@@ -17,8 +17,8 @@ from pipeline_steps.cluster.plan_tables import text, write_tables
 from pipeline_steps.cluster.plan_whole import Plan
 from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.models import Config
 from pipeline_steps.config.shown import place
+from pipeline_steps.config.whole import Config
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT

@@ -35,7 +35,7 @@ COMPUTES = {
 }
 DYNAMIC = {"import_module", "__import__", "exec", "eval"}
 DYNAMIC_WHERE = {
-    "core/registry.py": ["import_module"],
+    "core/registry.py": ["import_module", "import_module"],
     "core/settings.py": ["eval", "eval"],
 }
 

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 
+import pandas as pd
 import psutil
 import pytest
 import torch
@@ -43,8 +44,12 @@ def glow(tmp_path_factory):
 def started(tmp_path, toy_files, glow, spec_of, start_step):
     """Starts a training by so many processes in a folder of its own."""
 
-    def started(folder, processes, recipe="at", **schedule):
+    def started(folder, processes, recipe="at", watched=False, **schedule):
         spec = spec_of(recipe, **schedule).model_dump(mode="json")
+        if watched:
+            threat = spec["recipe"]["threat"]
+            looks = {"threat": threat, "every": 1, "images": 16, "of": "held_out"}
+            spec["monitor"] = looks
         inputs = {
             "images": toy_files["train_images"],
             "labels": toy_files["train_labels"],
@@ -86,17 +91,29 @@ def told_in(path, *keys):
     return [content.get(key) for key in keys]
 
 
-@pytest.mark.parametrize("recipe", ["at", "ijsat", "atld"])
+WAYS = {
+    "at": ({"ema": 0.8, "norm_limit": 0.5, "watched": True}, 1e-5),
+    "ijsat": ({}, 1e-5),
+    "atld": ({}, 1e-5),
+    "normal": ({"precision": "bfloat16"}, 0.02),
+}
+
+
+@pytest.mark.parametrize("recipe", WAYS)
 def test_two_processes_train_what_one_does(started, tmp_path, recipe):
-    """Weights and batch norm's statistics alike, after twelve attacked steps."""
+    """Weights and batch norm's statistics alike, after the last step."""
+    more, near = WAYS[recipe]
     one, two = (
-        trained(tmp_path / name, started(name, processes, recipe))
+        trained(tmp_path / name, started(name, processes, recipe, **more))
         for name, processes in (("one", 1), ("two", 2))
     )
     assert one.keys() == two.keys()
     assert any("running_var" in name for name in one)
     for name, tensor in one.items():
-        assert torch.allclose(two[name], tensor, rtol=0, atol=1e-5), name
+        assert torch.allclose(two[name], tensor, rtol=0, atol=near), name
+    told = [pd.read_csv(tmp_path / name / ROLES["history"]) for name in ("one", "two")]
+    assert ("robust" in told[0]) == ("watched" in more)
+    pd.testing.assert_frame_equal(*told, rtol=20 * near)
     card, record = ("step", "spec", "code", "inputs"), ("processes",)
     assert told_in(tmp_path / "one/card.json", *card) == told_in(
         tmp_path / "two/card.json", *card

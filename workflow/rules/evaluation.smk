@@ -10,7 +10,7 @@ rule attack_defense:
         images=jobs.data("test", "images"),
         labels=jobs.data("test", "labels"),
         data_card=jobs.data_card("test"),
-        weights=jobs.trained(".safetensors"),
+        weights=jobs.weights,
         weights_card=jobs.trained_card,
         generators=jobs.generators("attack_defense"),
         generator_cards=jobs.generator_cards("attack_defense"),

@@ -1,0 +1,70 @@
+"""Accuracy while a defense is trained, plain and attacked, and its best epoch so far."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from pipeline_steps.core.processes import first
+from pipeline_steps.core.rng import image_rng
+from pipeline_steps.core.shards import cut
+from pipeline_steps.datasets.loader import ImageSet
+from pipeline_steps.defenses import snapshots
+from pipeline_steps.defenses.spec import MonitorSpec
+from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.catalogue import Threat
+from pipeline_steps.threats.still import answered, held_still
+
+
+@dataclass
+class Monitor:
+    """Looks at a network every few epochs, and changes nothing in it."""
+
+    spec: MonitorSpec
+    threat: Threat
+    data: ImageSet
+    batch: int
+    seed: int
+    projected: Projected = NOTHING
+    seen: list[list[float]] = field(default_factory=list)
+    """Epoch, plain accuracy and attacked accuracy, each time it looked."""
+
+    @property
+    def rows(self) -> range:
+        """Its images: the last for training, which nothing learns from, or test images."""
+        count = min(self.spec.images, len(self.data))
+        if self.spec.of == "test":
+            return range(count)
+        return range(len(self.data) - count, len(self.data))
+
+    def look(self, model: nn.Module, epoch: int, folder: Path) -> dict[str, float]:
+        """The accuracies; the weights are kept if no earlier ones withstood more."""
+        right = [0, 0]
+        for some in cut(len(self.rows), self.batch):
+            numbers = self.rows[some.start : some.stop]
+            told = self.data.labels.new_tensor(numbers)
+            images, labels = self.data[told]
+            draw = image_rng(self.seed, numbers, "monitor", device=images.device)
+            with held_still(model):
+                batch = Batch(images, labels, projected=self.projected.of(told))
+                attacked = self.threat(model, batch, draw)
+                for i, shown in enumerate((images, attacked)):
+                    right[i] += int((answered(model, shown).argmax(1) == labels).sum())
+        clean, robust = (100 * count / len(self.rows) for count in right)
+        if all(robust > before for *_, before in self.seen) and first():
+            snapshots.keep_best(model, folder)
+        self.seen.append([epoch, clean, robust])
+        return {"clean": clean, "robust": robust}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.seen = [list(row) for row in state["seen"]]
+
+    def columns(self) -> pd.DataFrame:
+        return pd.DataFrame(self.seen, columns=["epoch", "clean", "robust"])

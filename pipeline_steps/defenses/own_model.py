@@ -1,0 +1,35 @@
+"""A model that the user brings, made by a function of the user's own."""
+
+from torch import nn
+
+from pipeline_steps.core import registry
+from pipeline_steps.core.digest import factory_digest
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.settings import Entry
+
+
+def make_own(entry: Entry) -> nn.Module:
+    """What the user's function makes, once it is known to be the one that was planned."""
+    place = entry["factory"]
+    if factory_digest(place) != entry["code"]:
+        raise PipelineError(
+            f"{place} changed after this job was planned; run snakemake again"
+        )
+    # A factory may import torchvision, which wants this first; no other model needs it.
+    from pipeline_steps.core import torchvision_ops  # noqa: F401
+
+    try:
+        model = registry.factory(place)(**entry["arguments"])
+    except Exception as error:  # a user's code may raise anything
+        raise PipelineError(
+            f"{place} made no model: {type(error).__name__}: {first_line(error)}"
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise PipelineError(
+            f"{place} made a {type(model).__name__}, where a torch.nn.Module is wanted"
+        )
+    return model
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
