@@ -148,8 +148,8 @@ def _table(title: str, schema: dict[str, Any]) -> Iterator[str]:
 def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
         return field["$ref"].rpartition("/")[2]
-    if "anyOf" in field:
-        options = dict.fromkeys(_type(option) for option in field["anyOf"])
+    if several := field.get("anyOf") or field.get("oneOf"):
+        options = dict.fromkeys(map(_type, several))
         return " or ".join(option for option in options if option != "none")
     if "enum" in field or "const" in field:
         return " or ".join(f"`{v}`" for v in field.get("enum", [field.get("const")]))

@@ -25,7 +25,7 @@ from pipeline_steps.generators.resolution import (
 # Power steps that a fresh weight takes, as many as torch's own spectral norm.
 FIRST_STEPS = 15
 # Batches of images that give batch norm its statistics after training.
-BATCHES_TO_SETTLE, BATCH_TO_SETTLE = 20, 100
+BATCHES_TO_SETTLE, BATCH_TO_SETTLE = 10, 100
 
 
 class Spectral(Xavier):

@@ -1,19 +1,25 @@
 """A GAN learns, grows on time, and ends in the same bytes however often it was stopped."""
 
 import json
+import re
 import signal
 import time
+from functools import reduce
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
-from pipeline_steps.config.load import load_config
+from pipeline_steps.config.generator import Generator
+from pipeline_steps.config.load import _checked, load_config
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.rng import rng
+from pipeline_steps.core.settings import Word
 from pipeline_steps.core.step import INTERRUPTED
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.datasets.loader import ImageSet
@@ -167,7 +173,7 @@ def test_training_brings_images_nearer(gan, tmp_path):
 @gans
 def test_the_same_seed_gives_the_same_generator(gan, tmp_path):
     a, b, c = (
-        trained(spec_of(gan, seed=seed, images=64), tmp_path / name)[0].state_dict()
+        trained(spec_of(gan, seed=seed, images=80), tmp_path / name)[0].state_dict()
         for name, seed in (("a", 0), ("b", 0), ("c", 1))
     )
     assert all(torch.equal(a[name], b[name]) for name in a)
@@ -318,3 +324,20 @@ def test_every_scale_trains_both(scale):
         spec = plan.gan(dataset, gan)
         assert json.loads(spec.model_dump_json())["model"]["generator"] == gan
         assert Course(spec.training, spec.dataset.size).steps > 0
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("glow.training.epoch", 3, "unknown key 'epoch'; did you mean 'epochs'?"),
+        ("sngan.training.critic", 1, "unknown key 'critic'; did you mean 'critics'?"),
+        ("sngan.training.judge.images", 0, "input should be greater than 0, not 0"),
+    ],
+)
+def test_a_wrong_key_of_a_training_is_told_by_its_place(place, value, told):
+    """Flow or GAN is seen from the entry itself, and is no part of the place."""
+    entries = yaml.safe_load((ROOT / "workflow/config/generators.yaml").read_text())
+    *above, last = place.split(".")
+    reduce(dict.__getitem__, above, entries)[last] = value
+    with pytest.raises(PipelineError, match=re.escape(f"file: {place}: {told}")):
+        _checked(dict[Word, Generator], entries, "file")
