@@ -25,10 +25,10 @@ class ProjectionErrors:
             values = pd.read_parquet(path)["psnr"].to_numpy()
             low, high = values.min(), max(values.max(), values.min() + 1)
             label = f"{panel.label}: median {np.median(values):.1f} dB"
-            look = {"color": COLOURS[i], "linestyle": DASHES[i % len(DASHES)]}
+            colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]
             edges = np.linspace(low, high, BINS + 1)
             share = 100 * np.histogram(values, edges)[0] / len(values)
-            axes.stairs(share, edges, label=label, linewidth=1.6, **look)
+            axes.stairs(share, edges, label=label, color=colour, linestyle=dash)
         axes.set_xlabel("peak signal-to-noise ratio (dB)")
         axes.set_ylabel("images (%)")
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
