@@ -95,6 +95,7 @@ WAYS = {
     "at": ({"ema": 0.8, "norm_limit": 0.5, "watched": True}, 1e-5),
     "ijsat": ({}, 1e-5),
     "atld": ({}, 1e-5),
+    "adv_prop": ({}, 1e-5),
     "normal": ({"precision": "bfloat16"}, 0.02),
 }
 
