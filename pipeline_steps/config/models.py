@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
-from pipeline_steps.config.paper_models import Paper
+from pipeline_steps.config.paper_models import Paper, Part
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,
@@ -249,15 +249,6 @@ class StandIns(Settings):
     """By the name of the data set that a paper names."""
     architectures: dict[str, Architecture] = Field(default_factory=dict)
     """By the word of the architecture that a defense names."""
-
-
-class Part(Settings):
-    """How much of a table is computed; all of it, if neither is stated."""
-
-    defenses: list[Word] | None = None
-    """Rows of these."""
-    threats: list[Word] | None = None
-    """Columns of these."""
 
 
 class Overrides(Settings):

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline_steps.config.models import Config, Part
-from pipeline_steps.config.paper_models import Table
+from pipeline_steps.config.models import Config
+from pipeline_steps.config.paper_models import Part, Table
 from pipeline_steps.papers.spec import (
     ClaimsSpec,
     Column,
