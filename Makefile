@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
 RUN := snakemake --cores $(CORES) --config scale=$(SCALE)
 
-.PHONY: help setup demo report data cluster plan publish pull why test lint format docs lock clean
+.PHONY: help setup demo report data cluster plan tables publish pull why test lint format docs lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,6 +42,9 @@ cluster: setup ## run the papers' size on SLURM; type it again after whatever ha
 
 plan: setup ## tell what a scale will cost before it starts (the slurm profile's, or SCALE=…)
 	python -m pipeline_steps.cluster.plan $(if $(filter file,$(origin SCALE)),,--scale $(SCALE)) $(ARGS)
+
+tables: setup ## count the papers' printed numbers: computed, or published only and why
+	python -m pipeline_steps.config.counts --scale $(SCALE)
 
 publish: setup ## bring the results of this scale to DVC's remote, and commit what ties them
 	python -m pipeline_steps.release.publish --scale $(SCALE)

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from pydantic import TypeAdapter
 
+from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import scales
 from pipeline_steps.config.models import (
     Dataset,
@@ -171,9 +172,11 @@ def _type(field: dict[str, Any]) -> str:
 
 def rule_graph(scale: str) -> tuple[set[str], set[tuple[str, str]]]:
     """The rules of a scale's whole pipeline, and which feeds which."""
+    jobs = Jobs(scale)
+    pages = [jobs.target(p, page) for p, some in jobs.papers.items() for page in some]
     command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--forceall"]
     told = subprocess.run(
-        [*command, "--config", f"scale={scale}"],
+        [*command, "--config", f"scale={scale}", "--", "all", *pages],
         cwd=HERE.parent,
         capture_output=True,
         text=True,

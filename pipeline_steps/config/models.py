@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from pipeline_steps.config.one_training import whole
+from pipeline_steps.config.paper_models import Part
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,
@@ -235,15 +236,6 @@ class StandIns(Settings):
     """By the name of the data set that a paper names."""
     architectures: dict[str, Architecture] = Field(default_factory=dict)
     """By the word of the architecture that a defense names."""
-
-
-class Part(Settings):
-    """How much of a table is computed; all of it, if neither is stated."""
-
-    defenses: list[Word] | None = None
-    """Rows of these."""
-    threats: list[Word] | None = None
-    """Columns of these."""
 
 
 class Overrides(Settings):

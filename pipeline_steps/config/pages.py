@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline_steps.config.models import Part
-from pipeline_steps.config.paper_models import Table
+from pipeline_steps.config.paper_models import Part, Table
 from pipeline_steps.config.whole import Config
 from pipeline_steps.papers.spec import (
     ClaimsSpec,

@@ -47,3 +47,12 @@ class Paper(Settings):
     """By the names of their files."""
     claims: list[Claim] = Field(default_factory=list)
     """Sentences that numbers decide."""
+
+
+class Part(Settings):
+    """How much of a table a scale computes; all of it, if neither is stated."""
+
+    defenses: list[Word] | None = None
+    """Rows of these."""
+    threats: list[Word] | None = None
+    """Columns of these."""

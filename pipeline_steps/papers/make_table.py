@@ -23,6 +23,7 @@ from pipeline_steps.papers.style import (
     paper_name,
     save,
     scale_line,
+    standing_in,
     wrapped,
 )
 from pipeline_steps.papers.tables import COLUMNS, Cell, Footnotes, Found, cells
@@ -65,10 +66,9 @@ def title(spec: TableSpec) -> str:
 
 def caution(spec: TableSpec) -> str | None:
     """What a reader must know before a difference is read."""
-    if spec.stand_ins:
-        said = [f"{one} in place of {other}" for other, one in spec.stand_ins.items()]
+    if said := standing_in(spec):
         return (
-            f"Measured on {', '.join(said)}: the differences from the paper are not "
+            f"Here {' and '.join(said)}: the differences from the paper are not "
             "comparable, and say nothing of whether it reproduces."
         )
     if spec.scale != "paper":

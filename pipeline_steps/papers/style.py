@@ -74,16 +74,20 @@ def paper_name(paper: str) -> str:
 
 def scale_line(spec: TableSpec | FigureSpec) -> str:
     """At what scale this was computed, and what stands in for the paper's data."""
-    said = [f"{one} stands in for {other}" for other, one in stand_ins(spec).items()]
-    return " · ".join([f"Scale {spec.scale}: {spec.scale_title}", *said])
+    return " · ".join([f"Scale {spec.scale}: {spec.scale_title}", *standing_in(spec)])
 
 
-def stand_ins(spec: TableSpec | FigureSpec) -> dict[str, str]:
-    """What was used in place of each data set that the paper names, where another was."""
+def standing_in(spec: TableSpec | FigureSpec) -> list[str]:
+    """What was used in place of data sets that the paper names, a clause for each."""
     if isinstance(spec, TableSpec):
-        return spec.stand_ins
-    same = spec.dataset == spec.stands_for
-    return {} if same else {spec.stands_for: spec.dataset}
+        stand_ins = spec.stand_ins
+    else:
+        same = spec.dataset == spec.stands_for
+        stand_ins = {} if same else {spec.stands_for: spec.dataset}
+    named: dict[str, list[str]] = {}
+    for name, used in stand_ins.items():
+        named.setdefault(used, []).append(name)
+    return [f"{used} stands in for {' and '.join(n)}" for used, n in named.items()]
 
 
 def heading(figure: Figure, spec: FigureSpec) -> None:
