@@ -94,15 +94,15 @@ class Files:
             if plan.is_approximate(name) or not approximate
         ]
 
-    def features(self, wildcards: Wildcards) -> list[str]:
-        """The weights of the network by whose features a projection judges."""
-        return ancient([weights for weights, _ in self._features(wildcards)])
+    def features(self, step: str) -> Function:
+        """The weights of the network by whose features a job compares images."""
+        return lambda w: ancient([weights for weights, _ in self._features(step, w)])
 
-    def feature_cards(self, wildcards: Wildcards) -> list[str]:
-        return [card for _, card in self._features(wildcards)]
+    def feature_cards(self, step: str) -> Function:
+        return lambda w: [card for _, card in self._features(step, w)]
 
-    def _features(self, w: Wildcards) -> list[tuple[str, str]]:
-        entry = self._typed("gather_manifold", w).features
+    def _features(self, step: str, w: Wildcards) -> list[tuple[str, str]]:
+        entry = self._typed(step, w).features
         if entry is None:
             return []
         if name := entry.get("published"):

@@ -202,6 +202,9 @@ class Evaluation(Settings):
     """In which numbers attacks compute; verdicts are always given in float32."""
     kept: Whole = 8
     """Edited images kept for pictures."""
+    features: Word | None = None
+    """Whose features tell how large each edit looks (LPIPS): those of the data set `vgg16`,
+    or of a defense; without it, no such size is told."""
 
 
 class Training(Settings):

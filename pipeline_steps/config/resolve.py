@@ -95,8 +95,10 @@ class Plan(Pages):
             }
         )
 
-    def _features(self, name: str, dataset: str) -> Entry:
+    def _features(self, name: str | None, dataset: str) -> Entry | None:
         """The network of published weights, or a defense of the pipeline's own."""
+        if name is None:
+            return None
         if name in self.config.datasets:
             return {"published": name}
         told = network(self.config, name, dataset, self._resolved)
@@ -155,6 +157,7 @@ class Plan(Pages):
             batch=evaluation.batch,
             precision=evaluation.precision,
             kept=evaluation.kept,
+            features=self._features(evaluation.features, dataset),
             seed=seed,
         )
 
@@ -166,7 +169,9 @@ class Plan(Pages):
 
     def curve(self, dataset: str, defense: str, threat: str) -> AttackSpec:
         """As an attack, on the weights that were kept on the way."""
-        return self.attack(dataset, defense, threat).model_copy(update={"kept": 0})
+        return self.attack(dataset, defense, threat).model_copy(
+            update={"kept": 0, "features": None}
+        )
 
     def _seeded(self, label: str) -> tuple[str, int]:
         name, _, seed = label.removesuffix(BEST).partition("@")

@@ -9,7 +9,7 @@ from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
-from pipeline_steps.evaluation.trained import defense_of, threat_of
+from pipeline_steps.evaluation.trained import defense_of, perceptual_of, threat_of
 from pipeline_steps.evaluation.verdicts import Docket, Judge, sees_inference
 
 
@@ -23,7 +23,8 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
         spec.images,
     )
     threat, projected = threat_of(job, device, len(data))
-    judge = Judge(model, data, threat, spec.seed, spec.precision, projected)
+    sees = perceptual_of(job, device)
+    judge = Judge(model, data, threat, spec.seed, spec.precision, projected, sees)
     batches = spec.shard.batches(len(data), spec.batch)
     docket = Docket()
     parts = {"docket": docket}

@@ -24,6 +24,8 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
         "largest_linf": round(float(verdicts["linf"].max()), 6),
         "mean_used": round(float(verdicts["used"].mean()), 2),
     }
+    if "perceptual" in verdicts:
+        metrics["mean_perceptual"] = round(float(verdicts["perceptual"].mean()), 6)
     if "broken_by" in verdicts:
         counts = verdicts["broken_by"].value_counts()
         metrics["broken_by"] = {str(k): int(v) for k, v in sorted(counts.items())}

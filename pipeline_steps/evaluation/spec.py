@@ -23,6 +23,8 @@ class AttackSpec(Settings):
     """In which numbers the attack computes; verdicts are always given in float32."""
     kept: Whole = 0
     """How many edited images are kept for pictures."""
+    features: Entry | None = None
+    """By whose features the perceptual size of the edits is told, if it is asked for."""
     seed: Whole
 
 

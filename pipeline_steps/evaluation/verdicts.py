@@ -17,6 +17,7 @@ from pipeline_steps.datasets.loader import ImageSet, check_range
 from pipeline_steps.evaluation.fast_model import climbed_on
 from pipeline_steps.evaluation.probe import PROBED
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
+from pipeline_steps.manifolds.perceptual import Perceptual
 from pipeline_steps.threats.batch import Attacked, Batch
 from pipeline_steps.threats.catalogue import Threat
 from pipeline_steps.threats.objectives.margin import margins
@@ -34,6 +35,8 @@ class Judged:
     labels: Tensor
     logits: Tensor
     same_when_asked_twice: bool
+    perceptual: Tensor | None = None
+    """How large each edit looks to a network."""
 
     @property
     def edited(self) -> Tensor:
@@ -53,6 +56,8 @@ class Judged:
             "l2": edit.norm(dim=1),
             "used": self.attacked.used.int(),
         }
+        if self.perceptual is not None:
+            columns["perceptual"] = self.perceptual
         if self.attacked.broken_by is not None:
             columns["broken_by"] = self.attacked.broken_by.char()
         return {name: column.cpu() for name, column in columns.items()}
@@ -66,6 +71,7 @@ def joined(parts: Sequence[Judged]) -> Judged:
     """A batch that was judged in pieces, as one."""
     first = parts[0]
     blame = [p.attacked.broken_by for p in parts if p.attacked.broken_by is not None]
+    sizes = [p.perceptual for p in parts if p.perceptual is not None]
     attacked = Attacked(
         torch.cat([part.attacked.images for part in parts]),
         torch.cat([part.attacked.used for part in parts]),
@@ -79,6 +85,7 @@ def joined(parts: Sequence[Judged]) -> Judged:
         torch.cat([part.labels for part in parts]),
         torch.cat([part.logits for part in parts]),
         all(part.same_when_asked_twice for part in parts),
+        torch.cat(sizes) if sizes else None,
     )
 
 
@@ -106,6 +113,7 @@ class Judge:
     seed: int
     precision: str = "float32"
     projected: Projected = NOTHING
+    perceptual: Perceptual | None = None
 
     def __post_init__(self) -> None:
         # The same images for every shard, so that no shard decides otherwise.
@@ -134,7 +142,11 @@ class Judge:
             logits = answered(self.model, attacked.images)
             again = answered(self.model, attacked.images)
         same = bool((logits == again).all())
-        return Judged(rows, images, attacked, labels, logits, same)
+        size = None
+        if self.perceptual:
+            with torch.no_grad():
+                size = self.perceptual(attacked.images, images)
+        return Judged(rows, images, attacked, labels, logits, same, size)
 
     def _numbers(self, rows: range) -> Tensor:
         return torch.arange(rows.start, rows.stop, device=self.data.labels.device)

@@ -113,6 +113,9 @@ def judge_step(
             "sources": sources.get("weights", ""),
             "sources_card": sources.get("card", ""),
         }
+        if changes.get("features"):
+            inputs |= {"features": checkpoint["weights"]}
+            inputs |= {"features_card": checkpoint["card"]}
         source = "snapshots" if step == "attack_snapshots" else "weights"
         inputs |= {source: checkpoint[source], f"{source}_card": checkpoint["card"]}
         if step != "gather_verdicts":

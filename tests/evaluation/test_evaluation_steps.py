@@ -128,6 +128,22 @@ def test_images_that_are_not_those_of_their_card_are_refused(
     assert "test.images.npy does not match its card" in capsys.readouterr().err
 
 
+def test_how_large_an_edit_looks_is_told_where_it_is_asked_for(
+    judge_step, toy_architecture, threat_entry
+):
+    features = {"defense": "normal", "network": toy_architecture}
+    still, means = {"edit": {"perturbation": "nothing"}, "steps": 0}, []
+    for threat in (threat_entry() | still, threat_entry()):
+        status, places = judge_step(features=features, threat=threat, shards=2)
+        assert status == 0
+        sizes = pd.read_parquet(places["verdicts"])["perceptual"]
+        means.append(read_json(places["card"])["metrics"]["mean_perceptual"])
+        assert means[-1] == pytest.approx(sizes.mean(), abs=1e-6)
+    assert means[0] == 0 < means[1]
+    _, places = judge_step()
+    assert "perceptual" not in pd.read_parquet(places["verdicts"])
+
+
 @pytest.mark.parametrize("shards", [2, 3, 4, 7])
 def test_the_number_of_shards_changes_no_byte(judge_step, shards):
     """Four batches: seven shards leave some with none, and their pictures too."""

@@ -18,6 +18,8 @@ rule attack_defense:
         latent_cards=jobs.latent_cards("attack_defense", "test"),
         sources=jobs.sources("attack_defense"),
         source_cards=jobs.source_cards("attack_defense"),
+        features=jobs.features("attack_defense"),
+        feature_cards=jobs.feature_cards("attack_defense"),
     output:
         verdicts=temp(f"{JUDGED}.parquet"),
         examples=temp(f"{JUDGED}.examples.safetensors"),
@@ -47,6 +49,7 @@ rule attack_defense:
         " generators={input.generators} generators_card={input.generator_cards}"
         " latents={input.latents} latents_card={input.latent_cards}"
         " sources={input.sources} sources_card={input.source_cards}"
+        " features={input.features} features_card={input.feature_cards}"
         " --outputs verdicts={output.verdicts} examples={output.examples}"
         " card={output.card} record={output.record} 2> {log}"
 
@@ -58,6 +61,7 @@ rule gather_verdicts:
         generator_cards=jobs.generator_cards("gather_verdicts"),
         latent_cards=jobs.latent_cards("gather_verdicts", "test"),
         source_cards=jobs.source_cards("gather_verdicts"),
+        feature_cards=jobs.feature_cards("gather_verdicts"),
         verdicts=jobs.shards(f"{JUDGED}.parquet"),
         examples=jobs.shards(f"{JUDGED}.examples.safetensors"),
         cards=jobs.shards(f"{JUDGED}.json"),
@@ -83,6 +87,7 @@ rule gather_verdicts:
         " generators_card={input.generator_cards}"
         " latents_card={input.latent_cards}"
         " sources_card={input.source_cards}"
+        " features_card={input.feature_cards}"
         " --parts verdicts={input.verdicts} examples={input.examples}"
         " card={input.cards} record={input.records}"
         " --outputs verdicts={output.verdicts} examples={output.examples}"

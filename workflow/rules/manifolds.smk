@@ -14,8 +14,8 @@ rule project_dataset:
             "results/{scale}/checkpoints/generators/{dataset}/{generator}.safetensors"
         ),
         generator_card="results/{scale}/cards/generators/{dataset}/{generator}.json",
-        features=jobs.features,
-        feature_cards=jobs.feature_cards,
+        features=jobs.features("project_dataset"),
+        feature_cards=jobs.feature_cards("project_dataset"),
     output:
         latents=temp(f"{PROJECTED}.latents.npy"),
         images=temp(f"{PROJECTED}.images.npy"),
@@ -57,7 +57,7 @@ rule gather_manifold:
         labels=ancient("data/{dataset}/{split}.labels.npy"),
         data_card="data/cards/{dataset}.json",
         generator_card="results/{scale}/cards/generators/{dataset}/{generator}.json",
-        feature_cards=jobs.feature_cards,
+        feature_cards=jobs.feature_cards("gather_manifold"),
         latents=jobs.shards(f"{PROJECTED}.latents.npy"),
         images=jobs.shards(f"{PROJECTED}.images.npy"),
         errors=jobs.shards(f"{PROJECTED}.errors.parquet"),
