@@ -40,4 +40,7 @@ class Room:
 
 
 def _cut(rows: range, wide: int) -> list[range]:
-    return [rows[start : start + wide] for start in range(0, len(rows), wide)] or [rows]
+    """The rows in pieces; none at all are a piece too, for the work tells their form."""
+    if not rows:
+        return [rows]
+    return [rows[start : start + wide] for start in range(0, len(rows), wide)]
