@@ -20,10 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline_steps.core.digest import spec_text
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.shards import Shard
-from pipeline_steps.defenses.load import new_model
+from pipeline_steps.defenses.load import answering, new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.snapshots import kept_epochs
 from pipeline_steps.defenses.spec import defenses_in
+from pipeline_steps.evaluation.verdicts import sees_inference
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.manifolds.perceptual import network_of
@@ -159,10 +160,12 @@ def _judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
         for name, other in defenses_in(entry).items()
     }
     threat = build_threat(ThreatSpec(**entry), _generators(entry), others)
-    model = new_model(architecture, seed=0).eval()
+    static = new_model(architecture, seed=0).eval()
+    model = answering(static, architecture)
+    seen = model if sees_inference(threat) else static
 
     def run(images: Tensor, labels: Tensor) -> None:
-        edited = threat(model, Batch(images, labels), rng(0, "count"))
+        edited = threat(seen, Batch(images, labels), rng(0, "count"))
         with torch.no_grad():
             model(edited), model(edited)  # asked twice, as verdicts are
 

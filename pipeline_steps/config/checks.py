@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config.models import GAN, Config, Defense
+from pipeline_steps.config.one_training import OWN
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
@@ -76,8 +77,6 @@ def _references(config: Config) -> Iterator[tuple[str, str, str]]:
     for name, defense in config.defenses.defenses.items():
         place = f"{config_file('defenses')}: defenses.{name}"
         yield place, "schedule", defense.schedule
-        if defense.weights_of:
-            yield place, "defense", defense.weights_of
         for word in _names(defense.recipe):
             if word != GAN:
                 yield place, word.kind, word
@@ -159,7 +158,5 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _same_training(config: Config, defense: Defense) -> bool:
-    own = {"title", "weights_of", "inference"}
     trained = config.defenses.defenses[str(defense.weights_of)]
-    same = defense.model_dump(exclude=own) == trained.model_dump(exclude=own)
-    return same and trained.weights_of is None
+    return defense.model_dump(exclude=OWN) == trained.model_dump(exclude=OWN)

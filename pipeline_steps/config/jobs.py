@@ -11,6 +11,7 @@ from snakemake.io import ancient
 
 from pipeline_steps.config.files import Files, Function, Wildcards
 from pipeline_steps.config.load import load_config, scales
+from pipeline_steps.config.networks import trained
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.config.shown import panels, place, shown
 from pipeline_steps.core.digest import code, spec_text
@@ -145,16 +146,16 @@ class Jobs(Files):
     def trained(self, suffix: str) -> Function:
         """A large file of the training behind the defense at hand."""
         return lambda w: ancient(
-            _trained("checkpoints", w, self.plan(w).trained(w.defense), suffix)
+            _trained("checkpoints", w, trained(self.plan(w).config, w.defense), suffix)
         )
 
     def trained_card(self, wildcards: Wildcards) -> str:
-        name = self.plan(wildcards).trained(wildcards.defense)
+        name = trained(self.plan(wildcards).config, wildcards.defense)
         return _trained("cards", wildcards, name, ".json")
 
     def _sources(self, step: str, wildcards: Wildcards) -> Iterable[str]:
         named = defenses_in(self._spec(step, wildcards)["threat"])
-        return [self.plan(wildcards).trained(name) for name in named]
+        return [trained(self.plan(wildcards).config, name) for name in named]
 
     def shards(self, pattern: str) -> Function:
         """A file of each shard of a job; the pattern says where, by wildcards."""

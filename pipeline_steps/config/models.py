@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
+from pipeline_steps.config.one_training import whole
 from pipeline_steps.config.paper_models import Paper, Part
 from pipeline_steps.core.settings import (
     Amount,
@@ -190,12 +191,9 @@ class Defenses(Settings):
     @classmethod
     def _same_training(cls, told: Any) -> Any:
         """What a defense with the weights of another does not say is said there."""
-        entries = dict(told) if isinstance(told, Mapping) else {}
-        for name, entry in entries.items():
-            trained = isinstance(entry, Mapping) and entry.get("weights_of")
-            if trained and isinstance(told.get(trained), Mapping):
-                entries[name] = {**told[trained], **entry}
-        return entries or told
+        if not isinstance(told, Mapping):
+            return told
+        return {name: whole(name, entry, told) for name, entry in told.items()}
 
 
 class Resources(Settings):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline_steps.config.models import GAN, Config
+from pipeline_steps.config.networks import answering, network
 from pipeline_steps.config.pages import Pages
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
@@ -138,7 +139,7 @@ class Plan(Pages):
             name=name,
             dataset=self._dataset(dataset),
             augmentation=self.config.datasets[dataset].augmentation,
-            architecture=self._architecture(name, dataset),
+            architecture=network(self.config, name, dataset, self._resolved),
             recipe=self._resolved(config.recipe, dataset),
             schedule=self.config.defenses.schedules[config.schedule],
             snapshots=config.snapshots,
@@ -150,7 +151,7 @@ class Plan(Pages):
         evaluation = self.config.scale.evaluation
         return AttackSpec(
             dataset=self._dataset(dataset),
-            architecture=self._answering(name, dataset),
+            architecture=answering(self.config, name, dataset, self._resolved),
             threat=self._threat(threat, dataset),
             images=evaluation.images,
             batch=evaluation.batch,
@@ -169,12 +170,6 @@ class Plan(Pages):
         """As an attack, on the weights that were kept on the way."""
         return self.attack(dataset, defense, threat).model_copy(update={"kept": 0})
 
-    def trained(self, label: str) -> str:
-        """The defense whose training another one's weights are of; mostly itself."""
-        name, at, seed = label.partition("@")
-        config = _get(self.config.defenses.defenses, "defense", name)
-        return f"{config.weights_of or name}{at}{seed}"
-
     def _seeded(self, label: str) -> tuple[str, int]:
         name, _, seed = label.partition("@")
         _get(self.config.defenses.defenses, "defense", name)
@@ -190,29 +185,6 @@ class Plan(Pages):
             channels=config.channels,
             projected=told and f"{told.dataset}/{told.generator}/{told.test}",
         )
-
-    def _architecture(self, defense: str, dataset: str) -> Entry:
-        """The network that is trained, with the one that is trained along."""
-        config = self.config.defenses.defenses[defense]
-        smaller = self.config.scale.stand_ins.architectures
-        network, companion = (
-            entry and self._resolved(smaller.get(entry["architecture"], entry), dataset)
-            for entry in (config.architecture, config.companion)
-        )
-        if companion is None:
-            return network
-        # It sees logits, and tells natural from attacked besides the classes.
-        classes = self.config.datasets[dataset].classes
-        companion |= {"channels": classes, "classes": classes + 1}
-        return {**network, "companion": companion}
-
-    def _answering(self, defense: str, dataset: str) -> Entry:
-        """The same with what it does to images before it answers."""
-        network = self._architecture(defense, dataset)
-        inference = self.config.defenses.defenses[defense].inference
-        if inference is None:
-            return network
-        return {**network, "inference": self._resolved(inference, dataset)}
 
     def _generator(self, name: str, dataset: str) -> Entry:
         if name == GAN:
@@ -248,8 +220,8 @@ class Plan(Pages):
                 return self._generator(value, dataset)
             if value.kind == "defense":
                 name, _ = self._seeded(value)
-                network = self._answering(name, dataset)
-                return {"defense": str(value), "network": network}
+                other = answering(self.config, name, dataset, self._resolved)
+                return {"defense": str(value), "network": other}
             return self._threat(value, dataset).model_dump(mode="json")
         if isinstance(value, Mapping):
             plain = {key: self._resolved(item, dataset) for key, item in value.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline_steps.config.networks import trained
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.papers.spec import Run
 
@@ -21,14 +22,14 @@ def shown(plan: Plan) -> list[str]:
     manifolds = {name for what, name in drawn if what == "manifold"}
     manifolds |= set(plan.claims().manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
-    trained = {
-        f"{dataset}/{plan.trained(label)}"
+    trainings = {
+        f"{dataset}/{trained(plan.config, label)}"
         for dataset, _, label in (name.partition("/") for name in judged_defenses)
     }
     families = {
         "generators": manifolds,
         "manifolds": {f"{name}/test" for name in manifolds},
-        "defenses": trained,
+        "defenses": trainings,
         "verdicts": judged,
         "curves": curves,
     }

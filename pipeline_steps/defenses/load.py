@@ -60,6 +60,11 @@ def with_weights(
             f"{whose} holds the weights of another network than the config describes; "
             "build or pull it again"
         ) from None
-    if "inference" in architecture:
-        model = Transformed(model, make("inference", architecture["inference"]))
-    return model.eval()
+    return answering(model, architecture).eval()
+
+
+def answering(model: nn.Module, architecture: Entry) -> nn.Module:
+    """The model with what it does to images before it answers."""
+    if "inference" not in architecture:
+        return model
+    return Transformed(model, make("inference", architecture["inference"]))

@@ -151,7 +151,7 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     snapshots.gather(job.scratch, job.output("snapshots"))
     history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "loss": losses})
     history.to_csv(job.output("history"), index=False, float_format="%.6g")
-    parameters = sum(p.numel() for p in model.parameters())
+    parameters = sum(p.numel() for p in own_parameters(model))
     return {"loss": losses[-1], "parameters": parameters}
 
 

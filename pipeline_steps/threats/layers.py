@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from pipeline_steps.core.errors import PipelineError
 
 def layers_of(model: nn.Module) -> list[nn.Module]:
     """The layers that a network itself tells; of a fast form, those of the plain one."""
-    network = getattr(model, "exact", model)
+    network: Any = getattr(model, "exact", model)
     if not hasattr(network, "layers"):
         raise PipelineError(
             f"{type(network).__name__} does not tell its layers, which perceptual "

@@ -53,7 +53,9 @@ def test_an_evaluation_has_the_operations_of_a_real_one(plan, threat):
     assert told == pytest.approx(counter.get_total_flops())
 
 
-@pytest.mark.parametrize("defense", ["normal", "at", "ijsat"])
+@pytest.mark.parametrize(
+    "defense", ["normal", "at", "ijsat", "iat", "rlat", "advprop", "atld-"]
+)
 def test_a_training_has_the_operations_of_a_real_one(plan, defense):
     spec = plan.defense("digits", defense)
     schedule = spec.schedule.model_copy(update={"batch": IMAGES})
@@ -68,6 +70,27 @@ def test_a_training_has_the_operations_of_a_real_one(plan, defense):
     told = operations("train_defense", spec.model_dump(), IMAGES, 0, {})
     once = spec.schedule.epochs * counter.get_total_flops()
     assert told == pytest.approx(once)
+
+
+def test_an_inference_is_counted_where_the_defense_answers_and_where_it_is_seen(plan):
+    """Asked twice, each time one forward and one backward pass more at most."""
+    bare, unseen, seen = (
+        operations("attack_defense", spec.model_dump(), 0, IMAGES, {})
+        for spec in (
+            plan.attack("digits", "atld-", "fgsm"),
+            plan.attack("digits", "atld", "fgsm"),
+            plan.attack("digits", "atld", "pgd20-adaptive"),
+        )
+    )
+    once = operations(
+        "attack_defense",
+        plan.attack("digits", "atld-", "clean").model_dump(),
+        0,
+        IMAGES,
+        {},
+    )
+    assert bare + once < unseen < bare + 3 * once
+    assert seen > 20 * once
 
 
 def test_a_flow_has_the_operations_of_a_real_one(plan):

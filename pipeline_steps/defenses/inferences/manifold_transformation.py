@@ -37,7 +37,9 @@ class ManifoldTransformation:
     def __call__(self, model: nn.Module, images: Tensor) -> Tensor:
         with torch.enable_grad():
             leaf = images.detach().requires_grad_()
-            natural = model.companion(model(leaf))[:, 0]  # type: ignore[operator]
+            # A view, since torch's counter of operations can't follow the leaf itself.
+            logits = model(leaf.view_as(leaf))
+            natural = model.companion(logits)[:, 0]  # type: ignore[operator]
             loss = functional.softplus(-natural).sum()  # BCE(D(f(x)), 1)
             (gradient,) = torch.autograd.grad(loss, leaf)
         step = self.step_size * gradient.sign()

@@ -43,7 +43,8 @@ class Atld:
         with held_still(model):
             natural = answered(model, batch.images)
         labels = smoothed(batch.labels, self.classes, self.smoothing)
-        logits = model(attacked)
+        # A view, since torch's counter of operations can't follow the leaf itself.
+        logits = model(attacked.view_as(attacked))
         loss = functional.cross_entropy(logits, labels)  # L_f
         companion: Companion = model.companion  # type: ignore[assignment]
         companion.show(natural, logits, labels)
@@ -72,7 +73,10 @@ def manifold_loss(natural: Tensor, attacked: Tensor) -> Tensor:
     return (as_natural + functional.softplus(attacked[:, 0])).mean()
 
 
-def _steepest(loss: Tensor, images: Tensor) -> float:
+def _steepest(loss: Tensor, images: Tensor) -> Tensor:
     """The largest entry of a loss's gradient; signed, as in the authors' code."""
     (gradient,) = torch.autograd.grad(loss, images, retain_graph=True)
-    return workers.largest(float(gradient.max()))
+    largest = gradient.max()
+    if workers.count() == 1:
+        return largest
+    return largest.new_tensor(workers.largest(float(largest)))

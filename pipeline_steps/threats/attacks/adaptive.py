@@ -21,4 +21,4 @@ class Adaptive:
     sees_inference = True
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        return self.threat.attack(model, batch, rng)
+        return self.threat(model, batch, rng)

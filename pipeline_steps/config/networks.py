@@ -1,0 +1,41 @@
+"""The networks behind a defense's name: what is trained, and what answers."""
+
+from collections.abc import Callable
+
+from pipeline_steps.config.models import Config
+from pipeline_steps.core.settings import Entry
+
+Resolve = Callable[[Entry, str], Entry]
+"""Plain settings of an entry for a data set."""
+
+
+def network(config: Config, defense: str, dataset: str, resolve: Resolve) -> Entry:
+    """What is trained, with the network that is trained along."""
+
+    def at_scale(entry: Entry) -> Entry:
+        smaller = config.scale.stand_ins.architectures
+        return resolve(smaller.get(entry["architecture"], entry), dataset)
+
+    told = config.defenses.defenses[defense]
+    if told.companion is None:
+        return at_scale(told.architecture)
+    # It sees logits, and tells natural from attacked besides the classes.
+    classes = config.datasets[dataset].classes
+    sizes = {"channels": classes, "classes": classes + 1}
+    companion = {**at_scale(told.companion), **sizes}
+    return {**at_scale(told.architecture), "companion": companion}
+
+
+def answering(config: Config, defense: str, dataset: str, resolve: Resolve) -> Entry:
+    """The same with what it does to images before it answers."""
+    told = config.defenses.defenses[defense]
+    trained = network(config, defense, dataset, resolve)
+    if told.inference is None:
+        return trained
+    return {**trained, "inference": resolve(told.inference, dataset)}
+
+
+def trained(config: Config, label: str) -> str:
+    """The defense whose training another one's weights are of; mostly itself."""
+    name, at, seed = label.partition("@")
+    return f"{config.defenses.defenses[name].weights_of or name}{at}{seed}"

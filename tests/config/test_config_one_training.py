@@ -1,0 +1,90 @@
+"""Defenses that differ in what they do at inference share one training."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline_steps.config.jobs import Jobs
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.networks import trained
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.config.shown import shown
+from pipeline_steps.core.errors import PipelineError
+
+NAMES = ("atld-", "atld", "atld+")
+
+
+@pytest.fixture
+def paper():
+    return Plan(load_config("paper"))
+
+
+def test_atld_answers_in_three_ways_after_one_training(paper):
+    specs = [paper.attack("cifar10", name, "pgd20") for name in NAMES]
+    bare, full, halved = (dict(spec.architecture) for spec in specs)
+    bare_training = paper.defense("cifar10", "atld-")
+    assert bare == bare_training.architecture
+    assert full.pop("inference") == {
+        "inference": "manifold_transformation",
+        "epsilon": pytest.approx(8 / 255),
+        "step_size": pytest.approx(8 / 255),
+        "halved": None,
+    }
+    assert halved.pop("inference")["halved"] == [0.3, 0.7]
+    assert bare == full == halved
+    assert [trained(paper.config, name) for name in NAMES] == ["atld-"] * 3
+    assert trained(paper.config, "atld+@2") == "atld-@2"
+    assert trained(paper.config, "at@2") == "at@2"
+
+
+def test_the_discriminator_is_a_narrower_network_of_logits(paper):
+    network = paper.defense("cifar100", "atld-").architecture
+    assert (network["network"]["depth"], network["network"]["width"]) == (28, 10)
+    assert network["companion"] == {
+        "architecture": "wide_resnet",
+        "depth": 28,
+        "width": 5,
+        "channels": 100,
+        "classes": 101,
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_jobs_take_the_weights_of_that_training(name):
+    jobs, folder = Jobs("demo"), "results/demo"
+    told = SimpleNamespace(scale="demo", dataset="digits", defense=name)
+    weights = f"{folder}/checkpoints/defenses/digits/atld-.safetensors"
+    assert str(jobs.trained(".safetensors")(told)) == weights
+    assert jobs.trained_card(told) == f"{folder}/cards/defenses/digits/atld-.json"
+
+
+def test_what_is_shown_of_it_is_trained_once(config_root, edit):
+    for row, name in zip((0, 1, 6), NAMES, strict=True):
+        edit("papers/ijsat", f"tables.table1.rows.{row}.defense", name)
+    edit("papers/ijsat", "figures", {})
+    edit("papers/ijsat", "claims", [])
+    told = shown(Plan(load_config("demo", config_root)))
+    trainings = [name for name in told if name.startswith("defenses/digits/atld")]
+    assert trainings == ["defenses/digits/atld-"]
+    assert {"verdicts/digits/atld/pgd20", "verdicts/digits/atld+/pgd20"} <= {*told}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("atld.weights_of", "atdl-", "no defense 'atdl-' whose weights .* 'atld-'"),
+        ("atld.schedule", "ijsat", "defenses.atld: a defense with the weights of"),
+        (
+            "atld.weights_of",
+            "atld+",
+            "the defense 'atld.' whose .* no training of its own",
+        ),
+        ("atld.inference.halvd", [0, 1], "'halvd'; did you mean 'halved'"),
+    ],
+)
+def test_a_training_that_is_not_the_same_is_one_sentence(
+    config_root, edit, place, value, told
+):
+    edit("defenses", f"defenses.{place}", value)
+    with pytest.raises(PipelineError, match=told):
+        load_config("paper", config_root)

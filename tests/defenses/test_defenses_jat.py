@@ -1,0 +1,95 @@
+"""JAT's trainings are its paper's, at the papers' size (METHODS 5.1)."""
+
+from itertools import product
+
+import pytest
+
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.resolve import Plan
+
+RANDOM = {"objective": "targeted", "target": "random"}
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return Plan(load_config("paper"))
+
+
+def parts(threat):
+    """Every edit that a threat is made of, with its steps."""
+    if "parts" in threat:
+        return [edit for part in threat["parts"] for edit in parts(part)]
+    edit = threat["edit"]
+    return edit.get("parts", [edit])
+
+
+def budgets(threat):
+    return {
+        p["perturbation"]: (round(p["epsilon"], 6), round(p["step_size"], 6))
+        for p in parts(threat)
+    }
+
+
+PIXEL = round(8 / 255, 6)
+ONE_STEP = {
+    "jat-pixel": ("ascent", ["pixel"]),
+    "jat-spatial": ("ascent", ["warp"]),
+    "jat": ("in_turn", ["warp", "pixel"]),
+    "jat-ps": ("in_turn", ["pixel", "warp"]),
+    "jat-one-pass": ("together", ["warp", "pixel"]),
+    "jat-cascade": ("cascade", ["warp", "pixel"]),
+}
+
+
+@pytest.mark.parametrize("name", ONE_STEP)
+def test_a_one_step_training_is_bilateral_s_with_its_own_threat(paper, name):
+    spec = paper.defense("cifar10", name)
+    threat = spec.recipe["threat"]
+    kind, order = ONE_STEP[name]
+    told = threat.get("edit", {}).get("perturbation", threat["attack"])
+    assert told == kind or kind == "ascent"
+    assert [part["perturbation"] for part in parts(threat)] == order
+    full = {"pixel": (PIXEL, PIXEL), "warp": (0.3, 0.3)}
+    assert budgets(threat) == {word: full[word] for word in order}
+    steps = threat.get("parts", [threat])
+    assert [(t["steps"], t["objective"]) for t in steps] == [(1, RANDOM)] * len(steps)
+    assert (spec.recipe["recipe"], spec.recipe["beta"]) == ("bilateral", 9.0)
+    assert (spec.schedule.epochs, spec.schedule.drops) == (300, [100, 150])
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "expected"),
+    [
+        ("jat-spatial-multi", 5, {"warp": (0.3, 0.1)}),
+        ("jat-multi", 5, {"warp": (0.3, 0.1), "pixel": (PIXEL, round(2 / 255, 6))}),
+        ("jat-pixel-multi", 7, {"pixel": (PIXEL, round(2 / 255, 6))}),
+    ],
+)
+def test_multi_step_trainings(paper, name, steps, expected):
+    threat = paper.defense("cifar10", name).recipe["threat"]
+    assert threat["steps"] == steps
+    assert budgets(threat) == expected
+    assert (threat["objective"] == RANDOM) == (name != "jat-pixel-multi")
+
+
+@pytest.mark.parametrize(("x", "w"), product((2, 4, 6, 8), (1, 2, 3)))
+def test_the_grid_of_budgets_has_twelve_cells(paper, x, w):
+    name = "jat" if (x, w) == (8, 3) else f"jat-{x}-{w}"
+    spec, whole = paper.defense("cifar10", name), paper.defense("cifar10", "jat")
+    pixel = round(x / 255, 6)
+    assert budgets(spec.recipe["threat"]) == {
+        "warp": (w / 10, w / 10),
+        "pixel": (pixel, pixel),
+    }
+    plain = {k: v for k, v in spec.recipe.items() if k != "threat"}
+    assert plain == {k: v for k, v in whole.recipe.items() if k != "threat"}
+    assert (spec.schedule, spec.architecture) == (whole.schedule, whole.architecture)
+
+
+@pytest.mark.parametrize("name", ["jat-svhn", "jat-pixel-svhn", "jat-pixel-multi-svhn"])
+def test_svhn_is_learned_at_a_tenth_of_the_rate(paper, name):
+    other = name.removesuffix("-svhn")
+    schedules = [paper.defense("svhn", n).schedule for n in (name, other)]
+    assert schedules[0] == schedules[1].model_copy(update={"learning_rate": 0.01})
+    recipes = [paper.defense("svhn", n).recipe for n in (name, other)]
+    assert recipes[0] == recipes[1]
