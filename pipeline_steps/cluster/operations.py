@@ -25,7 +25,7 @@ from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.defenses.snapshots import kept_epochs
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.evaluation.verdicts import sees_inference
-from pipeline_steps.generators.generator import build_generator
+from pipeline_steps.generators.generator import build_generator, is_exact
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.manifolds.perceptual import network_of
 from pipeline_steps.threats.batch import Batch
@@ -148,7 +148,7 @@ def _learning(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
 
     def run(images: Tensor, labels: Tensor) -> None:
         draw = rng(0, "count")
-        batch = prepared(recipe, Batch(images, labels), draw)
+        batch = prepared(recipe, _batch(entry, images, labels), draw)
         recipe.loss(model, batch, draw).backward()
 
     return run
@@ -165,11 +165,21 @@ def _judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
     seen = model if sees_inference(threat) else static
 
     def run(images: Tensor, labels: Tensor) -> None:
-        edited = threat(seen, Batch(images, labels), rng(0, "count"))
+        edited = threat(seen, _batch(entry, images, labels), rng(0, "count"))
         with torch.no_grad():
             model(edited), model(edited)  # asked twice, as verdicts are
 
     return run
+
+
+def _batch(entry: Spec, images: Tensor, labels: Tensor) -> Batch:
+    """Images with latents for every generator that can't encode."""
+    projected = {
+        id(generator): images.new_zeros(len(images), generator.dimensions)
+        for generator in _generators(entry).values()
+        if not is_exact(generator)
+    }
+    return Batch(images, labels, projected=projected)
 
 
 def _encoding(entry: Spec) -> Run:

@@ -136,7 +136,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
         if threat.edit is not None and threat.steps is None:
             yield f"{place}.steps", "the key 'steps' is missing"
         if threat.attack is not None:
-            for key in sorted(threat.model_fields_set - {"title", "attack"}):
+            for key in sorted(threat.model_fields_set - {"title", "attack", "images"}):
                 yield (
                     f"{place}.{key}",
                     "only an edit takes this; see the attack's own settings",

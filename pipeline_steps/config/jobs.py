@@ -194,6 +194,7 @@ class Jobs(Files):
             "curve": "curves/{}.parquet",
             "examples": "verdicts/{}.examples.safetensors",
             "manifold": "manifolds/{}/test.pictures.safetensors",
+            "distances": "manifolds/{}/test.errors.parquet",
         }
         return ancient(
             [
@@ -207,6 +208,7 @@ class Jobs(Files):
             "curve": "curves/{}",
             "examples": "verdicts/{}",
             "manifold": "manifolds/{}/test",
+            "distances": "manifolds/{}/test",
         }
         return [
             f"results/{wildcards.scale}/cards/{places[what].format(name)}.json"

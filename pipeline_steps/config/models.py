@@ -61,7 +61,7 @@ class OnManifold(Settings):
     dataset: Word
     """The natural data set."""
     generator: Word
-    """The generator; threats on it, on latents that were projected, are those of this one."""
+    """The generator on whose manifold they lie."""
     test: Literal["projected", "natural"] = "projected"
     """Which test images stand beside the projected training images."""
 
@@ -76,7 +76,8 @@ class Dataset(Settings):
     projected: OnManifold | None = None
     """In a source's place: whose images it holds as a generator can show them."""
     gan: Word | None = None
-    """The approximate generator that threats and defenses mean by `gan`."""
+    """The approximate generator that threats and defenses mean by `gan`; for a projected
+    data set, the one that it was projected with."""
     places: list[str] = Field(default_factory=list)
     """Where its files may lie, tried in order after those in DATASETS_MIRROR: folders, or
     addresses with `file:`, `http:`, `https:` or `s3:`."""
@@ -155,6 +156,8 @@ class ThreatConfig(Settings):
     """Which iterate counts: the last, as in the papers, or any that fools the model."""
     attack: Attack | None = None
     """In an edit's place: an attack that goes a way of its own."""
+    images: Count | None = None
+    """How many test images are attacked at the most: few, where only pictures show them."""
 
 
 class Defense(Settings):

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline_steps.config.models import Config
 from pipeline_steps.config.paper_models import Paper, Table
+from pipeline_steps.config.shown import ON_MANIFOLD
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
@@ -116,7 +117,7 @@ def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
 
 
 def _panel(panel: Panel, config: Config) -> Iterator[str]:
-    wanted = ("manifold",) if panel.what == "manifold" else ("defense", "threat")
+    wanted = ("manifold",) if panel.what in ON_MANIFOLD else ("defense", "threat")
     for key in wanted:
         if getattr(panel, key) is None:
             yield f"a panel that shows a {panel.what} names its {key}"

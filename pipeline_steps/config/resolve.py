@@ -149,11 +149,12 @@ class Plan(Pages):
     def attack(self, dataset: str, defense: str, threat: str) -> AttackSpec:
         name, seed = self._seeded(defense)
         evaluation = self.config.scale.evaluation
+        few = _get(self.config.threats, "threat", threat).images
         return AttackSpec(
             dataset=self._dataset(dataset),
             architecture=answering(self.config, name, dataset, self._resolved),
             threat=self._threat(threat, dataset),
-            images=evaluation.images,
+            images=min(filter(None, [few, evaluation.images]), default=None),
             batch=evaluation.batch,
             precision=evaluation.precision,
             kept=evaluation.kept,
@@ -188,13 +189,14 @@ class Plan(Pages):
 
     def _generator(self, name: str, dataset: str) -> Entry:
         if name == GAN:
-            named = self.config.datasets[dataset].gan
-            if named is None:
+            config = self.config.datasets[dataset]
+            own = config.projected.generator if config.projected else config.gan
+            if own is None:
                 raise PipelineError(
                     f"something asks for the `{GAN}` of the data set {dataset}, and "
                     f"workflow/config/datasets.yaml names none; say which generator it is"
                 )
-            name = named
+            name = own
         config = _get(self.config.generators, "generator", name)
         return {"name": name, **self._resolved(config.model, dataset)}
 

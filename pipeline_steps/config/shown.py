@@ -6,6 +6,9 @@ from pipeline_steps.config.networks import trained
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.papers.spec import Run
 
+# What panels show of a manifold: its pictures, and how far they lie off.
+ON_MANIFOLD = ("manifold", "distances")
+
 
 def shown(plan: Plan) -> list[str]:
     """Each result that some table, figure or claim shows: `verdicts/digits/at/pgd20`."""
@@ -19,7 +22,7 @@ def shown(plan: Plan) -> list[str]:
     }
     curves = {name for what, name in drawn if what == "curve"}
     judged |= {name for what, name in drawn if what == "examples"}
-    manifolds = {name for what, name in drawn if what == "manifold"}
+    manifolds = {name for what, name in drawn if what in ON_MANIFOLD}
     manifolds |= set(plan.claims().manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
     trainings = {
@@ -47,7 +50,7 @@ def panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
         (
             panel.what,
             f"{spec.dataset}/{panel.manifold}"
-            if panel.what == "manifold"
+            if panel.what in ON_MANIFOLD
             else f"{spec.dataset}/{panel.defense}/{panel.threat}",
         )
         for panel in spec.panels

@@ -10,7 +10,12 @@ from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import look, save
 
 # The role that a panel's file has in its card.
-ROLES = {"curve": "curve", "examples": "examples", "manifold": "pictures"}
+ROLES = {
+    "curve": "curve",
+    "examples": "examples",
+    "manifold": "pictures",
+    "distances": "errors",
+}
 
 
 def main(job: Job[FigureSpec]) -> dict[str, Any]:

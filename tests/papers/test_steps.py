@@ -69,14 +69,23 @@ def examples(path: Path) -> Path:
 def pictures(path: Path) -> Path:
     images = torch.rand(16, 3, 8, 8, generator=torch.manual_seed(0))
     content = {"original": images, "projected": images + 1e-6, "samples": 1.2 * images}
+    content["between"] = images.unflatten(0, (4, 4))
     write_tensors(path, content)
     return card(path, "pictures")
+
+
+def distances(path: Path) -> Path:
+    pd.DataFrame({"psnr": [21.0, 25.5, 30.0]}).to_parquet(path)
+    return card(path, "errors")
 
 
 FIGURES = {
     "training_curves": (curve, {"what": "curve", "defense": "at", "threat": "pgd20"}),
     "attacked_images": (examples, {"what": "examples", "defense": "at"}),
+    "compared_attacks": (examples, {"what": "examples", "defense": "at"}),
     "manifold_sheet": (pictures, {"what": "manifold", "manifold": "glow"}),
+    "interpolations": (pictures, {"what": "manifold", "manifold": "glow"}),
+    "projection_errors": (distances, {"what": "distances", "manifold": "glow"}),
 }
 
 

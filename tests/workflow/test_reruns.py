@@ -17,30 +17,64 @@ FLOW = {
     *(f"project_dataset digits glow test {shard}" for shard in ("1-of-2", "2-of-2")),
     "gather_manifold digits glow test",
 }
-TRAIN = {f"train_defense digits {d}" for d in ("normal", "at", "ijsat")}
-SHARDS = {"clean": ["1-of-1"], "pgd20": ["1-of-1"], "jsa50": ["1-of-2", "2-of-2"]}
-ATTACK = {
+GANS = {"train_gan digits sngan", "train_gan digits stylegan"}
+# Of these images are sought, and told apart by the features of the normal defense.
+SOUGHT = {
     job
-    for d in ("normal", "at", "ijsat")
-    for t, shards in SHARDS.items()
+    for gan in ("sngan", "stylegan")
     for job in (
-        f"gather_verdicts digits {d} {t}",
-        *(f"attack_defense digits {d} {t} {shard}" for shard in shards),
+        f"project_dataset digits {gan} test 1-of-1",
+        f"gather_manifold digits {gan} test",
     )
 }
+TRAIN = {f"train_defense digits {d}" for d in ("normal", "at", "ijsat")}
+SHARDS = {"clean": ["1-of-1"], "pgd20": ["1-of-1"], "jsa50": ["1-of-2", "2-of-2"]}
+LEVELS = [f"ia{level}{budget}" for level in (1, 2, 3) for budget in ("", "-5eta")]
+PICTURED = ["om-pgd", "om-pgd-gan", *LEVELS]
+
+
+def judged(defense: str, threats: dict[str, list[str]]) -> set[str]:
+    return {
+        job
+        for threat, shards in threats.items()
+        for job in (
+            f"gather_verdicts digits {defense} {threat}",
+            *(f"attack_defense digits {defense} {threat} {shard}" for shard in shards),
+        )
+    }
+
+
+TABLE = {job for d in ("normal", "at", "ijsat") for job in judged(d, SHARDS)}
+ATTACK = TABLE | judged("normal", {threat: ["1-of-1"] for threat in PICTURED})
 CURVES = {f"attack_snapshots digits {d} pgd20" for d in ("at", "ijsat")}
 IJSAT = {job for job in TRAIN | ATTACK | CURVES if " ijsat" in job}
-JSA = {job for job in ATTACK if "jsa50" in job}
-ALL = FETCH | BUILD | FLOW | TRAIN | ATTACK | CURVES
+ON_GAN = {job for job in ATTACK if "om-pgd-gan" in job}
+ON_FLOW = {job for job in ATTACK if re.search("jsa50|om-pgd|ia[123]", job)} - ON_GAN
+ALL = FETCH | BUILD | FLOW | GANS | SOUGHT | TRAIN | ATTACK | CURVES
 
 # What each page of a paper is made of.
 PAGES = {
-    "make_table ijsat table1": ATTACK,
+    "make_table ijsat table1": TABLE,
+    "make_figure ijsat figure1": {
+        f"gather_verdicts digits normal {threat}"
+        for threat in ("pgd20", "om-pgd-gan", "om-pgd", "jsa50")
+    },
     "make_figure ijsat figure2": CURVES,
     "make_figure ijsat figure4": {"gather_verdicts digits at jsa50"},
+    "make_figure ijsat figure6": {"gather_manifold digits sngan test"},
+    "make_figure ijsat figure8": {f"gather_verdicts digits normal {t}" for t in LEVELS},
+    "make_figure ijsat figure10": {"gather_verdicts digits ijsat jsa50"},
     "make_figure ijsat figure-glow": {"gather_manifold digits glow test"},
-    "check_claims": ATTACK | FLOW,
-    "make_report": FLOW | TRAIN | ATTACK | CURVES,
+    "make_figure ijsat figure-interpolations": {
+        f"gather_manifold digits {generator} test" for generator in ("glow", "sngan")
+    },
+    "make_figure ijsat figure-projection": {"gather_manifold digits sngan test"},
+    **{
+        f"make_figure dmat {figure}": {"gather_manifold digits stylegan test"}
+        for figure in ("figure2", "figure-interpolations", "figure-projection")
+    },
+    "check_claims": TABLE | FLOW,
+    "make_report": FLOW | GANS | SOUGHT | TRAIN | ATTACK | CURVES,
 }
 
 
@@ -49,6 +83,7 @@ def shown(jobs: set[str]) -> set[str]:
     return jobs | {page for page, behind in PAGES.items() if behind & jobs}
 
 
+PROJECTED = SOUGHT | {job for job in FLOW if "train" not in job}
 STEPS = "pipeline_steps"
 A_LINE = "\n\nADDED = 1\n"
 
@@ -61,7 +96,7 @@ EDITS = {
     "the step that trains": (
         f"{STEPS}/defenses/train_defense.py",
         A_LINE,
-        TRAIN | ATTACK | CURVES,
+        TRAIN | ATTACK | CURVES | SOUGHT,
     ),
     "the step that attacks": (
         f"{STEPS}/evaluation/attack_defense.py",
@@ -71,7 +106,7 @@ EDITS = {
     "one family of edits": (
         f"{STEPS}/threats/perturbations/latent.py",
         A_LINE,
-        JSA | IJSAT,
+        ON_FLOW | ON_GAN | IJSAT,
     ),
     "an edit that no training uses": (
         f"{STEPS}/threats/perturbations/nothing.py",
@@ -79,7 +114,17 @@ EDITS = {
         {job for job in ATTACK if "clean" in job},
     ),
     "one recipe": (f"{STEPS}/defenses/recipes/ijsat.py", A_LINE, IJSAT),
-    "the flow": (f"{STEPS}/generators/glow.py", A_LINE, FLOW | JSA | IJSAT),
+    "a GAN": (
+        f"{STEPS}/generators/sngan.py",
+        A_LINE,
+        ON_GAN | {job for job in GANS | SOUGHT if "sngan" in job},
+    ),
+    "how latents are sought": (
+        f"{STEPS}/manifolds/projection.py",
+        A_LINE,
+        PROJECTED | ON_GAN,
+    ),
+    "the flow": (f"{STEPS}/generators/glow.py", A_LINE, FLOW | ON_FLOW | IJSAT),
 }
 
 
@@ -120,7 +165,7 @@ def test_the_epochs_of_a_schedule_leave_data_and_flow_alone(house: House) -> Non
     house.edit(
         f"{CONFIG}/scales/demo.yaml", r"ijsat: \{epochs: \d+", "ijsat: {epochs: 9"
     )
-    assert house.planned() == shown(TRAIN | ATTACK | CURVES)
+    assert house.planned() == shown(TRAIN | ATTACK | CURVES | SOUGHT)
 
 
 def test_a_threat_s_setting_plans_its_evaluations(house: House) -> None:

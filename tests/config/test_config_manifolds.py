@@ -1,0 +1,103 @@
+"""Data sets on a manifold, and what `gan` means to a threat."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline_steps.config.jobs import Jobs
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core.errors import PipelineError
+
+
+@pytest.fixture(scope="module")
+def jobs():
+    return Jobs("demo")
+
+
+def wildcards(dataset, **more):
+    return SimpleNamespace(scale="demo", dataset=dataset, **more)
+
+
+def test_a_data_set_on_a_manifold_lies_where_the_manifold_does(jobs):
+    told = wildcards("om-digits")
+    place = "manifolds/digits/sngan"
+    images = jobs.data("train", "images")(told)
+    assert images == f"results/demo/{place}/train.images.npy"
+    assert jobs.data_card("train")(told) == f"results/demo/cards/{place}/train.json"
+
+
+def test_om_cifar10_is_tested_on_natural_images(jobs):
+    told = wildcards("om-cifar10")
+    assert jobs.data("test", "labels")(told) == "data/cifar10/test.labels.npy"
+    assert jobs.data_card("test")(told) == "data/cards/cifar10.json"
+    assert "manifolds/cifar10/sngan" in jobs.data("train", "labels")(told)
+
+
+@pytest.mark.parametrize("dataset", ["digits", "om-digits"])
+def test_jobs_take_latents_for_generators_that_cannot_encode(jobs, dataset):
+    told = wildcards(dataset, defense="at", threat="jsa10-gan", shard="1-of-1")
+    step = "attack_defense"
+    weights = "results/demo/checkpoints/generators/digits/sngan.safetensors"
+    assert jobs.generators(step)(told) == [weights]
+    latents = "results/demo/manifolds/digits/sngan/test.latents.npy"
+    assert jobs.latents(step, "test")(told) == [latents]
+    card = "results/demo/cards/manifolds/digits/sngan/test.json"
+    assert jobs.latent_cards(step, "test")(told) == [card]
+    told.threat = "jsa10"
+    assert len(jobs.generators(step)(told)) == 1
+    assert jobs.latents(step, "test")(told) == []
+
+
+def test_each_data_set_says_which_generator_its_gan_is():
+    plan = Plan(load_config("paper"))
+    for dataset, name in [("cifar10", "sngan"), ("om-imagenet", "stylegan")]:
+        edit = plan.attack(dataset, "at", "om-pgd-gan").threat.model_dump()["edit"]
+        assert edit["generator"]["name"] == name
+    with pytest.raises(PipelineError, match=r"`gan` of the data set svhn.* names none"):
+        plan.attack("svhn", "at", "om-pgd-gan")
+
+
+def test_a_projection_is_told_whose_features_judge_it():
+    for scale, features in [("paper", "published"), ("demo", "defense")]:
+        plan = Plan(load_config(scale))
+        assert features in plan.manifold("digits", "sngan", "train").features
+        flow = plan.manifold("digits", "glow", "train")
+        assert flow.features is flow.projection is None
+
+
+def test_where_a_manifold_comes_from_is_part_of_every_spec_that_uses_it(
+    edit, config_root
+):
+    def spec(root=None):
+        config = load_config("demo", root) if root else load_config("demo")
+        return Plan(config).defense("om-digits", "at")
+
+    edit("datasets", "om-digits.projected.generator", "stylegan")
+    assert spec() != spec(config_root)
+
+
+def test_a_projected_data_set_is_not_fetched():
+    with pytest.raises(PipelineError, match="om-digits is made by projection"):
+        Plan(load_config("demo")).fetched("om-digits")
+
+
+def test_a_data_set_has_a_source_or_is_projected(edit, config_root):
+    edit("datasets", "digits.projected", {"dataset": "digits", "generator": "sngan"})
+    with pytest.raises(PipelineError, match="digits: say either its source"):
+        load_config("demo", config_root)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("om-digits.projected.dataset", "digit", "no dataset 'digit'"),
+        ("om-digits.projected.generator", "sgnan", "no generator 'sgnan'"),
+        ("digits.gan", "sgan", "no generator 'sgan'"),
+    ],
+    ids=["dataset", "generator", "gan"],
+)
+def test_names_of_manifolds_are_known(edit, config_root, place, value, told):
+    edit("datasets", place, value)
+    with pytest.raises(PipelineError, match=told):
+        load_config("demo", config_root)
