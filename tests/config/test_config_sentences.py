@@ -45,8 +45,8 @@ BROKEN = [
     (
         "papers/ijsat",
         f"{TABLE}.rows.1.defense",
-        "ijsta",
-        "no defense 'ijsta'; did you mean 'ijsat",
+        "ijast",
+        "no defense 'ijast'; did you mean 'ijsat'",
     ),
     ("scales/demo", "pages", {"ijsta": {}}, "no paper 'ijsta'; did you mean 'ijsat'"),
     ("scales/demo", "pages.ijsat.tabel1", {}, "'tabel1'; did you mean 'table1'?"),

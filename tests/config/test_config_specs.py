@@ -9,11 +9,12 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.generators.spec import FlowTraining
 
 DATASETS = ("digits", "cifar10")
-DEFENSES = ("normal", "at", "ijsat")  # of some seventy, which would take a minute
+# Of each kind one: all of them under all threats would be thousands of jobs.
+DEFENSES = ("normal", "at", "ijsat")
 
 
 def all_specs(root, scale="demo"):
-    """The spec of every job that could be asked for, by a name that tells its kind."""
+    """The specs of jobs that could be asked for, by names that tell their kinds."""
     config = load_config(scale, root)
     plan = Plan(config)
     specs = {}

@@ -86,7 +86,7 @@ def told_in(path, *keys):
     return [content.get(key) for key in keys]
 
 
-@pytest.mark.parametrize("recipe", ["at", "ijsat", "atld"])
+@pytest.mark.parametrize("recipe", ["at", "ijsat", "atld", "adv_prop"])
 def test_two_processes_train_what_one_does(started, tmp_path, recipe):
     """Weights and batch norm's statistics alike, after twelve attacked steps."""
     one, two = (

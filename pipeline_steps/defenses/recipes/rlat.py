@@ -30,9 +30,9 @@ class Rlat:
 
     def _steps(self, model: nn.Module, batch: Batch) -> list[Tensor]:
         """δ_l = ε_l·g_l/‖g_l‖, with ε_l = ε·(size of layer l/size of image)/(l + 1)."""
-        leaf = batch.images.detach().requires_grad_()
+        leaf = torch.zeros_like(batch.images).requires_grad_()
         with held_still(model):
-            features, logits = features_of(model, leaf)
+            features, logits = features_of(model, batch.images + leaf)
             loss = functional.cross_entropy(logits, batch.labels, reduction="sum")
             gradients = torch.autograd.grad(loss, [leaf, *features])
         return [
