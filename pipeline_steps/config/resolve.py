@@ -115,7 +115,8 @@ class Plan(Pages):
         """The network of published weights, or a defense of the pipeline's own."""
         if name in self.config.datasets:
             return {"published": name}
-        return {"defense": name, "network": self._architecture(name, dataset)}
+        told = network(self.config, name, dataset, self._resolved)
+        return {"defense": name, "network": told}
 
     def home(self, dataset: str) -> str:
         """Where a data set's generators are trained: for one on a manifold, its own."""
