@@ -77,7 +77,7 @@ EDITS = {
     ),
     "the images of the evaluation": (
         ("scales/demo", "evaluation.images", 90),
-        among(JUDGED),
+        lambda job: among(JUDGED)(job) and not job.split()[-1].startswith("ia"),
     ),
     "the precision of the evaluation": (
         ("scales/demo", "evaluation.precision", "bfloat16"),
@@ -135,7 +135,10 @@ EDITS = {
         lambda job: (
             "digits" in job
             and (
-                (among(JUDGED)(job) and job.split()[-1].startswith(("om-", "jsa")))
+                (
+                    among(JUDGED)(job)
+                    and job.split()[-1].startswith(("om-", "jsa", "ia"))
+                )
                 or among(["defense"], "ijsat")(job)
             )
         ),
