@@ -94,14 +94,10 @@ def told_in(path, *keys):
 WAYS = {
     "at": ({"ema": 0.8, "norm_limit": 0.5, "watched": True}, 1e-5),
     "ijsat": ({}, 1e-5),
-<<<<<<< HEAD
     "atld": ({}, 1e-5),
     "adv_prop": ({}, 1e-5),
-    "normal": ({"precision": "bfloat16"}, 0.02),
-=======
     # Rounding grows with every step, so there are three.
     "normal": ({"precision": "bfloat16", "epochs": 1}, 5e-3),
->>>>>>> loop
 }
 
 
