@@ -70,11 +70,14 @@ EDITS = {
     ),
     "the batch of the evaluation": (
         ("scales/demo", "evaluation.batch", 90),
-        lambda job: among(JUDGED)(job) or among(["manifold"], "glow")(job),
+        # A GAN's projection says itself how wide it is.
+        lambda job: (
+            among(JUDGED)(job) or (among(["manifold"])(job) and not job.endswith("gan"))
+        ),
     ),
     "the images of the evaluation": (
         ("scales/demo", "evaluation.images", 90),
-        among(JUDGED),
+        lambda job: among(JUDGED)(job) and not job.split()[-1].startswith("ia"),
     ),
     "the precision of the evaluation": (
         ("scales/demo", "evaluation.precision", "bfloat16"),
@@ -132,7 +135,10 @@ EDITS = {
         lambda job: (
             "digits" in job
             and (
-                (among(JUDGED)(job) and job.split()[-1].startswith(("om-", "jsa")))
+                (
+                    among(JUDGED)(job)
+                    and job.split()[-1].startswith(("om-", "jsa", "ia"))
+                )
                 or among(["defense"], "ijsat")(job)
             )
         ),
