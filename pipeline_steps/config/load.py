@@ -123,18 +123,22 @@ def _yaml(root: Path, name: str) -> dict[str, Any]:
 def _line(root: Path, name: str, place: Place) -> str:
     """The line of a file on which a place begins, or the nearest one around it."""
     node = yaml.compose((root / config_file(name)).read_text("utf-8"), _Yaml)
-    mark = node.start_mark
+    line = 0
     for part in place:
         if isinstance(node, yaml.MappingNode):
-            inside = {key.value: (key.start_mark, value) for key, value in node.value}
+            inside = {
+                key.value: (key.start_mark.line, value) for key, value in node.value
+            }
         elif isinstance(node, yaml.SequenceNode):
-            inside = {i: (item.start_mark, item) for i, item in enumerate(node.value)}
+            inside = {
+                i: (item.start_mark.line, item) for i, item in enumerate(node.value)
+            }
         else:
             break
         if part not in inside:
             break
-        mark, node = inside[part]
-    return f"line {mark.line + 1}"
+        line, node = inside[part]
+    return f"line {line + 1}"
 
 
 def _merge(base: Any, over: Any) -> Any:

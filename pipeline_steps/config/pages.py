@@ -41,7 +41,7 @@ class Pages:
 
     def table(self, paper: str, table: str) -> TableSpec:
         config = self._asked(paper, table)
-        named = dict.fromkeys([config.dataset, *(row.dataset for row in config.rows)])
+        named = [config.dataset, *(r.dataset for r in config.rows if r.defense)]
         stand_ins = {name: self.stand_in(name) for name in named if name}
         spec = TableSpec(
             paper=paper,
@@ -71,19 +71,19 @@ class Pages:
         """A table with what is left out at this scale marked so."""
         config = self.config.papers[paper].tables[table]
         part = self.config.scale.pages.get(paper, {}).get(table, Part())
-        left_out = {"not_run": f"left out at scale {self.config.name}"}
-        row_left_out = {**left_out, "defense": None, "difference": []}
-        column_left_out = {**left_out, "threat": None, "worst_of": []}
+        why = f"left out at scale {self.config.name}"
 
         def row(one: Row) -> Row:
-            asked = part.defenses is None or one.defense in part.defenses
-            return one if one.not_run or asked else one.model_copy(update=row_left_out)
+            if one.not_run or part.defenses is None or one.defense in part.defenses:
+                return one
+            nothing = {"not_run": why, "defense": None, "difference": list[str]()}
+            return one.model_copy(update=nothing)
 
         def column(one: Column) -> Column:
-            asked = part.threats is None or set(one.threats) <= set(part.threats)
-            return (
-                one if one.not_run or asked else one.model_copy(update=column_left_out)
-            )
+            if one.not_run or part.threats is None or {*one.threats} <= {*part.threats}:
+                return one
+            nothing = {"not_run": why, "threat": None, "worst_of": list[str]()}
+            return one.model_copy(update=nothing)
 
         rows, columns = map(row, config.rows), map(column, config.columns)
         return config.model_copy(update={"rows": [*rows], "columns": [*columns]})

@@ -32,7 +32,7 @@ def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
     for name, table in paper.tables.items():
         place: Place = ("tables", name)
         yield place, f"tables.{name}", table
-        for kind, items in (("column", table.columns), ("row", table.rows)):
+        for kind, items in _halves(table):
             for i, item in enumerate(items):
                 said = f"tables.{name}, {kind} '{item.label}'"
                 yield (*place, f"{kind}s", i), said, item
@@ -48,6 +48,11 @@ def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
                 yield ("claims", i, "holds", k), f"claims, '{claim.name}'", side
 
 
+def _halves(table: Table) -> Iterator[tuple[str, Sequence[Column | Row]]]:
+    yield "column", table.columns
+    yield "row", table.rows
+
+
 def _unknown(item: Any, config: Config) -> Iterator[str]:
     """Names that no other file has."""
     named = {
@@ -56,7 +61,7 @@ def _unknown(item: Any, config: Config) -> Iterator[str]:
         "threat": [getattr(item, "threat", None), *getattr(item, "worst_of", ())],
         "generator": [getattr(item, "manifold", None)],
     }
-    known = {
+    known: dict[str, Collection[str]] = {
         "dataset": config.datasets,
         "defense": judged(config),
         "threat": config.threats,
@@ -93,7 +98,7 @@ def _one(told: Sequence[Any]) -> Iterator[str]:
 def _table(table: Table) -> Iterator[tuple[Place, str]]:
     """What doesn't fit within a table, by its place there."""
     names = {row.name for row in table.rows if not row.difference}
-    for kind, parts in (("column", table.columns), ("row", table.rows)):
+    for kind, parts in _halves(table):
         labels = [part.label for part in parts]
         for i, label in enumerate(labels):
             if label in labels[:i]:

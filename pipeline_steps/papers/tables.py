@@ -133,7 +133,7 @@ def cells(spec: TableSpec, found: Found) -> list[list[Cell]]:
                 None if one is None or other is None else differences(one, other)[None]
                 for one, other in zip(less, than, strict=True)
             ]
-            flags = [()] * len(spec.columns)
+            flags: list[tuple[str, ...]] = [()] * len(spec.columns)
         else:
             measured, flags = found.behind(spec, row), found.red_flags(spec, row)
         lines.append(list(_row(spec, row, measured, flags)))

@@ -63,6 +63,7 @@ def test_what_is_shown_of_it_is_trained_once(config_root, edit):
         edit("papers/ijsat", f"tables.table1.rows.{row}.defense", name)
     edit("papers/ijsat", "figures", {})
     edit("papers/ijsat", "claims", [])
+    edit("scales/demo", "pages", {"ijsat": {"table1": {"threats": ["pgd20"]}}})
     told = shown(Plan(load_config("demo", config_root)))
     trainings = [name for name in told if name.startswith("defenses/digits/atld")]
     assert trainings == ["defenses/digits/atld-"]

@@ -21,6 +21,7 @@ def watched(edit):
 
 def test_the_best_weights_are_judged_by_name(watched, config_root):
     watched("papers/ijsat", "tables.table1.rows.1.defense", "at.best")
+    watched("scales/demo", "pages.ijsat.table1.defenses", ["normal", "at.best"])
     watched("scales/demo", "seeds", [0, 1])
     jobs = Jobs("demo", root=config_root)
     plan = jobs.plan(None)

@@ -62,8 +62,11 @@ def test_one_new_defense_plans_itself_alone(house: Checkout) -> None:
     )
     house.edit(
         "workflow/config/papers/ijsat.yaml",
-        r"^(\s+)- name: DMAT\n\s+not_run: .*$",
-        r"\1- name: DMAT\n\1  defense: at-fgsm",
+        r"dataset: om-cifar10\n\s+defense: dmat$",
+        "defense: at-fgsm",
+    )
+    house.edit(
+        "workflow/config/scales/demo.yaml", r"\[normal, at,", "[normal, at, at-fgsm,"
     )
     new = {job.replace(" at", " at-fgsm") for job in ATTACK if " at " in job}
     table = {"make_table ijsat table1", "make_report"}

@@ -189,9 +189,10 @@ def test_a_new_defense_plans_itself_alone(house: House) -> None:
     assert house.planned() == set(), "a defense that no table names costs nothing"
     house.edit(
         f"{CONFIG}/papers/ijsat.yaml",
-        r"^(\s+)- name: DMAT\n\s+not_run: .*$",
-        r"\1- name: DMAT\n\1  defense: at-fgsm",
+        r"dataset: om-cifar10\n\s+defense: dmat$",
+        "defense: at-fgsm",
     )
+    house.edit(f"{CONFIG}/scales/demo.yaml", r"\[normal, at,", "[normal, at, at-fgsm,")
     new = {job.replace(" at", " at-fgsm") for job in ATTACK if " at " in job}
     table = {"make_table ijsat table1", "make_report"}
     assert house.planned() == {"train_defense digits at-fgsm"} | new | table
