@@ -52,7 +52,7 @@ class Paper(Settings):
 class Part(Settings):
     """How much of a table a scale computes; all of it, if neither is stated."""
 
-    defenses: list[Word] | None = None
+    defenses: list[str] | None = None
     """Rows of these."""
     threats: list[Word] | None = None
     """Columns of these."""
