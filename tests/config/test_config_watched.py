@@ -36,7 +36,7 @@ def test_the_best_weights_are_judged_by_name(watched, config_root):
 
     def files(defense):
         wildcards = SimpleNamespace(scale="demo", dataset="digits", defense=defense)
-        return jobs.weights(wildcards), jobs.weights_card(wildcards)
+        return jobs.weights(wildcards), jobs.trained_card(wildcards)
 
     checkpoints, cards = (
         f"results/demo/{x}/defenses" for x in ("checkpoints", "cards")
