@@ -78,15 +78,15 @@ def draw(
     shown |= {n: edited(plan, model, dataset, n, size).images for n in names}
     for cell, (name, images) in zip(cells, shown.items(), strict=False):
         difference = images - clean
-        largest = float(difference.abs().max())
-        times = int(min(10, max(1, 0.5 // largest))) if largest else 1
+        most = float(difference.abs().quantile(0.99))
+        times = int(min(10, max(1, 0.5 / most))) if most else 1
         axes = cell.subplots(2, 2, gridspec_kw={"wspace": 0.03, "hspace": 0.03})
         for row, (image, apart) in enumerate(zip(images, difference, strict=True)):
             pair = (image, (0.5 + times * apart).clamp(0, 1))
             for axis, pixels in zip(axes[row], pair, strict=True):
                 axis.imshow(pixels.permute(1, 2, 0).numpy(), interpolation="nearest")
                 axis.set(xticks=[], yticks=[])
-        cell.suptitle(f"{name}, difference ×{times}" if largest else name, fontsize=8)
+        cell.suptitle(f"{name}, difference ×{times}" if name != "clean" else name, fontsize=8)
         cell.subplots_adjust(0.01, 0.01, 0.99, 0.9)
     return figure
 
