@@ -237,10 +237,14 @@ def test_small_jobs_are_stated_and_unknown_steps_on_gpus_are_unknown(config, tmp
 # ---- The plan as a whole ---------------------------------------------------------------
 
 
-@pytest.fixture
-def plan(paper: list[PlannedJob], config: Config, tmp_path: Path) -> Plan:
-    known = durations(paper, config, tmp_path)
-    return Plan("paper", config.scale, paper, known, window=100)
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory) -> Plan:
+    """One table and the claims alone: to count all that is planned takes minutes."""
+    told = ["ijsat_table1", "results/small/claims.csv", "--profile", "slurm"]
+    jobs = planned_jobs([*told, "--config", "scale=small", "gpus=gres:a100"])
+    config = load_config("small")
+    known = durations(jobs, config, tmp_path_factory.mktemp("plan"))
+    return Plan("small", config.scale, jobs, known, window=100)
 
 
 def two_papers(plan: Plan) -> Plan:
