@@ -28,10 +28,6 @@ from pipeline_steps.core.settings import Word, settings_of
 
 HERE = Path(__file__).parent
 
-# Where no published features are at hand, a defense lends its own to the projection of
-# images that other defenses learn from: no circle of jobs, but one of rules.
-CIRCULAR = {("train_defense", "project_dataset"), ("train_defense", "gather_manifold")}
-
 FILES: dict[str, tuple[str, Any]] = {
     "scale": ("scales/SCALE.yaml", Scale),
     "datasets": ("datasets.yaml", dict[Word, Dataset]),
@@ -185,8 +181,7 @@ def rule_graph(scale: str) -> tuple[set[str], set[tuple[str, str]]]:
     ).stdout
     labels = dict(re.findall(r'^\s*(\d+)\s*\[label = "(\w+)', told, re.MULTILINE))
     edges = re.findall(r"^\s*(\d+) -> (\d+)", told, re.MULTILINE)
-    named = {(labels[a], labels[b]) for a, b in edges}
-    return set(labels.values()), {edge for edge in named if edge not in CIRCULAR}
+    return set(labels.values()), {(labels[a], labels[b]) for a, b in edges}
 
 
 def _drawing(graph: tuple[set[str], set[tuple[str, str]]]) -> str:
