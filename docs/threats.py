@@ -86,7 +86,9 @@ def draw(
             for axis, pixels in zip(axes[row], pair, strict=True):
                 axis.imshow(pixels.permute(1, 2, 0).numpy(), interpolation="nearest")
                 axis.set(xticks=[], yticks=[])
-        cell.suptitle(f"{name}, difference ×{times}" if name != "clean" else name, fontsize=8)
+        cell.suptitle(
+            f"{name}, difference ×{times}" if name != "clean" else name, fontsize=8
+        )
         cell.subplots_adjust(0.01, 0.01, 0.99, 0.9)
     return figure
 

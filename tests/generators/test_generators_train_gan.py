@@ -21,7 +21,6 @@ from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.settings import Word
 from pipeline_steps.core.step import INTERRUPTED
-from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.generators.adversarial import discriminator_loss
 from pipeline_steps.generators.generator import load_generator
