@@ -1,7 +1,7 @@
-"""Draws what a trained flow makes: python -m docs.glow CARD [--images FILE]
+"""Draws what a trained flow makes: python -m docs.glow CARD
 
-CARD is that of `train_flow`; the weights are where it says. FILE holds uint8 images of the
-same data set (data/cifar10/test.images.npy), between which the flow is to interpolate.
+CARD is that of `train_flow`; the weights are where it says. The flow interpolates between
+scikit-learn's two sample photographs.
 """
 
 import argparse
@@ -12,10 +12,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from pipeline_steps.core.arrays import read_array
+from docs.threats import photographs
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.rng import rng
-from pipeline_steps.datasets.loader import floats
 from pipeline_steps.generators.generator import load_generator
 
 HERE = Path(__file__).parent
@@ -62,15 +61,14 @@ def drawn(parts: dict[str, Tensor]) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("card", type=Path)
-    parser.add_argument("--images", type=Path)
     parser.add_argument("--out", type=Path, default=HERE / "pictures/glow.png")
     told = parser.parse_args()
     card = read_card(told.card)
     flow = load_generator(card.spec["model"], card.files(told.card)["weights"])
     parts = {f"samples at temperature {t}": samples(flow, t) for t in (0.5, 0.7, 1.0)}
-    if told.images:
-        ends = floats(torch.tensor(read_array(told.images)[:6]))
-        parts["from one test image to another"] = interpolations(flow, ends)
+    temple, flower = photographs(card.spec["model"]["size"])
+    ends = torch.stack([temple, flower, flower, temple.flip(2)])
+    parts["from one photograph to another"] = interpolations(flow, ends)
     drawn(parts).savefig(told.out, dpi=130, metadata={"Software": None})
 
 
