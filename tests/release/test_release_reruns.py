@@ -62,7 +62,7 @@ def test_one_new_defense_plans_itself_alone(house: Checkout) -> None:
     )
     house.edit(
         "workflow/config/papers/ijsat.yaml",
-        r"dataset: om-cifar10\n\s+defense: dmat$",
+        r"defense: dmat$",
         "defense: at-fgsm",
     )
     house.edit(
