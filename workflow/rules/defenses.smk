@@ -14,10 +14,10 @@ rule train_defense:
         history="results/{scale}/cards/defenses/{dataset}/{defense}.history.csv",
         card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
         record="results/{scale}/cards/defenses/{dataset}/{defense}.record.json",
-    wildcard_constraints:
-        defense=jobs.trained_defenses(),
     log:
         "results/{scale}/logs/train_defense/{dataset}/{defense}.log",
+    wildcard_constraints:
+        defense=jobs.trained_defenses(),
     cache: True
     priority: 10
     conda:
@@ -57,10 +57,10 @@ rule adopt_defense:
         weights="results/{scale}/checkpoints/defenses/{dataset}/{defense}.safetensors",
         card="results/{scale}/cards/defenses/{dataset}/{defense}.json",
         record="results/{scale}/cards/defenses/{dataset}/{defense}.record.json",
-    wildcard_constraints:
-        defense=jobs.adopted_models(),
     log:
         "results/{scale}/logs/adopt_defense/{dataset}/{defense}.log",
+    wildcard_constraints:
+        defense=jobs.adopted_models(),
     conda:
         "../../environment.yml"
     params:

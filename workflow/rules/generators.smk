@@ -10,10 +10,10 @@ rule train_flow:
         record="results/{scale}/cards/generators/{dataset}/{generator}.record.json",
     log:
         "results/{scale}/logs/train_flow/{dataset}/{generator}.log",
-    cache: True
-    priority: 30
     wildcard_constraints:
         generator=jobs.trained_by("train_flow"),
+    cache: True
+    priority: 30
     conda:
         "../../environment.yml"
     threads: jobs.resource("train_flow", "threads")
@@ -49,10 +49,10 @@ rule train_gan:
         record="results/{scale}/cards/generators/{dataset}/{generator}.record.json",
     log:
         "results/{scale}/logs/train_gan/{dataset}/{generator}.log",
-    cache: True
-    priority: 30
     wildcard_constraints:
         generator=jobs.trained_by("train_gan"),
+    cache: True
+    priority: 30
     conda:
         "../../environment.yml"
     threads: jobs.resource("train_gan", "threads")
