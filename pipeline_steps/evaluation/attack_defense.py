@@ -9,8 +9,9 @@ from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
-from pipeline_steps.evaluation.trained import defense_of, perceptual_of, threat_of
+from pipeline_steps.evaluation.trained import defense_of, threat_of
 from pipeline_steps.evaluation.verdicts import Docket, Judge, sees_inference
+from pipeline_steps.manifolds.perceptual import perceptual_of
 
 
 def main(job: Job[AttackShardSpec]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from pipeline_steps.defenses.snapshots import best_of
 from pipeline_steps.evaluation.spec import AttackSpec
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.manifolds.manifold_set import Projected, load_projected
-from pipeline_steps.manifolds.perceptual import Perceptual, load_perceptual
 from pipeline_steps.threats.catalogue import Threat, build_threat
 
 Spec = TypeVar("Spec", bound=AttackSpec)
@@ -24,15 +23,6 @@ def defense_of(job: Job[Spec]) -> nn.Module:
         return load_model(spec.architecture, job.verified("weights", "weights"))
     path = job.verified("weights", "snapshots")
     return with_weights(spec.architecture, best_of(path), path)
-
-
-def perceptual_of(job: Job[Spec], device: torch.device) -> Perceptual | None:
-    """What tells how large edits look, if it is asked for."""
-    entry = job.spec.features
-    if entry is None:
-        return None
-    role = "weights" if "network" in entry else "archive"
-    return load_perceptual(entry, job.verified("features", role), device)
 
 
 def threat_of(

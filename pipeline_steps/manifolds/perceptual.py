@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
+from pipeline_steps.core.step import Job
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.datasets.archives import member, opened
 
@@ -139,3 +140,12 @@ def load_perceptual(
             "build or pull it again"
         ) from None
     return Perceptual(network.to(device).eval().requires_grad_(False))
+
+
+def perceptual_of(job: Job[Any], device: torch.device) -> Perceptual | None:
+    """The distance by the features that a job's spec names, if it names any."""
+    entry = job.spec.features
+    if entry is None:
+        return None
+    role = "weights" if "network" in entry else "archive"
+    return load_perceptual(entry, job.verified("features", role), device)

@@ -24,7 +24,7 @@ from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import floats
 from pipeline_steps.generators.generator import is_exact, load_generator
 from pipeline_steps.manifolds.distances import distances
-from pipeline_steps.manifolds.perceptual import load_perceptual
+from pipeline_steps.manifolds.perceptual import perceptual_of
 from pipeline_steps.manifolds.projection import Encoding, Search
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 
@@ -130,14 +130,12 @@ def search_of(job: Job[ManifoldShardSpec], device: torch.device) -> Any:
     generator = load_generator(spec.generator, weights).to(device)
     if is_exact(generator):
         return Encoding(generator)
-    if spec.projection is None or spec.features is None:
+    perceptual = perceptual_of(job, device)
+    if spec.projection is None or perceptual is None:
         raise PipelineError(
             f"{spec.generator['name']} can't encode, so its latents are sought; say how "
             "under `projection` in workflow/config/generators.yaml"
         )
-    role = "weights" if "network" in spec.features else "archive"
-    features = job.verified("features", role)
-    perceptual = load_perceptual(spec.features, features, device)
     return Search(generator, perceptual, spec.projection, draws(spec, "mean"))
 
 

@@ -12,6 +12,7 @@ from pipeline_steps.core.arrays import read_array, write_array
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.errors import Interrupted, PipelineError
 from pipeline_steps.core.rng import image_rng, rng
+from pipeline_steps.manifolds import perceptual as features
 from pipeline_steps.manifolds import project_dataset as step
 from pipeline_steps.manifolds.distances import psnr
 from pipeline_steps.manifolds.projection import Search, learning_rate, noise
@@ -117,7 +118,7 @@ def place(tmp_path, monkeypatch, toy_gan, perceptual):
         outputs = {roles[name]: file_facts(tmp_path / f"{name}.npy")}
         Card("any", {}, {}, {}, outputs).write(tmp_path / f"{name}.json")
     monkeypatch.setattr(step, "load_generator", lambda *_: toy_gan)
-    monkeypatch.setattr(step, "load_perceptual", lambda *_: perceptual)
+    monkeypatch.setattr(features, "load_perceptual", lambda *_: perceptual)
     return tmp_path
 
 
