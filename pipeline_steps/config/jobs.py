@@ -22,6 +22,7 @@ from pipeline_steps.core.registry import ROOT
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.spec import FlowTraining, GanTraining
+from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Run
 
 # For each step its module, the method of Plan that makes its spec, and what it takes.
@@ -198,30 +199,13 @@ class Jobs(Files):
     def panels(self, wildcards: Wildcards) -> list[str]:
         """The file behind each panel of a figure."""
         folder = f"results/{wildcards.scale}"
-        places = {
-            "curve": "curves/{}.parquet",
-            "examples": "verdicts/{}.examples.safetensors",
-            "manifold": "manifolds/{}/test.pictures.safetensors",
-            "distances": "manifolds/{}/test.errors.parquet",
-        }
-        return ancient(
-            [
-                f"{folder}/{places[what].format(name)}"
-                for what, name in self._panels(wildcards)
-            ]
-        )
+        shown = self._panels(wildcards)
+        return ancient([f"{folder}/{KINDS[w].file.format(name)}" for w, name in shown])
 
     def panel_cards(self, wildcards: Wildcards) -> list[str]:
-        places = {
-            "curve": "curves/{}",
-            "examples": "verdicts/{}",
-            "manifold": "manifolds/{}/test",
-            "distances": "manifolds/{}/test",
-        }
-        return [
-            f"results/{wildcards.scale}/cards/{places[what].format(name)}.json"
-            for what, name in self._panels(wildcards)
-        ]
+        folder = f"results/{wildcards.scale}/cards"
+        shown = self._panels(wildcards)
+        return [f"{folder}/{KINDS[w].card.format(name)}.json" for w, name in shown]
 
     def manifold_cards(self, wildcards: Wildcards) -> list[str]:
         """The cards of the manifolds that the claims speak of."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from pipeline_steps.config.networks import judged
 from pipeline_steps.config.paper_models import Paper, Table
-from pipeline_steps.config.shown import ON_MANIFOLD
 from pipeline_steps.config.whole import Config
 from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
 # Where something stands in a file: `tables`, `table1`, `rows`, 3.
@@ -123,7 +123,7 @@ def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
 
 
 def _panel(panel: Panel, config: Config) -> Iterator[str]:
-    on_manifold = panel.what in ON_MANIFOLD
+    on_manifold = KINDS[panel.what].on_manifold
     wanted = ("manifold",) if on_manifold else ("defense", "threat")
     for key in wanted:
         if getattr(panel, key) is None:

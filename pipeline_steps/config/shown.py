@@ -4,10 +4,8 @@ from collections.abc import Iterator
 
 from pipeline_steps.config.networks import trained
 from pipeline_steps.config.resolve import Plan
+from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Run
-
-# What panels show of a manifold: its pictures, and how far they lie off.
-ON_MANIFOLD = ("manifold", "distances")
 
 
 def shown(plan: Plan) -> list[str]:
@@ -20,9 +18,11 @@ def shown(plan: Plan) -> list[str]:
         if figure in content.figures
         for panel in panels(plan, paper, figure)
     }
-    curves = {name for what, name in drawn if what == "curve"}
-    judged |= {name for what, name in drawn if what == "examples"}
-    manifolds = {name for what, name in drawn if what in ON_MANIFOLD}
+    curves, manifolds, examples = (
+        {name for what, name in drawn if KINDS[what].family == family}
+        for family in ("curves", "manifolds", "verdicts")
+    )
+    judged |= examples
     manifolds |= set(plan.claims().manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
     trainings = {
@@ -50,7 +50,7 @@ def panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
         (
             panel.what,
             f"{spec.dataset}/{panel.manifold}"
-            if panel.what in ON_MANIFOLD
+            if KINDS[panel.what].on_manifold
             else f"{spec.dataset}/{panel.defense}/{panel.threat}",
         )
         for panel in spec.panels

@@ -6,16 +6,9 @@ from pipeline_steps.core import registry
 from pipeline_steps.core.card import verify
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import look, save
-
-# The role that a panel's file has in its card.
-ROLES = {
-    "curve": "curve",
-    "examples": "examples",
-    "manifold": "pictures",
-    "distances": "errors",
-}
 
 
 def main(job: Job[FigureSpec]) -> dict[str, Any]:
@@ -31,7 +24,7 @@ def main(job: Job[FigureSpec]) -> dict[str, Any]:
                 f"shows panels of '{figure.shows}', and '{panel.label}' is one of "
                 f"'{panel.what}'"
             )
-        verify(path, card, ROLES[panel.what])
+        verify(path, card, KINDS[panel.what].role)
         files.append(path)
     with look():
         drawn = figure.draw(spec, files)

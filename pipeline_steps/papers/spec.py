@@ -117,9 +117,9 @@ class Panel(Settings):
 
     label: str
     """What stands beside it."""
-    what: Literal["curve", "examples", "manifold", "distances"]
-    """Accuracy over training, edited images, a generator's reconstructions, or how far
-    these lie off."""
+    what: Literal["curve", "examples", "verdicts", "manifold", "distances"]
+    """Accuracy over training, edited images, verdicts, a generator's reconstructions, or
+    how far these lie off."""
     defense: str | None = None
     """Whose curve or examples."""
     threat: str | None = None

@@ -138,7 +138,7 @@ def interrupt(house):
     process = house.launch(WEIGHTS)
     house.amid_training()
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    assert process.wait(100) != 0
+    assert process.wait(400) != 0
     assert "its jobs are cancelled" in house.said
     house.ends_well(house.launch(WEIGHTS))
 

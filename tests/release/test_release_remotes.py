@@ -95,7 +95,7 @@ def await_port(port: int) -> None:
     raise TimeoutError(f"no server listens on port {port}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def s3() -> Iterator[Remote]:
     """An S3 server on the loopback that checks who asks."""
     boto3 = pytest.importorskip("boto3")
@@ -116,11 +116,15 @@ def s3() -> Iterator[Remote]:
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [may]}),
     )
     access = people.create_access_key(UserName="researcher")["AccessKey"]
-    plain = {"Content-Type": "text/plain"}
-    from_now_on = urllib.request.Request(
-        f"{url}/moto-api/reset-auth", data=b"0", headers=plain
-    )
-    urllib.request.urlopen(from_now_on).read()
+
+    def check_after(requests: str) -> None:
+        plain = {"Content-Type": "text/plain"}
+        told = urllib.request.Request(
+            f"{url}/moto-api/reset-auth", data=requests.encode(), headers=plain
+        )
+        urllib.request.urlopen(told).read()
+
+    check_after("0")
     try:
         yield Remote(
             "s3://released/papers",
@@ -134,6 +138,7 @@ def s3() -> Iterator[Remote]:
             refusal="Forbidden",
         )
     finally:
+        check_after("inf")  # it is a setting of the process, so of other tests' servers
         server.stop()
 
 
