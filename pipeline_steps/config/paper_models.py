@@ -50,9 +50,13 @@ class Paper(Settings):
 
 
 class Part(Settings):
-    """How much of a table a scale computes; all of it, if neither is stated."""
+    """How much of a table or figure a scale computes; all, if neither is stated."""
 
     defenses: list[str] | None = None
-    """Rows of these."""
+    """Rows, or panels, of these."""
     threats: list[Word] | None = None
-    """Columns of these."""
+    """Columns, or panels, of these."""
+
+    def has(self, panel: Panel) -> bool:
+        asked = ((panel.defense, self.defenses), (panel.threat, self.threats))
+        return all(names is None or name in (None, *names) for name, names in asked)

@@ -24,7 +24,7 @@ def shape(scale):
             behind |= {("run", r.defense, r.threat): uses(plan, r) for r in runs}
         for figure in content.figures:
             panels = plan.figure(paper, figure).panels
-            behind[paper, figure] = [panel.model_dump() for panel in panels]
+            behind[paper, figure] = {panel.model_dump_json() for panel in panels}
     claims = plan.claims()
     behind["claims"] = {(run.defense, run.threat) for run in claims.runs}
     behind["manifolds"] = {name.rpartition("/")[2] for name in claims.manifolds}
@@ -75,6 +75,15 @@ def test_every_scale_has_the_same_targets_or_fewer_by_default(scale):
 
 def bare(paths, scale):
     return [path.replace(f"/{scale}/", "/") for path in paths]
+
+
+def test_a_figure_leaves_out_the_panels_that_a_scale_does_not_ask_for():
+    """Level 4 of the flow, which the digits' has not, and one budget of three."""
+    figures = [Plan(load_config(scale)) for scale in ("paper", "demo")]
+    whole, own = (plan.figure("ijsat", "figure8").panels for plan in figures)
+    asked = load_config("demo").scale.pages["ijsat"]["figure8"].threats
+    assert len(whole) == 12 and [panel.threat for panel in own] == asked
+    assert own == [panel for panel in whole if panel.threat in asked]
 
 
 def test_the_papers_size_makes_every_table_and_figure():

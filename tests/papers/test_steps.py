@@ -83,6 +83,7 @@ FIGURES = {
     "training_curves": (curve, {"what": "curve", "defense": "at", "threat": "pgd20"}),
     "attacked_images": (examples, {"what": "examples", "defense": "at"}),
     "compared_attacks": (examples, {"what": "examples", "defense": "at"}),
+    "attacked_levels": (examples, {"what": "examples", "defense": "at"}),
     "manifold_sheet": (pictures, {"what": "manifold", "manifold": "glow"}),
     "interpolations": (pictures, {"what": "manifold", "manifold": "glow"}),
     "projection_errors": (distances, {"what": "distances", "manifold": "glow"}),

@@ -46,22 +46,28 @@ class AttackedImages:
 
 
 def show_difference(row: np.ndarray, differences: np.ndarray, magnify: float) -> None:
-    """One row of differences around grey, magnified as far as nothing is cut off."""
+    """One row of differences, magnified."""
+    shown, factor = magnified(differences, magnify)
+    show_row(row, f"difference\n× {factor:g}", shown)
+
+
+def magnified(differences: np.ndarray, magnify: float) -> tuple[np.ndarray, float]:
+    """Differences around grey, magnified as far as nothing is cut off, and how far."""
     largest = float(np.abs(differences).max())
-    # Halves, so that the number that stands beside the row is the one that was used.
+    # Halves, so that the number that stands beside them is the one that was used.
     factor = min(magnify, max(1.0, np.floor(1 / max(largest, 1e-12)) / 2))
-    name = f"difference\n× {factor:g}"
-    show_row(row, name, 0.5 + factor * differences)
+    return 0.5 + factor * differences, factor
 
 
 def show_row(row: np.ndarray, name: str, images: np.ndarray) -> None:
     """One row of images, [N, 3, H, W] in [0, 1], with its name at the left."""
     for axes, image in zip(row, images, strict=True):
-        _show(axes, image)
+        show(axes, image)
     row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6, color=GREY)
 
 
-def _show(axes: Axes, image: np.ndarray) -> None:
+def show(axes: Axes, image: np.ndarray) -> None:
+    """One image, [3, H, W] in [0, 1], and nothing around it."""
     axes.imshow(np.clip(image, 0, 1).transpose(1, 2, 0))
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
