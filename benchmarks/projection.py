@@ -1,19 +1,16 @@
-"""Images a CPU second of a projection in wide batches, beside the obvious loop over images.
-
-    python -m benchmarks.projection [--scale demo] [--dataset digits] [--generator sngan]
+"""A projection in wide batches, and the obvious loop over images that it is set beside.
 
 Both take the same generator and network, untrained, for the same number of steps, and are
-told the same noise; so their latents must agree, and do before any time is printed. The
-obvious loop is `torch.optim.Adam` on one image's latents, which looks at both images anew
-at each step.
+told the same noise; so their latents must agree. The obvious loop is `torch.optim.Adam` on
+one image's latents, which looks at both images anew at each step.
 """
 
-import argparse
-import time
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from benchmarks.flows import best
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.rng import image_rng, rng
@@ -49,39 +46,25 @@ def obvious(search: Search, images: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-def timed(way, search: Search, images: Tensor) -> tuple[Tensor, float]:
-    start = time.process_time()
-    latents = way(search, images)
-    return latents, len(images) / (time.process_time() - start)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", default="demo")
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--generator", default="sngan")
-    parser.add_argument("--iterations", type=int, default=20)
-    parser.add_argument("--images", type=int, default=180, help="at once")
-    parser.add_argument("--alone", type=int, default=8, help="in the obvious loop")
-    told = parser.parse_args()
-    plan = Plan(load_config(told.scale))
-    spec = plan.manifold(told.dataset, told.generator, "test")
+def compared(
+    generator: str, iterations: int, images: int, alone: int, rounds: int
+) -> str:
+    """Images a second of both ways, on the demo's digits."""
+    plan = Plan(load_config("demo"))
+    spec = plan.manifold("digits", generator, "test")
     assert spec.projection and spec.features, "this generator encodes"
-    how = spec.projection.model_copy(update={"iterations": told.iterations})
-    generator = build_generator(spec.generator).eval().requires_grad_(False)
+    how = spec.projection.model_copy(update={"iterations": iterations})
+    built = build_generator(spec.generator).eval().requires_grad_(False)
     network = network_of(spec.features).eval().requires_grad_(False)
-    search = Search(generator, Perceptual(network), how, rng(0, "mean"))
-    shape = (told.images, spec.dataset.channels, spec.dataset.size, spec.dataset.size)
-    images = rng(0, "images").uniform(shape)
-    together, ours = timed(wide, search, images)
-    alone, theirs = timed(obvious, search, images[: told.alone])
-    apart = (together[: told.alone] - alone).abs().max().item()
-    print(f"{told.iterations} steps; latents apart by {apart:.1e}")
-    print(f"one at a time: {theirs:8.2f} images a CPU second")
-    print(
-        f"{told.images:4} at once:   {ours:8.2f} images a CPU second, {ours / theirs:.1f} x"
+    search = Search(built, Perceptual(network), how, rng(0, "mean"))
+    shape = (images, spec.dataset.channels, spec.dataset.size, spec.dataset.size)
+    shown = rng(0, "images").uniform(shape)
+    few = shown[:alone]
+    apart = (wide(search, shown)[:alone] - obvious(search, few)).abs().max().item()
+    ways = {"wide": partial(wide, search, shown), "loop": partial(obvious, search, few)}
+    times = best(ways, rounds, torch.device("cpu"))
+    ours, theirs = images / times["wide"], alone / times["loop"]
+    return (
+        f"{generator}: {ours:.1f} images a second {images} at once, {theirs:.2f} one at a "
+        f"time, {ours / theirs:.1f} times; latents apart by {apart:.1e}"
     )
-
-
-if __name__ == "__main__":
-    main()
