@@ -1,6 +1,6 @@
 """How many images each attack leaves right, beside torchattacks' on the same ResNet-18.
 
-python -m benchmarks.oracles --data data/cifar10 [--images 1000] [--width 16] [--only fab square]
+python -m benchmarks.oracles --data data/cifar10 [--images 1000] [--only fab square]
 
 PGD, FGSM, MIA, CW's margin, APGD, FAB and Square, all from the clean image where they
 can be, and images judged by the plain network. What torchattacks puts outside of the
