@@ -240,6 +240,18 @@ def test_robust_mixup_attacks_the_mixture_by_both_labels():
     assert not same(attacked, likeliest), "one label alone would craft another image"
 
 
+def test_a_joint_attack_of_a_mixture_climbs_by_both_labels_in_both_spaces():
+    """IJSAT eq. 8, 10: one backward pass moves latents and pixels, each by its budget."""
+    pixel = {**step()["edit"], "boxed": False}
+    together = {"perturbation": "together", "parts": [ON_MANIFOLD["edit"], pixel]}
+    recipe = built("ijsat", threat={**step(), "edit": together}, classes=3, tau=1.0)
+    mixture = prepared(recipe, BATCH, rng(4))
+    uphill_of_both = uphill(mixture.images, mixture.labels).sign()
+    attacked = (mixture.images + 1.5 * EPSILON * uphill_of_both).clamp(0, 1)
+    told = recipe.loss(Linear(), mixture, rng(0))
+    assert same(told, entropy(attacked, mixture.labels))
+
+
 def test_iat_attacks_first_and_mixes_both_halves_by_shares_of_their_own():
     recipe, draw = built("iat", threat=step(), classes=3), rng(5)
     told = recipe.loss(Linear(), BATCH, rng(5))
