@@ -24,6 +24,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -173,15 +174,11 @@ def first(data: ImageSet, images: int) -> ImageSet:
 def run(way: str, spec: DefenseSpec, data: ImageSet) -> tuple[list[float], int]:
     """Seconds of each step after the first, and MiB at most, of a process of its own."""
     context = multiprocessing.get_context("spawn")
-    answers = context.Queue()
-    child = context.Process(target=_run, args=(answers, way, spec, data))
-    child.start()
-    told: tuple[list[float], int] = answers.get()
-    child.join()
-    return told
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(timed, way, spec, data).result()
 
 
-def _run(answers: Any, way: str, spec: DefenseSpec, data: ImageSet) -> None:
+def timed(way: str, spec: DefenseSpec, data: ImageSet) -> tuple[list[float], int]:
     torch.set_num_threads(1)
     ends: list[float] = []
 
@@ -191,7 +188,7 @@ def _run(answers: Any, way: str, spec: DefenseSpec, data: ImageSet) -> None:
     register_optimizer_step_post_hook(note)
     trained(way, spec, data)
     seconds = [after - before for before, after in pairwise(ends)]
-    answers.put((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024))
+    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def times(spec: DefenseSpec, data: ImageSet, steps: int, repeats: int) -> None:
