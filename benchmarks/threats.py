@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.machine import peak, synchronise
 from pipeline_steps.core.heap import keep_freed_memory
 from pipeline_steps.core.rng import image_rng, rng
 from pipeline_steps.core.shards import cut
@@ -196,11 +197,6 @@ def peak_memory(device: torch.device) -> int:
     return 1024 * int(told.split()[0])
 
 
-def synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-
-
 def compare(
     title: str, house: House, attacks: dict[str, Attack], images: int, repeats: int
 ) -> None:
@@ -237,20 +233,6 @@ def passes(model: nn.Module, images: Tensor, labels: Tensor, steps: int) -> floa
         torch.autograd.grad(gain, leaf)
     synchronise(images.device)
     return time.perf_counter() - begin
-
-
-def peak(device: torch.device, precision: torch.dtype) -> float:
-    """Operations a second in the multiplication of two large matrices."""
-    size = 8192 if device.type == "cuda" else 2048
-    matrix = torch.ones(size, size, device=device, dtype=precision)
-    fastest = torch.inf
-    for _ in range(5):
-        synchronise(device)
-        begin = time.perf_counter()
-        matrix @ matrix
-        synchronise(device)
-        fastest = min(fastest, time.perf_counter() - begin)
-    return 2 * size**3 / fastest
 
 
 def where_the_time_goes(house: House, steps: int) -> Iterator[str]:

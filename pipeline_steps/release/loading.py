@@ -28,7 +28,9 @@ from pipeline_steps.core.card import Card, read_card, verify
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256, writing
 from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.defenses.load import load_model
+from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.defenses.load import with_weights
+from pipeline_steps.defenses.snapshots import best_of
 from pipeline_steps.generators.generator import load_generator
 
 NO_CARD = re.compile(r"^\.|\.record\.json$|\.csv$")
@@ -54,11 +56,24 @@ def load_defense(
     repository: str | None = None,
     revision: str | None = None,
 ) -> nn.Module:
-    """A trained network in eval mode on images in [0, 1], with its `card`."""
-    path = Path(f"results/{scale}/cards/defenses/{dataset}/{name}.json")
+    """A network in eval mode on images in [0, 1], with the `card` of its training.
+
+    A name that was not trained itself, as `atld+` with the weights of `atld-`, is known
+    by its verdicts: their card says whose weights answered, and how.
+    """
+    cards, spec = Path(f"results/{scale}/cards"), {}
+    path = cards / f"defenses/{dataset}/{name}.json"
+    verdicts = cards / f"verdicts/{dataset}/{name}"
     with _source(repository, revision) as source:
-        card, weights = source.checked(path, "weights")
-        model = load_model(card.spec["architecture"], weights)
+        judged = sorted(n for n in source.names(verdicts) if not NO_CARD.search(n))
+        if judged and path.name not in source.names(path.parent):
+            verdict = source.card(verdicts / judged[0])
+            spec = verdict.spec
+            path = verdict.input_files(verdicts / judged[0])["weights_card"][0]
+        best = spec.get("weights") == "best"
+        card, file = source.checked(path, "snapshots" if best else "weights")
+        weights = best_of(file) if best else read_tensors(file)
+        model = with_weights((spec or card.spec)["architecture"], weights, file)
     model.card = card  # type: ignore[assignment]
     return model
 
@@ -112,13 +127,16 @@ class _Checkout:
 
     def checked(self, card_path: Path, role: str) -> tuple[Card, Path]:
         """A card, and the file of one role once its bytes are what the card says."""
-        if not (self.folder / card_path).is_file():
-            raise _unknown(card_path, self._names, f"here, below {self.folder}")
-        file = _told(read_card(self.folder / card_path), card_path, role)
+        file = _told(self.card(card_path), card_path, role)
         card = verify(self.folder / file, self.folder / card_path, role)
         return card, self.folder / file
 
-    def _names(self, folder: Path) -> list[str]:
+    def card(self, card_path: Path) -> Card:
+        if not (self.folder / card_path).is_file():
+            raise _unknown(card_path, self.names, f"here, below {self.folder}")
+        return read_card(self.folder / card_path)
+
+    def names(self, folder: Path) -> list[str]:
         return [path.name for path in (self.folder / folder).glob("*")]
 
 
@@ -132,9 +150,7 @@ class _Repository:
     """Where files are put down until they are known to be right."""
 
     def checked(self, card_path: Path, role: str) -> tuple[Card, Path]:
-        if not self.files.isfile(str(card_path)):
-            raise _unknown(card_path, self._names, f"in that revision of {self.name}")
-        card = read_card(self._fetched(card_path))
+        card = self.card(card_path)
         file, facts = _told(card, card_path, role), card.outputs[role]
         digest = str(facts["sha256"])
         if not re.fullmatch("[0-9a-f]{64}", digest):  # it becomes the name of a file
@@ -151,6 +167,11 @@ class _Repository:
                 shutil.copyfile(fetched, partial)
         return card, kept
 
+    def card(self, card_path: Path) -> Card:
+        if not self.files.isfile(str(card_path)):
+            raise _unknown(card_path, self.names, f"in that revision of {self.name}")
+        return read_card(self._fetched(card_path))
+
     def _fetched(self, file: Path) -> Path:
         # Under a name of our own: a card of others may name any place.
         place = self.folder / f"file{len(list(self.folder.iterdir()))}"
@@ -164,7 +185,7 @@ class _Repository:
             ) from error
         return place
 
-    def _names(self, folder: Path) -> list[str]:
+    def names(self, folder: Path) -> list[str]:
         if not self.files.isdir(str(folder)):
             return []
         return [Path(path).name for path in self.files.ls(str(folder), detail=False)]

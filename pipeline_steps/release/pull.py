@@ -96,9 +96,14 @@ def chosen(
         found |= checkout.chain(cards, pages)
     if defense:
         trained = [p for p in cards if p.parent.parent == folder / "defenses"]
-        of_it = [path for path in trained if path.stem == defense]
-        _refuse_nothing(of_it, "defense", defense, {path.stem for path in trained})
-        found |= set(of_it)
+        verdicts = [p for p in cards if p.parents[2] == folder / "verdicts"]
+        of_it = {path for path in trained if path.stem == defense}
+        if not of_it:  # it answers with the weights of another one
+            judged = [path for path in verdicts if path.parent.name == defense]
+            of_it = {cards[p].input_files(p)["weights_card"][0] for p in judged}
+        names = {p.stem for p in trained} | {p.parent.name for p in verdicts}
+        _refuse_nothing([*of_it], "defense", defense, names)
+        found |= of_it
     for wanted in paths:
         holding = [
             path

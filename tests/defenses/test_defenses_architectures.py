@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
@@ -10,7 +11,9 @@ from pipeline_steps.core.rng import rng
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.defenses.architectures.auxiliary_norm import TwoNorms, auxiliary
 from pipeline_steps.defenses.load import load_model, new_model
+from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.evaluation.fast_model import FastModel
+from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.layers import added, features_of, layers_of
 
 
@@ -126,6 +129,28 @@ def test_auxiliary_norms_learn_from_what_they_are_asked_alone():
     with pytest.raises(ZeroDivisionError), auxiliary(model):
         raise ZeroDivisionError
     assert not any(norm.asks_auxiliary for norm in norms)
+
+
+def test_advprop_crafts_and_learns_attacked_images_by_the_auxiliary_norms():
+    """The mean of two losses (METHODS 6.9), each by a network with norms of its own."""
+    pixel = {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0.1}
+    objective = {"objective": "cross_entropy"}
+    threat = {"edit": {**pixel, "start_at": "zero"}, "objective": objective, "steps": 1}
+    model = new_model(SMALL["auxiliary_norm"], seed=0).train()
+    labels = torch.arange(6)
+    main, other = (new_model(SMALL["preact_resnet18"], seed=0) for _ in range(2))
+    with auxiliary(model):  # its running statistics, by which images are attacked
+        model(images() / 2)
+    other.train()(images() / 2)
+    leaf = images().requires_grad_()
+    loss = functional.cross_entropy(other.eval()(leaf), labels, reduction="sum")
+    (uphill,) = torch.autograd.grad(loss, leaf)
+    attacked = (images() + 0.1 * uphill.sign()).clamp(0, 1)
+    adversarial = functional.cross_entropy(other.train()(attacked), labels)
+    clean = functional.cross_entropy(main.train()(images()), labels)
+    recipe = build_recipe({"recipe": "adv_prop", "threat": threat}, {})
+    told = recipe.loss(model, Batch(images(), labels), rng(0))
+    assert torch.allclose(told, (clean + adversarial) / 2, rtol=1e-5)
 
 
 def test_both_sets_of_norms_are_saved_and_the_main_ones_are_tested(tmp_path):

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline_steps.core.errors import Interrupted
-from pipeline_steps.core.rng import rng
+from pipeline_steps.core.rng import PartRng, rng
 from pipeline_steps.defenses.companion import own_parameters
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
@@ -84,27 +84,51 @@ def passes(model, run):
     return seen, norms
 
 
-LEARNED = {  # forward passes in train mode, of 24 images each, through every batch norm
-    **dict.fromkeys(("normal", "cutout", "mixup", "at", "ijsat", "rlat"), 1),
-    **dict.fromkeys(("bilateral", "feature_scattering"), 1),
-    **dict.fromkeys(("iat", "trades", "mart", "dmat", "adv_prop"), 2),
-    "dmat_trades": 3,
-}
+TWO_PASSES = ("iat", "trades", "mart", "dmat", "adv_prop")
 
 
-@pytest.mark.parametrize("name", LEARNED)
 def test_attacks_run_in_eval_mode_and_batch_norm_sees_what_is_learned_alone(
-    name, build, batch, architecture_of
+    recipe_name, build, batch, architecture_of
 ):
-    model = new_model(architecture_of(name), seed=0).train()
-    recipe = build(name)
+    model = new_model(architecture_of(recipe_name), seed=0).train()
+    companion = getattr(model, "companion", nn.Identity())
+    apart = {m for m in companion.modules() if isinstance(m, nn.BatchNorm2d)}
+    recipe = build(recipe_name)
     seen, norms = passes(model, lambda: recipe.loss(model, batch, rng(0)))
-    whole = [norm for norm in norms if norm.num_batches_tracked > 0]
-    assert whole == norms
-    per_norm = 1 if name == "adv_prop" else LEARNED[name]
-    assert {int(norm.num_batches_tracked) for norm in norms} == {per_norm}
-    assert seen[True] == 24 * per_norm * len(norms)
-    assert (seen[False] > 0) == (name not in ("normal", "cutout", "mixup"))
+    own = [norm for norm in norms if norm not in apart]
+    # Forward passes in train mode, of 24 images each, through every batch norm.
+    learned = {"dmat_trades": 3, **dict.fromkeys(TWO_PASSES, 2)}.get(recipe_name, 1)
+    per_norm = 1 if recipe_name == "adv_prop" else learned
+    assert {int(norm.num_batches_tracked) for norm in own} == {per_norm}
+    assert all(norm.num_batches_tracked == 0 for norm in apart), "it learns later"
+    assert seen[True] == 24 * per_norm * len(own)
+    assert (seen[False] > 0) == (recipe_name not in ("normal", "cutout", "mixup"))
+    assert all(module.training for module in model.modules())
+
+
+ALONE = ("feature_scattering",)  # which several processes may not train
+# Its scale belongs to the whole batch; processes agree on it, parts of a test don't.
+BY_IMAGE = {"atld": {"share": 0.0}}
+
+
+def test_parts_of_a_batch_have_the_loss_of_the_whole_as_their_mean(
+    recipe_name, build, batch, architecture_of
+):
+    """So each of several processes may take a part; in eval mode, for batch norm ties
+    the images together, and has tests of its own."""
+    if recipe_name in ALONE:
+        return
+    model = new_model(architecture_of(recipe_name), seed=0).eval()
+    recipe = build(recipe_name, **BY_IMAGE.get(recipe_name, {}))
+
+    def loss(rows):
+        draw = rng(0, "recipe")
+        whole = prepared(recipe, batch, draw)
+        return recipe.loss(model, whole.take(rows), PartRng(draw, 24, rows)).item()
+
+    halves = loss(slice(0, 12)), loss(slice(12, 24))
+    assert halves[0] != halves[1]
+    assert sum(halves) / 2 == pytest.approx(loss(slice(0, 24)), rel=1e-4)
 
 
 def test_a_recipe_stopped_after_its_first_step_ends_in_the_same_weights(

@@ -209,6 +209,27 @@ def test_mart_s_loss_is_the_published_one(seed):
     assert torch.allclose(kl_of_each(clean, attacked), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["trades", "mart"])
+def test_whole_losses_are_the_published_ones_in_float64(name):
+    """METHODS 6.1 and 6.2, their sums and weights included."""
+    model, batch = Linear().double(), Batch(IMAGES.double(), LABELS)
+    recipe = built(name, threat=step("kl", start_at="nearby"), beta=6.0)
+    attacked = recipe.threat(model, batch, rng(0))
+    clean, moved_to = model(batch.images).softmax(1), model(attacked).softmax(1)
+    each = (clean * (clean.log() - moved_to.log())).sum(1)
+    if name == "trades":
+        natural = functional.nll_loss(clean.log(), LABELS)
+        expected = natural + 6 * each.sum() / 4
+    else:
+        true = functional.one_hot(LABELS, 3).bool()
+        wrong = moved_to.masked_fill(true, 0).amax(1)
+        boosted = -moved_to[true].log() - (1.0001 - wrong + 1e-12).log()
+        expected = (boosted + 6 * each * (1.0000001 - clean[true])).sum() / 4
+    told = recipe.loss(model, batch, rng(0))
+    assert told.dtype == torch.float64
+    assert torch.allclose(told, expected, rtol=1e-12)
+
+
 def test_a_mixture_s_loss_is_the_mixed_loss_of_both_labels():
     """IJSAT eq. 5, and line 9 of its Algorithm 1."""
     other, share = torch.tensor([1, 2, 3, 0]), torch.tensor([0.3])
@@ -238,6 +259,18 @@ def test_robust_mixup_attacks_the_mixture_by_both_labels():
     assert same(told, entropy(attacked, mixture.labels))
     likeliest = crafted(mixture.images, mixture.classes)
     assert not same(attacked, likeliest), "one label alone would craft another image"
+
+
+def test_a_joint_attack_of_a_mixture_climbs_by_both_labels_in_both_spaces():
+    """IJSAT eq. 8, 10: one backward pass moves latents and pixels, each by its budget."""
+    pixel = {**step()["edit"], "boxed": False}
+    together = {"perturbation": "together", "parts": [ON_MANIFOLD["edit"], pixel]}
+    recipe = built("ijsat", threat={**step(), "edit": together}, classes=3, tau=1.0)
+    mixture = prepared(recipe, BATCH, rng(4))
+    uphill_of_both = uphill(mixture.images, mixture.labels).sign()
+    attacked = (mixture.images + 1.5 * EPSILON * uphill_of_both).clamp(0, 1)
+    told = recipe.loss(Linear(), mixture, rng(0))
+    assert same(told, entropy(attacked, mixture.labels))
 
 
 def test_iat_attacks_first_and_mixes_both_halves_by_shares_of_their_own():

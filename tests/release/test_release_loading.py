@@ -20,7 +20,11 @@ from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.tensors import write_tensors
+from pipeline_steps.defenses.inferences.manifold_transformation import (
+    ManifoldTransformation,
+)
 from pipeline_steps.defenses.load import new_model
+from pipeline_steps.defenses.transformed import Transformed
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.release import loading
 from pipeline_steps.release.loading import (
@@ -36,6 +40,9 @@ WEIGHTS = "results/demo/checkpoints/defenses/digits/at.safetensors"
 CARD = "results/demo/cards/defenses/digits/at.json"
 FAMILIES = ("data/digits", "results/demo/checkpoints", "results/demo/manifolds")
 IMAGES = torch.rand(4, 3, 8, 8, generator=torch.manual_seed(0))
+COMPANION = {"architecture": "small_cnn", "classes": 4, "channels": 3, "width": 4}
+ATLD = {**ARCHITECTURE, "companion": COMPANION}
+IMT = {"epsilon": 0.1, "step_size": 0.1}
 LINES = """
 from pipeline_steps.release.loading import load_defense
 model = load_defense("at", "digits", {told})
@@ -65,6 +72,18 @@ def card(root: Path, place: str, spec: Any, inputs: Any, outputs: Any) -> None:
 def release_defense(root: Path, seed: int) -> None:
     write_tensors(root / WEIGHTS, trained(seed).state_dict())
     card(root, CARD, {"architecture": ARCHITECTURE}, {}, {"weights": WEIGHTS})
+
+
+def release_one_training_of_two_names(root: Path) -> None:
+    """`atld-` is trained; `atld` has its weights, and is known by a verdict alone."""
+    weights = "results/demo/checkpoints/defenses/digits/atld-.safetensors"
+    write_tensors(root / weights, new_model(ATLD, seed=3).state_dict())
+    trained = "results/demo/cards/defenses/digits/atld-.json"
+    card(root, trained, {"architecture": ATLD}, {}, {"weights": weights})
+    inference = {"inference": "manifold_transformation", **IMT}
+    spec = {"architecture": {**ATLD, "inference": inference}, "weights": "last"}
+    verdict = "results/demo/cards/verdicts/digits/atld/clean.json"
+    card(root, verdict, spec, {"weights_card": trained}, {})
 
 
 def release_manifold(root: Path) -> None:
@@ -133,6 +152,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Release:
         subprocess.run(command, cwd=root, check=True)
     (root / ".dvc/config").write_text(f"{config} url = {store}\n")
     release_manifold(root)
+    release_one_training_of_two_names(root)
     release_defense(root, seed=1)
     old = publish(root)
     release_defense(root, seed=2)
@@ -224,6 +244,19 @@ def test_a_generator_and_a_manifold_load_too(source: dict[str, Any]) -> None:
     assert (manifold.projected == 1).all() and not manifold.images.any()
     assert manifold.labels.tolist() == [2, 1]
     assert manifold.card.outputs["latents"]["bytes"]
+
+
+def test_a_defense_with_another_one_s_weights_answers_in_its_own_way(
+    source: dict[str, Any],
+) -> None:
+    static = load_defense("atld-", "digits", **source)
+    assert not isinstance(static, Transformed)
+    moved = load_defense("atld", "digits", **source)
+    expected = Transformed(static, ManifoldTransformation(**IMT))(IMAGES)
+    assert torch.equal(moved(IMAGES), expected)
+    assert not torch.equal(static(IMAGES), expected)
+    assert moved.card == static.card
+    assert not moved.training
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 from release_checkout import Checkout, refused, succeeded
 
+from pipeline_steps.core.card import Card
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.release.checkout import record_of
+from pipeline_steps.release.pull import chosen
 
 pytestmark = pytest.mark.xdist_group("release")
 
@@ -51,6 +54,23 @@ def test_one_defense_is_its_checkpoints(published: Checkout, clone: Checkout) ->
     told = succeeded(clone.pull("--defense", "at"))
     assert set(clone.large()) == AT
     assert "2 files" in told and SILENT in told
+
+
+def test_a_defense_of_another_one_s_training_is_that_one_s_checkpoints() -> None:
+    folder = Path("results/demo/cards")
+    trained, other = (folder / f"defenses/digits/{n}.json" for n in ("atld-", "at"))
+    verdict = folder / "verdicts/digits/atld+/clean.json"
+    facts = [{"file": os.path.relpath(trained, verdict.parent)}]
+    cards = {
+        path: Card("a.step", {}, {}, {"weights_card": facts} if inputs else {}, {})
+        for path, inputs in ((trained, False), (other, False), (verdict, True))
+    }
+    for name in ("atld+", "atld-"):
+        assert set(chosen(None, cards, "demo", None, name, ())) == {trained}
+    with pytest.raises(
+        PipelineError, match=r"no defense 'atl\+'; did you mean 'atld\+'"
+    ):
+        chosen(None, cards, "demo", None, "atl+", ())
 
 
 def test_one_path_is_the_files_of_its_card(clone: Checkout) -> None:
