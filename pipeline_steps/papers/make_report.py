@@ -1,4 +1,4 @@
-"""Makes an overview of all runs: what came out, by which code, at what cost."""
+"""Makes the report, and an overview of all runs: what came out, by what, at what cost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,15 @@ import pandas as pd
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.papers.report.contents import (
+    Contents,
+    Figure,
+    Result,
+    Table,
+    read_claims,
+)
+from pipeline_steps.papers.report.document import document
+from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.spec import OverviewSpec
 from pipeline_steps.papers.style import escape, html_table, page
 
@@ -30,13 +39,35 @@ GENERATOR_METRICS = ("bits_per_dimension", "worst_error")
 
 
 def main(job: Job[OverviewSpec]) -> dict[str, Any]:
-    """A line for each card, and the numbers that releases are compared by."""
+    """The report, a line for each card, and the numbers that releases are compared by."""
+    whole = document(read(job), job.spec.papers)
+    job.output("index").write_text(whole, encoding="utf-8")
     lines = [line(path) for path in sorted(job.inputs["cards"])]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     table.to_csv(job.output("csv"), index=False, lineterminator="\n")
     job.output("html").write_text(as_page(job.spec, lines), encoding="utf-8")
     write_json(job.output("summary"), summary(job.inputs["cards"]))
     return {"runs": len(lines)}
+
+
+def read(job: Job[OverviewSpec]) -> Contents:
+    """All that the report shows; each file is what its card promises."""
+    tables, figures, claims = (
+        zip(
+            job.all_verified(name, role),
+            map(Result.read, job.inputs.get(f"{name}_card", [])),
+            strict=True,
+        )
+        for name, role in (("tables", "csv"), ("figures", "png"), ("claims", "csv"))
+    )
+    return Contents(
+        scale=job.spec.scale,
+        scale_title=job.spec.scale_title,
+        tables=[Table(*one) for one in tables],
+        figures=[Figure(*one) for one in figures],
+        claims=[claim for path, _ in claims for claim in read_claims(path)],
+        results={path: Result.read(path) for path in sorted(job.inputs["cards"])},
+    )
 
 
 def line(path: Path) -> dict[str, Any]:
@@ -78,14 +109,6 @@ def number(value: float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{seconds / 3600:.1f} h"
 
 
 def as_page(spec: OverviewSpec, lines: Sequence[dict[str, Any]]) -> str:
