@@ -1,12 +1,13 @@
 """A table of the report: what is printed, what was measured, and a box for each cell."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from pipeline_steps.papers.make_table import CALIBRATED, caution
 from pipeline_steps.papers.report import parts
 from pipeline_steps.papers.report.contents import Contents, Number, Table
 from pipeline_steps.papers.report.origins import verdict, why
-from pipeline_steps.papers.report.parts import Fact, code, hidden, link, tag
+from pipeline_steps.papers.report.parts import Fact, code, hidden, link, short, tag
 from pipeline_steps.papers.spec import Column, Row
 from pipeline_steps.papers.style import escape, scale_line
 from pipeline_steps.papers.tables import Footnotes
@@ -27,7 +28,7 @@ def table(contents: Contents, one: Table) -> str:
         [_row_head(row, notes), *_cells(one, i, notes)]
         for i, row in enumerate(one.spec.rows)
     ]
-    caption = f"{escape(one.spec.title)}. {escape(scale_line(one.spec))}."
+    caption = escape(f"{short(one.spec.title)}. {scale_line(one.spec)}.")
     shown = parts.table(one.place, caption, heads, rows)
     told = caution(one.spec)
     return "\n".join(
@@ -35,6 +36,7 @@ def table(contents: Contents, one: Table) -> str:
             tag("h3", escape(one.spec.title), id=one.place),
             tag("p", escape(told), class_="warning") if told else "",
             shown,
+            tag("p", LEGEND, class_="small"),
             notes.list(),
             *_boxes(contents, one),
         ]
@@ -74,7 +76,7 @@ def _heads(one: Table, notes: Notes) -> Iterator[str]:
         part = tag("span", escape(column.part or ""), class_="small")
         name = (f"{part}<br>" if column.part else "") + escape(column.name)
         said = [CALIBRATED] if column.calibrated else []
-        yield parts.head(name, True, notes.links(*said, *_said(column)))
+        yield parts.head(name, True, notes.links(*_said(column), *said))
     if one.spec.average:
         yield parts.head(escape(one.spec.average), True)
 
@@ -180,7 +182,13 @@ def _mean(one: Table, i: int) -> str:
 
 def _verdicts(contents: Contents, one: Table, row: Row, column: Column) -> str:
     cards = one.behind(row, [column])
-    told = [(contents.results[c].name, verdict(contents, c)) for c in cards]
-    if len(told) == 1:
-        return told[0][1]
-    return "".join(parts.details(name, text) for name, text in told)
+    if len(cards) == 1:
+        return verdict(contents, cards[0])
+    return "".join(
+        parts.details(_named(contents, c), verdict(contents, c)) for c in cards
+    )
+
+
+def _named(contents: Contents, card: Path) -> str:
+    one = contents.results[card]
+    return f"{one.name}: {one.card.metrics['accuracy']:.2f} %"

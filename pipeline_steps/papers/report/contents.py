@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.files import read_json
+from pipeline_steps.papers.report.parts import short
 from pipeline_steps.papers.spec import Column, FigureSpec, Row, TableSpec
 
 RED_FLAG = "red flag: "
@@ -136,7 +137,7 @@ class Table:
         parts: list[Row | Column] = [*self.spec.rows, *self.spec.columns]
         for part in parts:
             if part.note:
-                yield f"{self.spec.title.partition(':')[0]}, {part.label}", part.note
+                yield f"{short(self.spec.title)}, {part.label}", part.note
 
     def behind(self, row: Row, columns: Sequence[Column]) -> list[Path]:
         """The cards of the verdicts behind a row's cells."""

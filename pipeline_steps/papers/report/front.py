@@ -7,7 +7,7 @@ from pipeline_steps.papers.report import parts
 from pipeline_steps.papers.report.cells import box_of, cell_at
 from pipeline_steps.papers.report.contents import Contents, Number, Result
 from pipeline_steps.papers.report.paper import claim_at, sign, strength
-from pipeline_steps.papers.report.parts import code, duration, link, tag
+from pipeline_steps.papers.report.parts import code, duration, link, short, tag
 from pipeline_steps.papers.spec import PrintedPaper
 from pipeline_steps.papers.style import escape, paper_name
 
@@ -24,14 +24,14 @@ def page(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
         "section",
         tag("h2", "Overview", id="overview/title"),
         tag("p", SMALLER, class_="warning") if contents.scale != "paper" else "",
-        _counted(contents),
+        _counted(contents, papers),
         tag("h3", "What was reproduced"),
         _papers(contents, papers),
         tag("h3", "Claims by verdict"),
         *_claims(contents),
         tag("h3", "Red flags", id="overview/red-flags"),
         _red_flags(contents),
-        tag("h3", "What the papers contradict"),
+        tag("h3", "Doubts about printed numbers"),
         _contradictions(contents),
         tag("h3", "What it cost", id="overview/costs"),
         *costs([*contents.results.values()]),
@@ -45,15 +45,20 @@ def _verdicts(claims: Sequence[dict[str, str]]) -> list[str]:
     return [*dict.fromkeys(claim["verdict"] for claim in claims)]
 
 
-def _counted(contents: Contents) -> str:
+def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
     measured = [
         c for one in contents.tables for c in one.printed() if c.measured is not None
     ]
+    tables, figures = (
+        sum(len(pages) for pages in kind)
+        for kind in ([p.tables for p in papers], [p.figures for p in papers])
+    )
+    numbers = sum(table.numbers for paper in papers for table in paper.tables)
     counted = Counter(claim["verdict"] for claim in contents.claims)
     shown = [
-        (f"{len(contents.tables)}", "tables made"),
-        (f"{len(contents.figures)}", "figures made"),
-        (f"{len(measured):,}", "printed numbers measured"),
+        (f"{len(contents.tables)} of {tables}", "tables"),
+        (f"{len(contents.figures)} of {figures}", "figures"),
+        (f"{len(measured):,} of {numbers:,}", "printed numbers measured"),
         *((f"{number}", f"claims: {verdict}") for verdict, number in counted.items()),
         (f"{len([*_flagged(contents)])}", "numbers with a red flag"),
     ]
@@ -122,9 +127,7 @@ def _numbers(contents: Contents) -> Iterator[tuple[str, str, Number]]:
     for one in contents.tables:
         for i, row in enumerate(one.spec.rows):
             for j, column in enumerate(one.columns):
-                name = (
-                    f"{paper_name(one.spec.paper)}, {one.spec.title.partition(':')[0]}"
-                )
+                name = f"{paper_name(one.spec.paper)}, {short(one.spec.title)}"
                 label = f"{name}: {row.label}, {column}"
                 yield label, cell_at(box_of(one, i, j)), one.rows[i][j]
 
@@ -153,7 +156,7 @@ def _contradictions(contents: Contents) -> str:
         for label, place, cell in _numbers(contents)
         for doubt in cell.doubts
     ]
-    return parts.items(notes) or tag("p", "Nothing, in the tables made here.")
+    return parts.items(notes) or tag("p", "None, in the tables made here.")
 
 
 def costs(results: Sequence[Result]) -> Iterator[str]:
@@ -181,9 +184,7 @@ def costs(results: Sequence[Result]) -> Iterator[str]:
             steps.items(), key=lambda s: -sum(r.seconds for r in s[1])
         )
     ]
-    yield parts.table(
-        "overview/steps", "Time by step, of the largest first.", heads, rows
-    )
+    yield parts.table("overview/steps", "Time by step, the longest first.", heads, rows)
     dearest = sorted(timed, key=lambda one: (-one.seconds, one.name))[:MOST]
     heads = [parts.head("Result"), parts.head("Time", True)]
     heads += [parts.head("Memory (MB)", True), parts.head("Machine")]

@@ -30,14 +30,16 @@ nav a { display: inline-block; padding: .3rem .7rem; border: 1px solid var(--lin
 nav a:hover, nav a[aria-current] { background: var(--shade); text-decoration: underline; }
 header nav { border-bottom: 1px solid var(--line); }
 .soft, .small, caption, figcaption { color: var(--soft); }
-.small { font-size: .8rem; }
+.small { font-size: .8rem; font-weight: 400; }
+.page { scroll-margin-top: 100vh; } /* so that the menu is seen above it */
 .warning { border-left: 5px solid var(--focus); padding: .1rem .8rem; }
 .counts { display: flex; flex-wrap: wrap; gap: .6rem; padding: 0; list-style: none; }
 .counts li { border: 1px solid var(--line); border-radius: .3rem; padding: .5rem 1rem; }
 .counts strong { display: block; font-size: 1.6rem; line-height: 1.2; }
 .wide { overflow-x: auto; margin: 1rem 0; max-width: 100%; }
 table { border-collapse: collapse; }
-caption { text-align: left; padding: 0 0 .4rem; max-width: 60rem; }
+caption { text-align: left; padding: 0 0 .4rem; position: sticky; left: 0;
+  max-width: min(60rem, 100vw - 2rem); }
 th, td { padding: .4rem .7rem; text-align: left; vertical-align: top; }
 thead th { border-bottom: 2px solid var(--ink); border-top: 2px solid var(--ink);
   vertical-align: bottom; }
@@ -66,10 +68,11 @@ th[aria-sort=descending] button.sort::after { content: " ↓"; color: inherit; }
   color: var(--ink); background: var(--paper); border: 2px solid var(--ink);
   border-radius: .4rem; }
 [popover]::backdrop { background: rgb(0 0 0 / .45); }
-dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr;
+dl { display: grid; grid-template-columns: 11rem 1fr;
   gap: .2rem 1rem; margin: .6rem 0; }
 dt { color: var(--soft); }
 dd { margin: 0; min-width: 0; }
+dd ul { margin: 0; padding-left: 1.1rem; }
 code, pre { font: .85em/1.45 ui-monospace, "DejaVu Sans Mono", monospace;
   overflow-wrap: anywhere; }
 pre { white-space: pre-wrap; background: var(--shade); padding: .6rem; }
@@ -87,6 +90,7 @@ figcaption { max-width: 60rem; margin-top: .5rem; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: .5rem; }
   tbody th { position: sticky; left: 0; background: var(--paper); max-width: 9rem; }
+  #overview tbody th .small { display: none; }
 }
 /* One page at a time where a browser can; all of them where it can't, and on paper. */
 @media screen { @supports selector(:has(a)) {

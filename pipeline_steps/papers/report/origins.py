@@ -68,13 +68,10 @@ def verdict(contents: Contents, path: Path) -> str:
     """One file of verdicts: under which threat, of which model, by which run."""
     result = contents.results[path]
     model = contents.model(path)
-    metrics = result.card.metrics
-    lines: list[Fact] = [
-        ("Accuracy", f"{metrics.get('accuracy', float('nan')):.2f} %"),
-        ("Images", f"{metrics.get('images', 0):,}"),
-    ]
+    lines: list[Fact] = []
     if model:
-        lines.append(("Model", link(place_of(model), model.name)))
+        card = code(str(model.path))
+        lines.append(("Model", f"{link(place_of(model), model.name)}, {card}"))
     return facts([*lines, *told(result)]) + settings(
         "Settings of the threat", result.card.spec.get("threat")
     )

@@ -9,9 +9,12 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.papers.report import cells, parts
 from pipeline_steps.papers.report.contents import Contents, Figure
 from pipeline_steps.papers.report.origins import told, why
-from pipeline_steps.papers.report.parts import code, link, tag
+from pipeline_steps.papers.report.parts import code, link, short, tag
 from pipeline_steps.papers.spec import Printed, PrintedPaper
-from pipeline_steps.papers.style import escape, paper_name, scale_line
+from pipeline_steps.papers.style import LOOK, escape, paper_name, scale_line
+
+# Pixels of the screen for one of a picture's: as large as in print.
+SHOWN = 96 / LOOK["savefig.dpi"]
 
 
 def page(contents: Contents, paper: PrintedPaper) -> str:
@@ -38,14 +41,14 @@ def page(contents: Contents, paper: PrintedPaper) -> str:
 def _list(contents: Contents, paper: str) -> str:
     tables = [(one.place, one.spec.title) for one in contents.tables]
     figures = [(one.place, one.spec.title) for one in contents.figures]
-    led = [link(place, title.partition(":")[0]) for place, title in tables + figures]
+    led = [link(place, short(title)) for place, title in tables + figures]
     return parts.items([*led, link(claims_of(paper), "Claims")])
 
 
 def figure(one: Figure) -> str:
     """A figure with its caption; the picture stands in the page itself."""
     spec, bytes_ = one.spec, one.png.read_bytes()
-    width, height = size_of(bytes_, one.png)
+    width, height = (round(pixels * SHOWN) for pixels in size_of(bytes_, one.png))
     panels = ", ".join(panel.label for panel in spec.panels)
     kind = str(spec.figure["figure"]).replace("_", " ")
     image = base64.b64encode(bytes_).decode()

@@ -21,6 +21,11 @@ def tag(name: str, *content: str, **attributes: str | int | bool) -> str:
     return f"<{name}{told}>{''.join(content)}</{name}>"
 
 
+def short(title: str) -> str:
+    """A title's first words: `Table 1`."""
+    return title.partition(":")[0]
+
+
 def link(target: str, text: str) -> str:
     """To another place of the same page."""
     return tag("a", escape(text), href=f"#{target}")
