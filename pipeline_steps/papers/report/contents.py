@@ -53,19 +53,34 @@ class Number:
     high: float | None
     images: str
     seeds: str
+    not_run: str
+    """Why it was not measured, if it was not."""
     said: tuple[str, ...]
-    """Red flags, doubts and the reason why it was not run, each a clause."""
+    """Red flags and doubts, each a clause."""
 
     @classmethod
-    def read(cls, line: dict[str, str], note: str | None) -> "Number":
-        """From a line of the file; what is said of the whole row stands elsewhere."""
-        said = line["flags"].replace(note, "") if note else line["flags"]
+    def read(
+        cls, line: dict[str, str], why_not: str | None, note: str | None
+    ) -> "Number":
+        """From a line of the file; a note of the whole row stands elsewhere."""
+        said = line["flags"]
+        for known in filter(
+            None, (why_not, note)
+        ):  # a sentence may hold what parts clauses
+            said = said.replace(known, "")
         numbers = {
             name: float(line[name]) if line[name] else None
             for name in ("published", "measured", "low", "high")
         }
         clauses = tuple(filter(None, said.split("; ")))
-        return cls(**numbers, images=line["images"], seeds=line["seeds"], said=clauses)
+        rest = (c.removeprefix(NOT_RUN) for c in clauses if c.startswith(NOT_RUN))
+        return cls(
+            **numbers,
+            images=line["images"],
+            seeds=line["seeds"],
+            not_run=why_not or "".join(rest),
+            said=clauses,
+        )
 
     @property
     def difference(self) -> float | None:
@@ -87,12 +102,6 @@ class Number:
     @property
     def spread(self) -> str:
         return next((c for c in self.said if c.startswith(SPREAD)), "")
-
-    @property
-    def not_run(self) -> str:
-        if self.measured is not None:
-            return ""
-        return "; ".join(c for c in self.said if not c.startswith(RED_FLAG))
 
 
 @dataclass(frozen=True)
@@ -121,10 +130,15 @@ class Table:
             lines = {
                 (one["method"], one["column"]): one for one in csv.DictReader(file)
             }
-        return [
-            [Number.read(lines[row.label, name], row.note) for name in self.columns]
-            for row in self.spec.rows
-        ]
+        return [[*self._row(row, lines)] for row in self.spec.rows]
+
+    def _row(
+        self, row: Row, lines: dict[tuple[str, str], dict[str, str]]
+    ) -> Iterator[Number]:
+        places = range(len(self.spec.columns))
+        reasons = [*(self.spec.not_run(row, place) for place in places), row.not_run]
+        for name, why_not in zip(self.columns, reasons, strict=False):
+            yield Number.read(lines[row.label, name], why_not, row.note)
 
     def printed(self) -> Iterator[Number]:
         """Cells with a printed number, averages left out, for they are recomputed."""

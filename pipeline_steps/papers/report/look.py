@@ -36,7 +36,7 @@ header nav { border-bottom: 1px solid var(--line); }
 .counts { display: flex; flex-wrap: wrap; gap: .6rem; padding: 0; list-style: none; }
 .counts li { border: 1px solid var(--line); border-radius: .3rem; padding: .5rem 1rem; }
 .counts strong { display: block; font-size: 1.6rem; line-height: 1.2; }
-.wide { overflow-x: auto; margin: 1rem 0; max-width: 100%; }
+.wide { position: relative; overflow-x: auto; margin: 1rem 0; max-width: 100%; }
 table { border-collapse: collapse; }
 caption { text-align: left; padding: 0 0 .4rem; position: sticky; left: 0;
   max-width: min(60rem, 100vw - 2rem); }
