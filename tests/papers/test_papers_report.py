@@ -17,6 +17,7 @@ from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.files import write_json
 from pipeline_steps.core.step import run
 from pipeline_steps.papers import make_figure, make_report, make_table
+from pipeline_steps.papers.report.look import CSS
 from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "toy <size>"}
@@ -329,6 +330,30 @@ def test_what_was_not_measured_says_why(page: Page) -> None:
     ijsat = next(one["text"] for one in page.all if one.get("id") == "ijsat")
     assert "it <contradicts>" in ijsat
     assert "snakemake ijsat_table2" in ijsat
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * d for d in colour[1:])
+    parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    red, green, blue = (
+        p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_and_outlines_stand_out_in_light_and_in_dark() -> None:
+    looks = [dict(re.findall(r"--(\w+): (#\w+)", r)) for r in CSS.split(":root {")[1:]]
+    assert len(looks) == 2
+    for look in looks:
+        for name in ("ink", "soft", "link", "bad", "good"):
+            assert contrast(look[name], look["paper"]) >= 4.5
+            assert contrast(look[name], look["shade"]) >= 4.5
+        assert contrast(look["focus"], look["paper"]) >= 3
 
 
 def test_a_broken_picture_ends_in_one_sentence(

@@ -60,9 +60,9 @@ button.why { background: none; border: 0; padding: 0 .1rem; color: var(--link);
 td button.why { font-size: 1.15rem; font-weight: 600; }
 th button.sort { background: none; border: 0; padding: 0; font-weight: inherit;
   text-align: inherit; }
-th button.sort::after { content: " ↕"; color: var(--soft); }
-th[aria-sort=ascending] button.sort::after { content: " ↑"; color: inherit; }
-th[aria-sort=descending] button.sort::after { content: " ↓"; color: inherit; }
+th button.sort::after { content: "\\00a0↕"; color: var(--soft); }
+th[aria-sort=ascending] button.sort::after { content: "\\00a0↑"; color: inherit; }
+th[aria-sort=descending] button.sort::after { content: "\\00a0↓"; color: inherit; }
 [popover] { position: fixed; inset: 0; margin: auto; width: min(46rem, 94vw);
   height: fit-content; max-height: 88vh; overflow: auto; padding: 1.2rem;
   color: var(--ink); background: var(--paper); border: 2px solid var(--ink);
