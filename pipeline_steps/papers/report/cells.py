@@ -1,6 +1,6 @@
 """A table of the report: what is printed, what was measured, and a box for each cell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline_steps.papers.make_table import CALIBRATED, caution
@@ -93,8 +93,17 @@ def _row_head(row: Row, notes: Notes) -> str:
 
 
 def _cells(one: Table, i: int, notes: Notes) -> Iterator[str]:
+    row, columns = one.spec.rows[i], one.spec.columns
     for j, cell in enumerate(one.rows[i]):
-        yield _cell(cell, box_of(one, i, j), notes)
+        box = box_of(one, i, j)
+        above = columns[j].not_run if j < len(columns) else None
+        # What holds of a whole row or column is told beside its name.
+        why = [] if cell.not_run in (row.not_run, above) else [cell.not_run]
+        yield (
+            _not_run(cell, box, notes, why)
+            if cell.measured is None
+            else _measured(cell, box, notes)
+        )
 
 
 def box_of(one: Table, i: int, j: int) -> str:
@@ -106,20 +115,26 @@ def cell_at(box: str) -> str:
     return f"{box}/cell"
 
 
-def _cell(cell: Number, place: str, notes: Notes) -> str:
-    doubts = notes.links(*(f"The {doubt}." for doubt in cell.doubts))
-    printed = tag("span", _printed(cell), doubts, class_="small")
-    if cell.measured is None:
-        why_not = hidden(f": {cell.not_run}")
-        attributes = {"class_": "number not-run", "title": cell.not_run}
-        return tag("td", "not run", why_not, "<br>", printed, **attributes)
+def _not_run(cell: Number, box: str, notes: Notes, why: Sequence[str]) -> str:
+    letters = notes.links(*(f"Not run: {reason}." for reason in why))
+    shown = ["not run", letters, hidden(f": {cell.not_run}"), "<br>"]
+    shown.append(_beside(cell, notes))
+    return tag("td", *shown, class_="number not-run", id=cell_at(box))
+
+
+def _measured(cell: Number, box: str, notes: Notes) -> str:
     flags = notes.links(*(f"Red flag: {flag}." for flag in cell.red_flags))
     flag = tag("span", "⚑", hidden("red flag"), flags, class_="bad") if flags else ""
-    button = parts.opener(place, f"{cell.measured:.2f}", ": where does it come from?")
+    button = parts.opener(box, f"{cell.measured:.2f}", ": where does it come from?")
     small = [tag("span", within(cell), class_="small")]
     small += [tag("span", escape(cell.spread), class_="small")] if cell.spread else []
-    lines = "<br>".join([flag + button, *small, printed])
-    return parts.number(lines, cell.measured, cell_at(place))
+    lines = "<br>".join([flag + button, *small, _beside(cell, notes)])
+    return parts.number(lines, cell.measured, cell_at(box))
+
+
+def _beside(cell: Number, notes: Notes) -> str:
+    doubts = notes.links(*(f"The {doubt}." for doubt in cell.doubts))
+    return tag("span", _printed(cell), doubts, class_="small")
 
 
 def within(cell: Number) -> str:

@@ -131,8 +131,11 @@ def claims(paper: str, lines: Sequence[dict[str, str]]) -> str:
 
 
 def _whose(claim: dict[str, str]) -> str:
-    whose = "our own check" if claim["ours"] == "true" else "the paper's"
-    return "<br>" + tag("span", escape(f"{whose}, {claim['place']}"), class_="small")
+    told = "our own check" if claim["ours"] == "true" else "the paper's"
+    told += f", {claim['place']}"
+    if printed := claim.get("printed"):
+        told += f"; by the paper's own numbers it {printed}"
+    return "<br>" + tag("span", escape(told), class_="small")
 
 
 def _not_made(paper: PrintedPaper) -> Iterator[str]:
