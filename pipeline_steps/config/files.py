@@ -121,7 +121,7 @@ class Files:
         def files(wildcards: Wildcards) -> list[str]:
             return [
                 place.format(scale=wildcards.scale, page=f"{paper.paper}/{page.name}")
-                for paper in self.plan(wildcards).overview().papers
+                for paper in self._typed("make_report", wildcards).papers
                 for page in getattr(paper, kind)
                 if page.made
             ]
