@@ -14,6 +14,8 @@ from pipeline_steps.papers.report.contents import (
     Figure,
     Result,
     Table,
+    behind,
+    name_of,
     read_claims,
 )
 from pipeline_steps.papers.report.document import document
@@ -40,17 +42,20 @@ GENERATOR_METRICS = ("bits_per_dimension", "worst_error")
 
 def main(job: Job[OverviewSpec]) -> dict[str, Any]:
     """The report, a line for each card, and the numbers that releases are compared by."""
-    whole = document(read(job), job.spec.papers)
+    pages = ("tables_card", "figures_card", "claims_card")
+    starts = [card for name in pages for card in job.inputs.get(name, [])]
+    cards = sorted({*job.inputs.get("cards", []), *behind(starts)})
+    whole = document(read(job, cards), job.spec.papers)
     job.output("index").write_text(whole, encoding="utf-8")
-    lines = [line(path) for path in sorted(job.inputs["cards"])]
+    lines = [line(path) for path in cards]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     table.to_csv(job.output("csv"), index=False, lineterminator="\n")
     job.output("html").write_text(as_page(job.spec, lines), encoding="utf-8")
-    write_json(job.output("summary"), summary(job.inputs["cards"]))
+    write_json(job.output("summary"), summary(cards))
     return {"runs": len(lines)}
 
 
-def read(job: Job[OverviewSpec]) -> Contents:
+def read(job: Job[OverviewSpec], cards: Sequence[Path]) -> Contents:
     """All that the report shows; each file is what its card promises."""
     tables, figures, claims = (
         zip(
@@ -66,7 +71,7 @@ def read(job: Job[OverviewSpec]) -> Contents:
         tables=[Table(*one) for one in tables],
         figures=[Figure(*one) for one in figures],
         claims=[claim for path, _ in claims for claim in read_claims(path)],
-        results={path: Result.read(path) for path in sorted(job.inputs["cards"])},
+        results={path: Result.read(path) for path in cards},
     )
 
 
@@ -78,23 +83,18 @@ def line(path: Path) -> dict[str, Any]:
     numbers = {k: v for k, v in card.metrics.items() if isinstance(v, int | float)}
     return {
         "step": card.step,
-        "name": "/".join(named(path)),
+        "name": name_of(path),
         "metrics": ", ".join(f"{k} {number(v)}" for k, v in numbers.items()),
         "code": str(card.code.get("digest", ""))[:12],
         **{name: record.get(name, "") for name in COLUMNS[4:]},
     }
 
 
-def named(path: Path) -> list[str]:
-    """What a card's place says it is of: `verdicts`, `digits`, `at`, `pgd20`."""
-    return str(path.with_suffix("")).rpartition("cards/")[2].split("/")
-
-
 def summary(cards: Sequence[Path]) -> dict[str, Any]:
     """The numbers that releases are compared by, nested as their names are."""
     found: dict[str, Any] = {"accuracy": {}, "generators": {}}
     for path in sorted(cards):
-        match named(path):
+        match name_of(path).split("/"):
             case ["verdicts", dataset, defense, threat]:
                 own = found["accuracy"].setdefault(dataset, {}).setdefault(defense, {})
                 own[threat] = read_card(path).metrics["accuracy"]

@@ -17,6 +17,7 @@ from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.files import write_json
 from pipeline_steps.core.step import run
 from pipeline_steps.papers import make_figure, make_report, make_table
+from pipeline_steps.papers.report.contents import Contents, Result, Table, behind
 from pipeline_steps.papers.report.look import CSS
 from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
 
@@ -180,7 +181,6 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         told = write_card("papers/claims", {}, {"csv": claims})
         place = "results/demo/{}papers/ijsat/{}"
         inputs = {
-            "cards": [*cards, *Path("results/demo/cards/defenses").rglob("*[!d].json")],
             "tables": [place.format("", "table1.csv")],
             "tables_card": [place.format("cards/", "table1.json")],
             "figures": [place.format("", "figure1.png")],
@@ -324,6 +324,21 @@ def test_a_number_says_where_it_comes_from(page: Page) -> None:
     assert "of Standard, White box: PGD-20, Worst" in mean
     model = next(o["text"] for o in page.all if o.get("id") == "models")
     assert "node7 (cpu), in 2.0 h" in model
+
+
+def test_a_table_that_names_its_verdicts_is_believed(
+    report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(report.parents[2])
+    page = Path("results/demo/cards/papers/ijsat/table1.json")
+    table = Table(Path("results/demo/papers/ijsat/told.csv"), Result.read(page))
+    tidy = pd.read_csv(table.csv.with_name("table1.csv"), dtype=str).fillna("")
+    tidy["verdicts"] = "../../verdicts/digits/at@1/pgd100.parquet"
+    tidy.to_csv(table.csv, index=False)
+    results = {path: Result.read(path) for path in behind([page])}
+    contents = Contents("demo", "toy", [table], [], [], results)
+    card = Path("results/demo/cards/verdicts/digits/at@1/pgd100.json")
+    assert contents.verdicts(table, 0, 0) == [card]
 
 
 def test_what_was_not_measured_says_why(page: Page) -> None:

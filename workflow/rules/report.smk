@@ -2,6 +2,7 @@ localrules:
     make_report,
 
 
+# The step finds the cards behind the pages itself: all of them outgrow a command line.
 rule make_report:
     input:
         tables=jobs.made("tables", "results/{scale}/papers/{page}.csv"),
@@ -36,8 +37,7 @@ rule make_report:
     shell:
         "python -m pipeline_steps.papers.make_report"
         " --spec {params.spec:q} --code {params.code}"
-        " --inputs cards={input.cards}"
-        " tables={input.tables} tables_card={input.table_cards}"
+        " --inputs tables={input.tables} tables_card={input.table_cards}"
         " figures={input.figures} figures_card={input.figure_cards}"
         " claims={input.claims} claims_card={input.claims_card}"
         " --outputs index={output.index} csv={output.csv} html={output.html}"

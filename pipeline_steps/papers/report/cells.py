@@ -158,7 +158,7 @@ def _boxes(contents: Contents, one: Table) -> Iterator[str]:
             behind = (
                 _mean(one, i)
                 if j == len(one.spec.columns)
-                else _verdicts(contents, one, row, one.spec.columns[j])
+                else _verdicts(contents, contents.verdicts(one, i, j))
             )
             yield parts.box(box_of(one, i, j), f"{row.label}, {name}", told, behind)
 
@@ -195,8 +195,7 @@ def _mean(one: Table, i: int) -> str:
     return tag("p", "The mean, over the same images, of ", ", ".join(led), ".")
 
 
-def _verdicts(contents: Contents, one: Table, row: Row, column: Column) -> str:
-    cards = one.behind(row, [column])
+def _verdicts(contents: Contents, cards: Sequence[Path]) -> str:
     if len(cards) == 1:
         return verdict(contents, cards[0])
     return "".join(

@@ -1,7 +1,8 @@
 """What the report shows, read from tables, claims, and the cards of all results."""
 
 import csv
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,8 @@ from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.files import read_json
 from pipeline_steps.papers.report.parts import short
 from pipeline_steps.papers.spec import Column, FigureSpec, Row, TableSpec
+
+FAMILIES = ("generators", "manifolds", "defenses", "verdicts", "curves")
 
 RED_FLAG = "red flag: "
 SPREAD, NOT_RUN = "spread ", "not run: "
@@ -31,8 +34,7 @@ class Result:
 
     @property
     def name(self) -> str:
-        """What its place says it is of: `verdicts/digits/at/pgd20`."""
-        return str(self.path.with_suffix("")).rpartition("cards/")[2]
+        return name_of(self.path)
 
     @property
     def seconds(self) -> float:
@@ -41,6 +43,23 @@ class Result:
     def behind(self, name: str) -> list[Path]:
         """The cards that it was made from, by their name among its inputs."""
         return self.card.input_files(self.path).get(f"{name}_card", [])
+
+
+def name_of(card: Path) -> str:
+    """What its place says it is of: `verdicts/digits/at/pgd20`."""
+    return str(card.with_suffix("")).rpartition("cards/")[2]
+
+
+def behind(pages: Iterable[Path]) -> list[Path]:
+    """The cards of all results that stand behind the cards of pages."""
+    waiting, found = list(pages), set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path.is_file():
+            found.add(path)
+            files = read_card(path).input_files(path).values()
+            waiting += [one for some in files for one in some if one.suffix == ".json"]
+    return sorted(p for p in found if name_of(p).partition("/")[0] in FAMILIES)
 
 
 @dataclass(frozen=True)
@@ -57,6 +76,8 @@ class Number:
     """Why it was not measured, if it was not."""
     said: tuple[str, ...]
     """Red flags and doubts, each a clause."""
+    files: tuple[str, ...]
+    """The verdicts behind it, as they lie from the table, if it tells them."""
 
     @classmethod
     def read(
@@ -80,6 +101,7 @@ class Number:
             seeds=line["seeds"],
             not_run=why_not or "".join(rest),
             said=clauses,
+            files=tuple(line.get("verdicts", "").split()),
         )
 
     @property
@@ -204,6 +226,19 @@ class Contents:
             [one for one in self.claims if one["paper"] == paper],
             self.results,
         )
+
+    @cached_property
+    def _verdicts(self) -> dict[Path, Path]:
+        """The card of each file of verdicts."""
+        cards = ((path, one.card.files(path)) for path, one in self.results.items())
+        return {files["verdicts"]: p for p, files in cards if "verdicts" in files}
+
+    def verdicts(self, table: Table, i: int, j: int) -> list[Path]:
+        """The cards of the verdicts behind a cell, as its table tells them."""
+        if files := table.rows[i][j].files:
+            places = (os.path.normpath(table.csv.parent / file) for file in files)
+            return [self._verdicts[Path(place)] for place in places]
+        return table.behind(table.spec.rows[i], [table.spec.columns[j]])
 
     def model(self, verdict: Path) -> Result | None:
         """The training behind a verdict."""
