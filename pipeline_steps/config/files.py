@@ -115,6 +115,19 @@ class Files:
             )
         ]
 
+    def made(self, kind: str, place: str) -> Function:
+        """A file of each table or figure that the scale makes, in the papers' order."""
+
+        def files(wildcards: Wildcards) -> list[str]:
+            return [
+                place.format(scale=wildcards.scale, page=f"{paper.paper}/{page.name}")
+                for paper in self._typed("make_report", wildcards).papers
+                for page in getattr(paper, kind)
+                if page.made
+            ]
+
+        return files
+
     def plan(self, wildcards: Wildcards) -> Plan:
         raise NotImplementedError
 

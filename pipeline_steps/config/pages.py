@@ -11,6 +11,8 @@ from pipeline_steps.papers.spec import (
     FigureSpec,
     OverviewSpec,
     PaperClaims,
+    Printed,
+    PrintedPaper,
     Row,
     Run,
     TableSpec,
@@ -129,7 +131,40 @@ class Pages:
         )
 
     def overview(self) -> OverviewSpec:
-        return OverviewSpec(scale=self.config.name, scale_title=self.config.scale.title)
+        papers = self.config.papers
+        return OverviewSpec(
+            scale=self.config.name,
+            scale_title=self.config.scale.title,
+            papers=[
+                PrintedPaper(
+                    paper=name,
+                    title=paper.title,
+                    authors=paper.authors,
+                    tables=[self._printed(name, table) for table in paper.tables],
+                    figures=[self._printed(name, figure) for figure in paper.figures],
+                )
+                for name, paper in papers.items()
+            ],
+        )
+
+    def _printed(self, paper: str, page: str) -> Printed:
+        config, made = self.config.papers[paper], page in self.pages(paper)
+        if page in config.figures:
+            return Printed(name=page, title=config.figures[page].title, made=made)
+        table = config.tables[page]
+        only = [
+            row.not_run or column.not_run
+            for row in table.rows
+            for number, column in zip(row.published, table.columns, strict=True)
+            if number is not None
+        ]
+        return Printed(
+            name=page,
+            title=table.title,
+            made=made,
+            numbers=len(only),
+            published_only=sum(map(bool, only)),
+        )
 
     def label(self, run: Run) -> str:
         """A run's defense as it stands in a path: `at`, or `at@1` for seed 1.

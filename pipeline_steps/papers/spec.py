@@ -194,11 +194,36 @@ class PaperClaims(Settings):
     claims: list[Claim]
 
 
+class Printed(Settings):
+    """A table or a figure as a paper prints it, whether it is made here or not."""
+
+    name: str
+    """Its target is the paper's name, an underscore, and this."""
+    title: str
+    made: bool
+    """Whether it is among what this scale makes."""
+    numbers: int = 0
+    """How many it prints, averages left out."""
+    published_only: int = 0
+    """Behind how many of them nothing stands at any scale."""
+
+
+class PrintedPaper(Settings):
+    """All that a paper prints."""
+
+    paper: str
+    title: str
+    authors: str
+    tables: list[Printed]
+    figures: list[Printed]
+
+
 class OverviewSpec(Settings):
-    """The scale whose jobs are listed."""
+    """The scale whose jobs are listed, and the papers whose pages it shows."""
 
     scale: str
     scale_title: str
+    papers: list[PrintedPaper] = Field(default_factory=list)
 
 
 class ClaimsSpec(Settings):

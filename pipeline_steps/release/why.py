@@ -90,31 +90,54 @@ def _cell(root: Path, path: Path, cell: str) -> tuple[dict[str, Any], set[Path]]
         "column", name, [*spec["columns"], *([average] * bool(average["name"]))]
     )
     # The average stands on all columns.
-    beneath = spec["columns"] if column is average else [column]
-    threats = {one["threat"] for one in beneath}
+    asked = _asked(spec, row, spec["columns"] if column is average else [column])
+    runs = zip(spec["runs"], card.input_files(path)["verdicts_card"], strict=True)
     behind = {
         verdicts
-        for run, verdicts in zip(
-            spec["runs"], card.input_files(path)["verdicts_card"], strict=True
-        )
-        if run["dataset"] == spec["dataset"]
-        and run["defense"] == row["defense"]
-        and run["threat"] in threats
+        for run, verdicts in runs
+        if (run["dataset"], run["defense"], run["threat"]) in asked
     }
     # A number is explained only if it is the one that this card speaks of.
     verify(root / tidy, root / path, "csv")
-    return _read_cell(root / tidy, row["name"], column["name"]), behind
+    return _read_cell(root / tidy, _label(row), _label(column)), behind
+
+
+def _asked(
+    spec: Mapping[str, Any],
+    row: Mapping[str, Any],
+    columns: Iterable[Mapping[str, Any]],
+) -> set[tuple[str, str, str]]:
+    """Data set, defense and threat of all that a row shows in these columns."""
+    less = row.get("difference") or []
+    rows = [one for one in spec["rows"] if one["name"] in less] or [row]
+    used = spec.get("stand_ins", {})
+    return {
+        (used.get(named, named), one["defense"], threat)
+        for one in rows
+        for named in [one.get("dataset") or spec["dataset"]]
+        for column in columns
+        for threat in column.get("worst_of") or [column["threat"]]
+    }
+
+
+def _label(part: Mapping[str, Any]) -> str:
+    """A row or a column as the tidy file names it."""
+    return f"{part['part']}: {part['name']}" if part.get("part") else part["name"]
 
 
 def _named(kind: str, name: str, options: Iterable[Mapping[str, Any]]) -> Any:
-    table = {one["name"].casefold(): one for one in options}
-    if name.casefold() not in table:
-        names = [one["name"] for one in table.values()]
+    parts = list(options)
+    labels = {_label(one).casefold(): one for one in parts}
+    # Without what is printed over it, where no other is named so.
+    alike = [one for one in parts if one["name"].casefold() == name.casefold()]
+    found = labels.get(name.casefold(), alike[0] if len(alike) == 1 else None)
+    if found is None:
+        names = [_label(one) for one in parts]
         # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
         near = [one for one in names if name and name.casefold() in one.casefold()]
         hint = did_you_mean(near[0] if len(near) == 1 else name, names)
         raise PipelineError(f"there is no {kind} '{name}'{hint}")
-    return table[name.casefold()]
+    return found
 
 
 def _read_cell(tidy: Path, method: str, column: str) -> dict[str, Any]:

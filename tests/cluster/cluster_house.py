@@ -15,7 +15,8 @@ WEIGHTS = "results/demo/checkpoints/defenses/digits/at.safetensors"
 LOG = "results/demo/logs/train_defense/digits/at.log"
 STEP = "pipeline_steps.defenses.train_defense"
 DEMO = "workflow/config/scales/demo.yaml"
-OF_TIME_AND_MACHINE = (".record.json", "runs.csv", "runs.html", "summary.json")
+PAGES = ("index.html", "runs.csv", "runs.html", "summary.json")
+OF_TIME_AND_MACHINE = (".record.json", *PAGES)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ RUNS = [
     ("ijsat", "clean", 0),
     ("ijsat", "pgd20", 0),
 ]
+DEFENSES = ("at", "at@1", "ijsat")
 RECORD = {
     "machine": "node7",
     "device": "cpu",
@@ -234,6 +235,50 @@ def test_an_average_stands_on_its_row_and_a_cell_that_was_not_run_on_nothing(
     told = explain(toy.root, TABLE, cell)
     assert sum("verdicts" in card for card in cards_of(told)) == behind
     assert text(told)
+
+
+@pytest.mark.parametrize(
+    ("cell", "behind"),
+    [
+        ("ResNet: AT, White box: PGD-20", ["at/pgd20", "at@1/pgd20"]),
+        ("AT, PGD-20", ["at/pgd20", "at@1/pgd20"]),
+        ("Ours, Worst", ["ijsat/clean", "ijsat/pgd20"]),
+        ("Gain, Worst", [f"{d}/{t}" for t in ("clean", "pgd20") for d in DEFENSES]),
+    ],
+)
+def test_a_cell_stands_on_its_verdicts_however_the_table_is_made(
+    toy: Toy, cell: str, behind: list[str]
+) -> None:
+    """Another data set stands in; rows and columns have parts, differ, are the worst."""
+    row = {"part": None, "dataset": "cifar10", "difference": []}
+    spec = table_spec() | {
+        "average": None,
+        "dataset": "svhn",
+        "stand_ins": {"cifar10": "digits"},
+        "rows": [
+            row | {"name": "AT", "part": "ResNet", "defense": "at"},
+            row | {"name": "Ours", "defense": "ijsat"},
+            row | {"name": "Gain", "defense": None, "difference": ["Ours", "AT"]},
+        ],
+        "columns": [
+            {"name": "PGD-20", "part": "White box", "threat": "pgd20", "worst_of": []},
+            {"name": "Worst", "threat": None, "worst_of": ["clean", "pgd20"]},
+        ],
+    }
+    table = "results/demo/papers/ijsat/table2.csv"
+    lines = ["ResNet: AT,White box: PGD-20", "Ours,Worst", "Gain,Worst"]
+    head = CSV.splitlines()[0]
+    text = "\n".join([head, *(f"{line},1.00,2.00,1.50,2.50,539,1," for line in lines)])
+    (toy.root / table).write_text(text)
+    verdicts = [f"{CARDS}/verdicts/digits/{label(d, s)}/{t}.json" for d, t, s in RUNS]
+    inputs = {"verdicts_card": verdicts}
+    card = table.replace("demo/", "demo/cards/").replace(".csv", ".json")
+    toy.card(card, "papers.make_table", spec, inputs, {"csv": table})
+    cards = [
+        card for card in cards_of(explain(toy.root, table, cell)) if "verd" in card
+    ]
+    expected = {f"{CARDS}/verdicts/digits/{name}.json" for name in behind}
+    assert set(cards) == expected
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def test_the_flow_is_exact(demo: House) -> None:
         "papers/dmat/figure2.png",
         "manifolds/digits/sngan/test.latents.npy",
         "claims.csv",
+        "index.html",
         "verdicts/digits/ijsat/jsa50.parquet",
         "checkpoints/defenses/digits/at.safetensors",
         "checkpoints/generators/digits/glow.safetensors",
@@ -108,5 +109,5 @@ def test_the_report_is_one_file_that_opens_offline(demo: House, tmp_path: Path) 
         timeout=120,
         check=True,
     ).stdout
-    for word in ("ijsat", "claims", "runs"):
+    for word in ("all papers", "ijsat", "claims", "runs"):
         assert word in page

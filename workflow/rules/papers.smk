@@ -2,7 +2,6 @@ localrules:
     make_table,
     make_figure,
     check_claims,
-    make_report,
 
 
 for paper, pages in jobs.papers.items():
@@ -115,30 +114,3 @@ rule check_claims:
         " manifolds={input.manifolds}"
         " --outputs csv={output.csv} html={output.html}"
         " card={output.card} record={output.record} 2> {log}"
-
-
-rule make_report:
-    input:
-        cards=jobs.all_cards,
-    output:
-        csv="results/{scale}/runs.csv",
-        html=report(
-            "results/{scale}/runs.html",
-            caption="../report/runs.rst",
-            category="runs",
-            labels={"what": "cards and run times", "form": "page"},
-        ),
-        summary="results/{scale}/summary.json",
-    log:
-        "results/{scale}/logs/make_report.log",
-    conda:
-        "../../environment.yml"
-    params:
-        spec=jobs.spec("make_report"),
-        code=jobs.code("make_report"),
-    shell:
-        "python -m pipeline_steps.papers.make_report"
-        " --spec {params.spec:q} --code {params.code}"
-        " --inputs cards={input.cards}"
-        " --outputs csv={output.csv} html={output.html}"
-        " summary={output.summary} 2> {log}"
