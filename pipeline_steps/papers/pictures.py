@@ -1,0 +1,70 @@
+"""Rows of images, as figures show them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.papers.spec import FigureSpec
+from pipeline_steps.papers.style import GREEN, GREY, VERMILLION, heading
+
+Arrays = dict[str, np.ndarray]
+
+
+def read_pictures(files: Sequence[Path], images: int) -> list[Arrays]:
+    """What each file holds of the first so many images, or as many as all of them have."""
+    blocks = [read_tensors(path) for path in files]
+    count = min([images, *(len(block["original"]) for block in blocks)])
+    return [{name: t.numpy()[:count] for name, t in block.items()} for block in blocks]
+
+
+def sheet(
+    spec: FigureSpec, rows: int, columns: int, names: float = 1.6, row: float = 0.88
+) -> tuple[Figure, np.ndarray]:
+    """A figure with so many pictures; its names and its rows take so many inches."""
+    figure = Figure(figsize=(names + 0.85 * columns, 0.9 + row * rows))
+    heading(figure, spec)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def show_row(row: np.ndarray, name: str, images: np.ndarray) -> None:
+    """One row of images, [N, 3, H, W] in [0, 1], with its name at the left."""
+    for axes, image in zip(row, images, strict=True):
+        show(axes, image)
+    name_row(row, name)
+
+
+def name_row(row: np.ndarray, name: str) -> None:
+    row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6, color=GREY)
+
+
+def show_difference(row: np.ndarray, differences: np.ndarray, magnify: float) -> None:
+    """One row of differences around grey, magnified as far as nothing is cut off."""
+    factor = magnified(differences, magnify, room=0.5)
+    show_row(row, f"difference\n× {factor:g}", 0.5 + factor * differences)
+
+
+def magnified(differences: np.ndarray, magnify: float, room: float) -> float:
+    """By how much differences may be magnified so that the largest still has room."""
+    largest = max(float(np.abs(differences).max()), 1e-12)
+    # Halves, so that the number that stands beside the row is the one that was used.
+    return float(min(magnify, max(1.0, np.floor(2 * room / largest) / 2)))
+
+
+def show(axes: Axes, image: np.ndarray) -> None:
+    axes.imshow(np.clip(image, 0, 1).transpose(1, 2, 0))
+    axes.set(xticks=[], yticks=[])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def say_verdict(axes: Axes, label: int, prediction: int, more: str = "") -> None:
+    """Beneath an image, what the defense says of it."""
+    fooled = label != prediction
+    text = f"✗ {label}, said {prediction}" if fooled else f"✓ {label}"
+    colour = VERMILLION if fooled else GREEN
+    axes.set_xlabel(text + more, color=colour, fontsize=7.5, labelpad=2)
