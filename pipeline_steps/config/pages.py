@@ -92,6 +92,7 @@ class Pages:
 
     def figure(self, paper: str, figure: str) -> FigureSpec:
         config = self.config.papers[paper].figures[figure]
+        part = self.config.scale.pages.get(paper, {}).get(figure, Part())
         dataset = self.stand_in(config.dataset)
         return FigureSpec(
             paper=paper,
@@ -102,7 +103,7 @@ class Pages:
             dataset=dataset,
             stands_for=config.dataset,
             figure=self._resolved(config.figure, dataset),
-            panels=config.panels,
+            panels=[panel for panel in config.panels if part.shows(panel)],
         )
 
     def claims(self) -> ClaimsSpec:

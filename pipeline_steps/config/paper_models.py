@@ -50,9 +50,14 @@ class Paper(Settings):
 
 
 class Part(Settings):
-    """How much of a table a scale computes; all of it, if neither is stated."""
+    """How much of a table or figure a scale computes; all of it, if neither is stated."""
 
     defenses: list[str] | None = None
-    """Rows of these."""
+    """Rows, or panels, of these."""
     threats: list[Word] | None = None
-    """Columns of these."""
+    """Columns, or panels, of these."""
+
+    def shows(self, panel: Panel) -> bool:
+        """Whether a figure keeps this panel."""
+        told = ((panel.defense, self.defenses), (panel.threat, self.threats))
+        return all(chosen is None or name in chosen for name, chosen in told)

@@ -8,10 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_steps.core.tensors import read_tensors
-from pipeline_steps.papers.spec import FigureSpec
-from pipeline_steps.papers.style import GREEN, GREY, VERMILLION, heading
+from pipeline_steps.papers.spec import FigureSpec, Panel
+from pipeline_steps.papers.style import GREEN, GREY, VERMILLION, heading, wrapped
 
 Arrays = dict[str, np.ndarray]
+
+# The inches that a picture takes with its margin.
+COLUMN = 0.85
 
 
 def read_pictures(files: Sequence[Path], images: int) -> list[Arrays]:
@@ -25,7 +28,7 @@ def sheet(
     spec: FigureSpec, rows: int, columns: int, names: float = 1.6, row: float = 0.88
 ) -> tuple[Figure, np.ndarray]:
     """A figure with so many pictures; its names and its rows take so many inches."""
-    figure = Figure(figsize=(names + 0.85 * columns, 0.9 + row * rows))
+    figure = Figure(figsize=(names + COLUMN * columns, 0.9 + row * rows))
     heading(figure, spec)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -34,11 +37,11 @@ def show_row(row: np.ndarray, name: str, images: np.ndarray) -> None:
     """One row of images, [N, 3, H, W] in [0, 1], with its name at the left."""
     for axes, image in zip(row, images, strict=True):
         show(axes, image)
-    name_row(row, name)
+    name_row(row[0], name)
 
 
-def name_row(row: np.ndarray, name: str) -> None:
-    row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6, color=GREY)
+def name_row(first: Axes, name: str) -> None:
+    first.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6, color=GREY)
 
 
 def show_difference(row: np.ndarray, differences: np.ndarray, magnify: float) -> None:
@@ -56,6 +59,11 @@ def magnified(differences: np.ndarray, magnify: float, room: float) -> float:
 
 def show(axes: Axes, image: np.ndarray) -> None:
     axes.imshow(np.clip(image, 0, 1).transpose(1, 2, 0))
+    bare(axes)
+
+
+def bare(axes: Axes) -> None:
+    """Nothing but what is drawn inside, and names."""
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
     for spine in axes.spines.values():
@@ -68,3 +76,18 @@ def say_verdict(axes: Axes, label: int, prediction: int, more: str = "") -> None
     text = f"✗ {label}, said {prediction}" if fooled else f"✓ {label}"
     colour = VERMILLION if fooled else GREEN
     axes.set_xlabel(text + more, color=colour, fontsize=7.5, labelpad=2)
+
+
+def grid_of(
+    panels: Sequence[Panel], blocks: Sequence[Arrays]
+) -> tuple[list[str], list[str], dict[tuple[int, int], Arrays]]:
+    """Parts are rows and labels are columns; what lies where, for some may be left out."""
+    parts = [*dict.fromkeys(panel.part or "" for panel in panels)]
+    labels = [*dict.fromkeys(panel.label for panel in panels)]
+    places = [(parts.index(p.part or ""), labels.index(p.label)) for p in panels]
+    return parts, labels, dict(zip(places, blocks, strict=True))
+
+
+def name_columns(grid: np.ndarray, labels: Sequence[str]) -> None:
+    for axes, label in zip(grid[0], labels, strict=True):
+        axes.set_title(wrapped(label, COLUMN, 8), fontsize=8, color=GREY)

@@ -34,8 +34,6 @@ class AttackedImages:
             show_difference(
                 difference, block["edited"] - block["original"], self.magnify
             )
-            for said in zip(
-                attacked, block["label"], block["prediction"], strict=True
-            ):
+            for said in zip(attacked, block["label"], block["prediction"], strict=True):
                 say_verdict(*said)
         return figure
