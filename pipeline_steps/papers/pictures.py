@@ -1,5 +1,6 @@
 """Rows of images, as figures show them."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.papers.spec import FigureSpec, Panel
-from pipeline_steps.papers.style import GREEN, GREY, VERMILLION, heading, wrapped
+from pipeline_steps.papers.style import GREEN, GREY, VERMILLION, heading
 
 Arrays = dict[str, np.ndarray]
 
@@ -90,4 +91,5 @@ def grid_of(
 
 def name_columns(grid: np.ndarray, labels: Sequence[str]) -> None:
     for axes, label in zip(grid[0], labels, strict=True):
-        axes.set_title(wrapped(label, COLUMN, 8), fontsize=8, color=GREY)
+        lines = textwrap.wrap(label, 12, break_on_hyphens=False)
+        axes.set_title("\n".join(lines), fontsize=8, color=GREY)

@@ -32,9 +32,10 @@ class TrainingCurves:
                 number = labels.index(panel.label)
                 _curve(axes, number, panel.label, pd.read_parquet(path))
             threats = dict.fromkeys(panel.threat or "" for panel, _ in members)
+            under = "" if part else f" under {' and '.join(threats)}"
             axes.set_title(part or "", fontsize=9)
             axes.set_xlabel("epoch")
-            axes.set_ylabel(f"accuracy under {' and '.join(threats)} (%)")
+            axes.set_ylabel(f"accuracy{under} (%)")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.legend(
                 loc="upper center",
