@@ -56,20 +56,22 @@ def test_edits_of_one_attack_are_magnified_alike(
 ) -> None:
     spec = PAPER.figure("dmat", name)
     figure = drawn(spec, examples(tmp_path, spec))
-    axes = np.array(figure.axes).reshape(len(parts), 2, 2, 4)
+    axes = np.array(figure.axes).reshape(len(parts), 2, 2, 4).swapaxes(1, 2)
     for i, part in enumerate(parts):
         # The largest move of this attack is its third defense's; twice that has room in 1.
         factor = min(10, np.floor(2 / (3 * (i + 1) / 50)) / 2)
         for image in range(2):
             attacked, moved = axes[i, image]
-            assert attacked[0].get_ylabel() == part
-            assert moved[0].get_ylabel() == f"difference\n× {factor:g}"
+            names = ["", ""] if image else [part, f"difference\n× {factor:g}"]
+            assert [row[0].get_ylabel() for row in axes[i, image]] == names
             assert not moved[0].images
             assert np.allclose(attacked[0].images[0].get_array(), 0.5)
             for j in range(3):
                 size = (3 * i + j + 1) / 50
                 sign = (-1) ** (3 * i + j)
-                shown, gap = (row[1 + j].images[0].get_array() for row in axes[i, image])
+                shown, gap = (
+                    row[1 + j].images[0].get_array() for row in axes[i, image]
+                )
                 assert np.allclose(shown, 0.5 + sign * size, atol=1e-6)
                 assert np.allclose(gap, factor * size, atol=1e-5)
                 said = "✓ 1" if image == 0 else "✗ 2, said 1"

@@ -68,13 +68,11 @@ def test_each_place_of_a_grid_shows_its_own_map(
 ) -> None:
     spec = asked(name)
     figure = drawn(spec, maps(tmp_path, spec))
-    count = spec.figure.get("images", 1)
-    axes = grid(figure, columns)
-    assert len(axes) == count * len(parts)
-    assert [row[0].get_ylabel() for row in axes[::count]] == parts
+    axes = grid(figure, spec.figure.get("images", 1) * columns)
+    assert [row[0].get_ylabel() for row in axes] == parts
     for n, panel in enumerate(spec.panels):
         i, j = parts.index(str(panel.part)), n % columns
-        for one in axes[count * i : count * (i + 1), j]:
+        for one in axes[i, j::columns]:
             picture, cover = one.images
             assert cover.get_array().argmax() == n, panel.label
             assert cover.get_clim() == (0, 1) and 0.3 < cover.get_alpha() < 0.8
@@ -86,7 +84,9 @@ def test_each_place_of_a_grid_shows_its_own_map(
 
 
 def test_figure_9_sets_each_defense_beside_the_same_one_with_ia() -> None:
-    pairs = zip(asked("figure9").panels[::2], asked("figure9").panels[1::2], strict=True)
+    pairs = zip(
+        asked("figure9").panels[::2], asked("figure9").panels[1::2], strict=True
+    )
     for left, right in pairs:
         assert (left.part, left.threat) == (right.part, right.threat)
         assert right.label == f"{left.label}, with IA"

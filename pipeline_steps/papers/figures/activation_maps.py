@@ -25,7 +25,7 @@ COVER = 0.55
 
 
 class ActivationMaps:
-    """A row for each part and image, a column for each label: the map over the image.
+    """A row for each part, and for each image a column for each label: map over image.
 
     Bright places speak for the class that the defense says, which stands beneath with
     its confidence.
@@ -40,15 +40,15 @@ class ActivationMaps:
         blocks = read_pictures(files, self.images)
         count = len(blocks[0]["label"])
         parts, labels, cells = grid_of(spec.panels, blocks)
-        figure, grid = sheet(spec, count * len(parts), len(labels), row=1.1)
-        name_columns(grid, labels)
+        figure, grid = sheet(spec, len(parts), count * len(labels), row=1.1)
+        name_columns(grid, count * labels)
         for axes in grid.flat:
             bare(axes)
+        for part, row in zip(parts, grid, strict=True):
+            name_row(row[0], part)
         for (i, j), block in cells.items():
-            for image in range(count):
-                _map(grid[count * i + image, j], block, image)
-        for i, part in enumerate(parts):
-            name_row(grid[count * i, 0], part)
+            for image, axes in enumerate(grid[i, j :: len(labels)]):
+                _map(axes, block, image)
         return figure
 
 

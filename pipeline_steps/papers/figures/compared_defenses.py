@@ -22,7 +22,7 @@ from pipeline_steps.papers.spec import FigureSpec
 
 
 class ComparedDefenses:
-    """The parts are attacks, the labels defenses, beside the original images.
+    """A row for each part, an attack; for each image the labels, defenses, beside it.
 
     Beneath each attacked image is how far it was moved, brighter where farther; all of
     one attack are magnified alike, so that defenses can be compared.
@@ -35,31 +35,31 @@ class ComparedDefenses:
 
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
         blocks = read_pictures(files, self.images)
-        rows = 2 * len(blocks[0]["label"])
         parts, labels, cells = grid_of(spec.panels, blocks)
-        figure, grid = sheet(spec, rows * len(parts), 1 + len(labels), row=0.98)
-        name_columns(grid, ["original", *labels])
+        columns = ["original", *labels]
+        count = len(blocks[0]["label"])
+        figure, grid = sheet(spec, 2 * len(parts), count * len(columns), row=0.98)
+        name_columns(grid, count * columns)
         for axes in grid.flat:
             bare(axes)
         for i, part in enumerate(parts):
-            members = {j: block for (row, j), block in cells.items() if row == i}
-            self._attack(grid[rows * i : rows * (i + 1)], part, members)
+            members = {1 + j: block for (row, j), block in cells.items() if row == i}
+            self._attack(grid[2 * i : 2 * i + 2], part, members, len(columns))
         return figure
 
-    def _attack(self, grid: np.ndarray, part: str, members: dict[int, Arrays]) -> None:
+    def _attack(
+        self, rows: np.ndarray, part: str, members: dict[int, Arrays], columns: int
+    ) -> None:
         moves = {j: np.abs(b["edited"] - b["original"]) for j, b in members.items()}
         factor = magnified(np.stack([*moves.values()]), self.magnify, room=1)
-        originals = next(iter(members.values()))["original"]
-        for image, original in enumerate(originals):
-            attacked, moved = grid[2 * image : 2 * image + 2]
-            name_row(attacked[0], part)
-            name_row(moved[0], f"difference\n× {factor:g}")
-            show(attacked[0], original)
-            for j, block in members.items():
-                show(attacked[1 + j], block["edited"][image])
-                show(moved[1 + j], factor * moves[j][image])
+        name_row(rows[0, 0], part)
+        name_row(rows[1, 0], f"difference\n× {factor:g}")
+        for j, block in members.items():
+            for image, original in enumerate(block["original"]):
+                attacked, moved = rows[:, columns * image : columns * (image + 1)]
+                show(attacked[0], original)
+                show(attacked[j], block["edited"][image])
+                show(moved[j], factor * moves[j][image])
                 say_verdict(
-                    attacked[1 + j],
-                    block["label"][image],
-                    block["prediction"][image],
+                    attacked[j], block["label"][image], block["prediction"][image]
                 )
