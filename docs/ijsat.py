@@ -1,5 +1,6 @@
 """Draws how IJSAT trains on a pair of images: python -m docs.ijsat"""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,15 @@ PLACE = Path(__file__).parent / "pictures/ijsat.svg"
 
 # What stands where, from left to right, and whose it is.
 BOXES = [
-    (0.0, "two images\nx₁, x₂ with labels", INK),
+    (0.0, "two images\nx₁, x₂\nand their labels", INK),
     (1.0, "Robust Mixup\nx = IM(x₁, x₂)", INK),
     (2.0, "flow, backwards\nz = g⁻¹(x)", GREEN),
-    (3.0, "moved latents\nz + λ, |λ| ≤ η", VERMILLION),
+    (3.0, "moved latents\nz + λ\n|λ| ≤ η", VERMILLION),
     (4.0, "flow\ng(z + λ)", GREEN),
-    (5.0, "moved pixels\ng(z + λ) + δ, |δ| ≤ ε", VERMILLION),
+    (5.0, "moved pixels\ng(z + λ) + δ\n|δ| ≤ ε", VERMILLION),
     (6.0, "classifier f\nCE to IM(y₁, y₂)", BLUE),
 ]
-WIDE, HIGH, STEP = 1.42, 0.62, 1.72
+WIDE, HIGH, STEP = 1.5, 0.86, 1.78
 ARROW: dict[str, Any] = {"arrowstyle": "-|>", "shrinkA": 0, "shrinkB": 0}
 
 
@@ -44,22 +45,21 @@ def ascent(axes: Axes, column: int, rise: float, text: str) -> None:
 
 
 def drawn() -> Figure:
-    figure = Figure(figsize=(12.2, 2.5))
+    figure = Figure(figsize=(9.6, 2.5))
     axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(-0.85, 6 * STEP + 0.85), ylim=(-0.95, 1.45))
+    axes.set(xlim=(-0.85, 6 * STEP + 0.85), ylim=(-1.05, 1.75))
     axes.set_axis_off()
     for place in BOXES:
         box(axes, *place)
-    for (left, *_), (right, *_) in zip(BOXES, BOXES[1:], strict=False):
+    for (left, *_), (right, *_) in pairwise(BOXES):
         ends = (right * STEP - WIDE / 2, 0), (left * STEP + WIDE / 2, 0)
         axes.annotate("", *ends, arrowprops={**ARROW, "color": GREY})
-    ascent(axes, 3, 1.1, "λ up the loss, sign steps on the manifold")
-    ascent(axes, 5, 0.7, "δ up the same loss")
+    ascent(axes, 3, 1.35, "λ up the loss, on the manifold")
+    ascent(axes, 5, 0.85, "δ up the same loss")
     axes.text(
-        4.5 * STEP,
-        -0.72,
-        "10 steps of JSA move λ and δ together, by one backward pass each; "
-        "then f learns from the last image",
+        4 * STEP,
+        -0.82,
+        "one backward pass a step moves λ and δ; after ten steps f learns from the image",
         ha="center",
         fontsize=8,
         color=GREY,
