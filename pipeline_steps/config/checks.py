@@ -159,11 +159,14 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             )
     for paper, content in config.papers.items():
         known = {*content.tables, *content.figures}
-        for page in config.scale.pages.get(paper, {}):
+        place = f"{config_file(f'scales/{config.name}')}: pages.{paper}"
+        for page, part in config.scale.pages.get(paper, {}).items():
             if page not in known:
-                place = f"{config_file(f'scales/{config.name}')}: pages.{paper}"
                 near = did_you_mean(page, known)
                 yield place, f"there is no table or figure '{page}'{near}"
+            shown = content.figures[page].panels if page in content.figures else []
+            if shown and not any(map(part.shows, shown)):
+                yield f"{place}.{page}", "this leaves no panel of the figure"
 
 
 def _same_training(config: Config, defense: Defense) -> bool:

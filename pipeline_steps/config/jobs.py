@@ -47,6 +47,7 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("dataset", "defense", "threat", "shard"),
     ),
     "gather_verdicts": ("evaluation", "attack", ("dataset", "defense", "threat")),
+    "explain_defense": ("evaluation", "attack", ("dataset", "defense", "threat")),
     "attack_snapshots": ("evaluation", "curve", ("dataset", "defense", "threat")),
     "make_table": ("papers", "table", ("paper", "table")),
     "make_figure": ("papers", "figure", ("paper", "figure")),

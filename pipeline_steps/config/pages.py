@@ -105,7 +105,7 @@ class Pages:
             dataset=dataset,
             stands_for=config.dataset,
             figure=self._resolved(config.figure, dataset),
-            panels=[panel for panel in config.panels if part.has(panel)],
+            panels=[panel for panel in config.panels if part.shows(panel)],
         )
 
     def claims(self) -> ClaimsSpec:

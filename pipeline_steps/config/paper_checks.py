@@ -25,6 +25,18 @@ def paper_complaints(config: Config) -> Iterator[Complaint]:
             for inside, complaint in _table(table):
                 place = ("tables", name, *inside)
                 yield paper, place, f"tables.{name}, {complaint}"
+        for name, i, panel in _made(config, paper):
+            for complaint in _curve(panel, config):
+                said = f"figures.{name}, '{panel.label}': {complaint}"
+                yield paper, ("figures", name, "panels", i), said
+
+
+def _made(config: Config, paper: str) -> Iterator[tuple[str, int, Panel]]:
+    """The panels of figures that the scale makes unless others are named."""
+    chosen = config.scale.pages
+    for name, figure in config.papers[paper].figures.items():
+        if not chosen or name in chosen.get(paper, {}):
+            yield from ((name, i, panel) for i, panel in enumerate(figure.panels))
 
 
 def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
@@ -81,7 +93,7 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
         case Row():
             yield from _one([item.defense, item.difference, item.not_run])
         case Panel():
-            yield from _panel(item, config)
+            yield from _panel(item)
         case Claim() if bool(item.holds) == bool(item.not_run):
             yield (
                 "say either what must hold, or under `not_run` why it can't be decided"
@@ -122,12 +134,15 @@ def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
         yield "a difference is one of two rows"
 
 
-def _panel(panel: Panel, config: Config) -> Iterator[str]:
+def _panel(panel: Panel) -> Iterator[str]:
     on_manifold = KINDS[panel.what].on_manifold
     wanted = ("manifold",) if on_manifold else ("defense", "threat")
     for key in wanted:
         if getattr(panel, key) is None:
             yield f"a panel that shows a {panel.what} names its {key}"
+
+
+def _curve(panel: Panel, config: Config) -> Iterator[str]:
     defense = config.defenses.defenses.get(panel.defense or "")
     if panel.what == "curve" and defense and not defense.snapshots:
         yield (

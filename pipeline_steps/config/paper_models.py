@@ -57,6 +57,7 @@ class Part(Settings):
     threats: list[Word] | None = None
     """Columns, or panels, of these."""
 
-    def has(self, panel: Panel) -> bool:
-        asked = ((panel.defense, self.defenses), (panel.threat, self.threats))
-        return all(names is None or name in (None, *names) for name, names in asked)
+    def shows(self, panel: Panel) -> bool:
+        """Whether a figure keeps this panel."""
+        told = ((panel.defense, self.defenses), (panel.threat, self.threats))
+        return all(asked is None or name in (None, *asked) for name, asked in told)

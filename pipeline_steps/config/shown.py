@@ -18,11 +18,11 @@ def shown(plan: Plan) -> list[str]:
         if figure in content.figures
         for panel in panels(plan, paper, figure)
     }
-    curves, manifolds, examples = (
+    curves, explanations, manifolds, examples = (
         {name for what, name in drawn if KINDS[what].family == family}
-        for family in ("curves", "manifolds", "verdicts")
+        for family in ("curves", "explanations", "manifolds", "verdicts")
     )
-    judged |= examples
+    judged |= examples | explanations
     manifolds |= set(plan.claims().manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
     trainings = {
@@ -35,6 +35,7 @@ def shown(plan: Plan) -> list[str]:
         "defenses": trainings,
         "verdicts": judged,
         "curves": curves,
+        "explanations": explanations,
     }
     return [
         f"{family}/{name}"

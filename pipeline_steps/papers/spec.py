@@ -117,15 +117,17 @@ class Panel(Settings):
 
     label: str
     """What stands beside it."""
-    what: Literal["curve", "examples", "verdicts", "manifold", "distances"]
-    """Accuracy over training, edited images, verdicts, a generator's reconstructions, or
-    how far these lie off."""
+    what: Literal["curve", "examples", "cam", "verdicts", "manifold", "distances"]
+    """Accuracy over training, edited images, these with maps of where the defense looks,
+    verdicts, a generator's reconstructions, or how far these lie off."""
     defense: str | None = None
     """Whose curve or examples."""
     threat: str | None = None
     """Under which threat."""
     manifold: str | None = None
     """The generator whose manifold it is."""
+    part: str | None = None
+    """What is printed over it and its neighbours."""
 
 
 class FigureSpec(Settings):

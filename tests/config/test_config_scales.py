@@ -32,7 +32,10 @@ def shape(scale):
 
 
 def uses(plan, run):
-    """The generators that a run's training and its attack need, and its snapshots."""
+    """The generators that a run's training and its attack need.
+
+    Snapshots are asked of it where a scale makes a curve: else the config is refused.
+    """
     defense = plan.defense(run.dataset, run.defense)
     attack = plan.attack(run.dataset, run.defense, run.threat)
 
@@ -41,7 +44,7 @@ def uses(plan, run):
         named = generators_in(spec.model_dump())
         return {"gan" if plan.is_approximate(name) else name for name in named}
 
-    return generators(defense), generators(attack), defense.snapshots > 0
+    return generators(defense), generators(attack)
 
 
 def test_the_scales_are_those_that_the_project_speaks_of():

@@ -204,7 +204,7 @@ BROKEN = [
     (
         "papers/ijsat",
         f"{FIGURE}.panels.0.defense",
-        "normal",
+        "trades",
         "keeps no weights on the way",
     ),
 ]

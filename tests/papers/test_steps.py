@@ -12,7 +12,7 @@ import torch
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.files import write_json
 from pipeline_steps.core.step import run
-from pipeline_steps.core.tensors import write_tensors
+from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.papers import check_claims, make_figure, make_report, make_table
 from pipeline_steps.papers.spec import ClaimsSpec, FigureSpec, OverviewSpec, TableSpec
 
@@ -66,6 +66,13 @@ def examples(path: Path) -> Path:
     return card(path, "examples")
 
 
+def maps(path: Path) -> Path:
+    examples(path)
+    seen = {"map": torch.rand(3, 8, 8), "confidence": torch.tensor([0.2, 0.5, 0.9])}
+    write_tensors(path, read_tensors(path) | seen)
+    return card(path, "maps")
+
+
 def pictures(path: Path) -> Path:
     images = torch.rand(16, 3, 8, 8, generator=torch.manual_seed(0))
     content = {"original": images, "projected": images + 1e-6, "samples": 1.2 * images}
@@ -84,6 +91,8 @@ FIGURES = {
     "attacked_images": (examples, {"what": "examples", "defense": "at"}),
     "compared_attacks": (examples, {"what": "examples", "defense": "at"}),
     "attacked_levels": (examples, {"what": "examples", "defense": "at"}),
+    "compared_defenses": (examples, {"what": "examples", "defense": "at"}),
+    "activation_maps": (maps, {"what": "cam", "defense": "at", "threat": "pgd20"}),
     "manifold_sheet": (pictures, {"what": "manifold", "manifold": "glow"}),
     "interpolations": (pictures, {"what": "manifold", "manifold": "glow"}),
     "projection_errors": (distances, {"what": "distances", "manifold": "glow"}),

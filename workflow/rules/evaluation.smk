@@ -2,6 +2,9 @@ localrules:
     gather_verdicts,
 
 
+include: "explanations.smk"
+
+
 JUDGED = "results/{scale}/shards/verdicts/{dataset}/{defense}/{threat}/{shard}"
 
 

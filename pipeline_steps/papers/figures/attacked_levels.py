@@ -5,8 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from pipeline_steps.core.settings import Count, Positive
-from pipeline_steps.core.tensors import read_tensors
-from pipeline_steps.papers.figures.attacked_images import magnified, show
+from pipeline_steps.papers.pictures import magnified, read_pictures, show
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import GREY, heading
 
@@ -20,22 +19,22 @@ class AttackedLevels:
         self.magnify, self.images = magnify, images
 
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
-        blocks = [read_tensors(path) for path in files]
-        count = min(self.images, *(len(block["label"]) for block in blocks))
+        blocks = read_pictures(files, self.images)
+        originals = blocks[0]["original"]
+        count = len(originals)
         figure = Figure(figsize=(0.4 + 0.85 * (1 + len(blocks)), 1.3 + 1.7 * count))
         heading(figure, spec)
         grid = figure.subplots(2 * count, 1 + len(blocks), squeeze=False)
-        originals = blocks[0]["original"].numpy()[:count]
         for row, original in enumerate(originals):
             show(grid[2 * row, 0], original)
             grid[2 * row + 1, 0].axis("off")
         grid[0, 0].set_title("original", fontsize=9.5, color=GREY)
         for axes, panel, block in zip(grid.T[1:], spec.panels, blocks, strict=True):
-            edited = block["edited"].numpy()[:count]
-            differences, factor = magnified(edited - originals, self.magnify)
+            differences = block["edited"] - originals
+            factor = magnified(differences, self.magnify, room=0.5)
             for row in range(count):
-                show(axes[2 * row], edited[row])
-                show(axes[2 * row + 1], differences[row])
+                show(axes[2 * row], block["edited"][row])
+                show(axes[2 * row + 1], 0.5 + factor * differences[row])
             axes[0].set_title(panel.label.replace(", ", "\n"), fontsize=9.5, color=GREY)
             axes[-1].set_xlabel(f"× {factor:g}", fontsize=9.5, color=GREY)
         return figure

@@ -7,33 +7,43 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline_steps.papers.panels import by_part
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.statistics import accuracy, interval
 from pipeline_steps.papers.style import COLOURS, DASHES, MARKERS, heading
 
 
 class TrainingCurves:
-    """Accuracy against epoch, a line for each panel, with its interval over images."""
+    """Accuracy against epoch, a line for each panel, with its interval over images.
+
+    Panels of one part share their axes; a label looks alike in all of them.
+    """
 
     shows = "curve"
 
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
-        figure = Figure(figsize=(6.2, 4.2))
+        parts = by_part(spec.panels, files)
+        labels = [*dict.fromkeys(panel.label for panel in spec.panels)]
+        figure = Figure(figsize=(2.6 + 3.6 * len(parts), 4.2 + 0.1 * len(labels)))
         heading(figure, spec)
-        axes = figure.add_subplot()
-        for i, (panel, path) in enumerate(zip(spec.panels, files, strict=True)):
-            _curve(axes, i, panel.label, pd.read_parquet(path))
-        threats = dict.fromkeys(panel.threat or "" for panel in spec.panels)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(f"accuracy under {' and '.join(threats)} (%)")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.16),
-            ncols=2,
-            title="shade: 95 % interval over the test images",
-            title_fontsize=8,
-        )
+        grid = figure.subplots(1, len(parts), squeeze=False)[0]
+        for axes, (part, members) in zip(grid, parts.items(), strict=True):
+            for panel, path in members:
+                number = labels.index(panel.label)
+                _curve(axes, number, panel.label, pd.read_parquet(path))
+            threats = dict.fromkeys(panel.threat or "" for panel, _ in members)
+            under = "" if part else f" under {' and '.join(threats)}"
+            axes.set_title(part or "", fontsize=9)
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(f"accuracy{under} (%)")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.16),
+                ncols=2 if len(parts) == 1 else 1,
+                title="shade: 95 % interval over the test images",
+                title_fontsize=8,
+            )
         return figure
 
 
