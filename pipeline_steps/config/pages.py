@@ -92,7 +92,10 @@ class Pages:
 
     def figure(self, paper: str, figure: str) -> FigureSpec:
         config = self.config.papers[paper].figures[figure]
-        dataset = self.stand_in(config.dataset)
+        dataset = config.dataset and self.stand_in(config.dataset)
+        panels = [panel for row in config.panels for panel in row.spread()]
+        named = {panel.dataset for panel in panels if panel.dataset}
+        stand_ins = {name: self.stand_in(name) for name in sorted(named)}
         return FigureSpec(
             paper=paper,
             name=figure,
@@ -101,8 +104,9 @@ class Pages:
             scale_title=self.config.scale.title,
             dataset=dataset,
             stands_for=config.dataset,
-            figure=self._resolved(config.figure, dataset),
-            panels=config.panels,
+            stand_ins={name: used for name, used in stand_ins.items() if used != name},
+            figure=self._resolved(config.figure, dataset) if dataset else config.figure,
+            panels=panels,
         )
 
     def claims(self) -> ClaimsSpec:
