@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from pipeline_steps.papers.statistics import Outcomes, accuracy, interval
 from pipeline_steps.papers.style import COLOURS, DASHES, MARKERS
@@ -16,6 +17,19 @@ def judged(path: Path) -> Outcomes:
     """The verdicts of one run."""
     table = pd.read_parquet(path, columns=["correct"])
     return table["correct"].to_numpy(dtype=bool)[None]
+
+
+def legend_below(figure: Figure, axes: Axes, title: str) -> None:
+    """One legend for all axes, of what these ones show."""
+    drawn, told = axes.get_legend_handles_labels()
+    figure.legend(
+        drawn,
+        told,
+        loc="outside lower center",
+        ncols=min(len(told), 5),
+        title=title,
+        title_fontsize=8,
+    )
 
 
 def band(

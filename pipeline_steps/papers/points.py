@@ -33,6 +33,7 @@ from pipeline_steps.threats.objectives.optimal_transport import OptimalTransport
 from pipeline_steps.threats.perturbations.pixel import Pixel
 from pipeline_steps.threats.still import answered
 
+STANDARD = "standard"
 SEED, POINTS, CLASSES = 0, 400, 2
 EPSILON, NOISE = 0.07, 0.012
 STEPS, BATCH, RATE = 300, 64, 0.1
@@ -85,8 +86,8 @@ def moons() -> Batch:
 def recipes() -> dict[str, Any]:
     """The five schemes, by name; what a scheme perturbs with is its `threat`."""
     return {
-        "clean": Normal(),
-        "PGD": At(_threat(CrossEntropy(), 10)),
+        STANDARD: Normal(),
+        "AT": At(_threat(CrossEntropy(), 10)),
         "TRADES": Trades(_threat(Kl(), 10)),
         "Feature Scattering": FeatureScattering(
             _threat(OptimalTransport(), 1), CLASSES, SMOOTHING

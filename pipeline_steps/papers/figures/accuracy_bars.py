@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline_steps.papers.bands import judged
+from pipeline_steps.papers.bands import judged, legend_below
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.statistics import Outcomes, accuracy, interval
 from pipeline_steps.papers.style import COLOURS, GREY, INK, heading
@@ -42,10 +42,7 @@ class AccuracyBars:
                     g: found.get((part, label, group)) for g, group in enumerate(groups)
                 }
                 _bars(axes, i, len(labels), label, own)
-        bars, told = grid[0].get_legend_handles_labels()
-        title = "line: 95 % interval over the test images"
-        place = {"loc": "outside lower center", "ncols": len(told)}
-        figure.legend(bars, told, title=title, title_fontsize=8, **place)
+        legend_below(figure, grid[0], "line: 95 % interval over the test images")
         return figure
 
 
@@ -71,5 +68,5 @@ def _bars(
         zorder=2,
     )
     for place, mean, high in zip(places, means, sure[:, 1], strict=True):
-        at = {"ha": "center", "va": "bottom", "fontsize": 6.5, "color": GREY}
-        axes.text(place, high + 1, f"{mean:.1f}", **at)
+        text = f"{mean:.1f}"
+        axes.text(place, high + 1, text, ha="center", fontsize=6.5, color=GREY)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.papers.bands import SHADE, band, judged
+from pipeline_steps.papers.bands import SHADE, band, judged, legend_below
 from pipeline_steps.papers.spec import FigureSpec, Panel
 from pipeline_steps.papers.style import GREY, heading
 
@@ -48,10 +48,8 @@ class AccuracyByBudget:
             axes.remove()
         for axes in grid[: len(parts) : COLUMNS]:
             axes.set_ylabel("accuracy (%)")
-        lines, told = grid[0].get_legend_handles_labels()
         title = f"{SHADE}; dashed: the budget of training" if self.trained else SHADE
-        place = {"loc": "outside lower center", "ncols": min(len(told), 5)}
-        figure.legend(lines, told, title=title, title_fontsize=8, **place)
+        legend_below(figure, grid[0], title)
         return figure
 
 

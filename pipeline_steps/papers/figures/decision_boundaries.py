@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.rng import rng
 from pipeline_steps.papers import points
+from pipeline_steps.papers.points import STANDARD
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import BLUE, GREY, INK, VERMILLION, heading
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.still import answered
 
 COLOURS, MARKERS = (BLUE, VERMILLION), ("o", "^")
+PERTURBED = ("original", "PGD", "TRADES", "Feature Scattering", "LMAE")
 # Points along a side at which a network is asked.
 GRID = 200
 
@@ -33,16 +35,18 @@ class DecisionBoundaries:
         prepare_device()  # for one thread, and the same sums each time
         clean, recipes = points.moons(), points.recipes()
         models = {name: points.trained(name, r, clean) for name, r in recipes.items()}
-        figure = Figure(figsize=(10, 5))
+        figure = Figure(figsize=(10, 4.6))
         heading(figure, spec)
         grid = figure.subplots(2, len(recipes), sharex=True, sharey=True)
         letters = iter("abcdefghijklmnopqrstuvwxyz")
-        for axes, (name, recipe) in zip(grid[0], recipes.items(), strict=True):
-            seen = points.seen_by(recipe, models["clean"], clean)
-            _boundary(axes, models["clean"])
+        for axes, name, recipe in zip(
+            grid[0], PERTURBED, recipes.values(), strict=True
+        ):
+            _boundary(axes, models[STANDARD])
+            seen = points.seen_by(recipe, models[STANDARD], clean)
             _scatter(axes, seen, clean.labels)
             axes.set_title(f"({next(letters)}) {name}")
-        pgd = recipes["PGD"].threat
+        pgd = recipes["AT"].threat
         for axes, (name, model) in zip(grid[1], models.items(), strict=True):
             _boundary(axes, model)
             _scatter(axes, clean.images, clean.labels)
@@ -51,10 +55,10 @@ class DecisionBoundaries:
                 _accuracy(model, clean.images, clean),
                 _accuracy(model, attacked, clean),
             )
-            axes.set_title(f"({next(letters)}) trained on {name}", fontsize=9)
+            axes.set_title(f"({next(letters)}) {name}")
             axes.set_xlabel("{:.1f} %, under PGD {:.1f} %".format(*told), color=GREY)
         grid[0, 0].set_ylabel("perturbed, with the\nboundary of (f)", color=GREY)
-        grid[1, 0].set_ylabel("the boundary learned", color=GREY)
+        grid[1, 0].set_ylabel("what is learned", color=GREY)
         return figure
 
 
@@ -73,7 +77,14 @@ def _boundary(axes: Axes, model: nn.Module) -> None:
 def _scatter(axes: Axes, places: Tensor, labels: Tensor) -> None:
     for label, (colour, marker) in enumerate(zip(COLOURS, MARKERS, strict=True)):
         own = places[labels == label, :, 0, 0]
-        axes.scatter(own[:, 0], own[:, 1], s=7, c=colour, marker=marker, linewidths=0)
+        axes.plot(
+            *own.T.numpy(),
+            color=colour,
+            linestyle="none",
+            marker=marker,
+            markersize=2.6,
+            markeredgewidth=0,
+        )
     axes.set(xlim=(0, 1), ylim=(0.1, 0.9), xticks=[], yticks=[], aspect="equal")
 
 

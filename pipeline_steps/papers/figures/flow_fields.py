@@ -55,7 +55,7 @@ def _framed(row: np.ndarray, colour: str) -> None:
 
 
 def _show_flows(row: np.ndarray, flows: np.ndarray) -> None:
-    """Arrows over their lengths in grey; all images on one scale."""
+    """Arrows to where pixels are fetched, for all images on one scale."""
     longest = float(np.hypot(flows[:, 0], flows[:, 1]).max()) or 1.0
     for axes, flow in zip(row, flows, strict=True):
         _show_flow(axes, flow, longest)
@@ -69,12 +69,21 @@ def _show_flow(axes: Axes, flow: np.ndarray, longest: float) -> None:
     every = max(1, width // ARROWS)
     places = slice(every // 2, None, every)
     right, down = flow[:, places, places]
-    columns = np.arange(width)[places]
-    rows = np.arange(height)[places]
-    axes.imshow(np.hypot(*flow), cmap="Greys", vmin=0, vmax=2.5 * longest)
-    # The longest arrow reaches the next one.
-    scale = longest / every
-    told = {"angles": "xy", "scale_units": "xy", "scale": scale, "pivot": "mid"}
-    axes.quiver(columns, rows, right, down, color=INK, width=0.012, **told)
+    axes.quiver(
+        np.arange(width)[places],
+        np.arange(height)[places],
+        right,
+        down,
+        color=INK,
+        angles="xy",
+        scale_units="xy",
+        scale=longest / every,  # so the longest arrow reaches the next one
+        pivot="mid",
+        width=0.009,
+        headwidth=3.5,
+        headlength=3.5,
+        headaxislength=3.2,
+    )
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)

@@ -7,7 +7,7 @@ from matplotlib.gridspec import SubplotSpec
 
 from pipeline_steps.core.settings import Count
 from pipeline_steps.core.tensors import read_tensors
-from pipeline_steps.papers.bands import SHADE
+from pipeline_steps.papers.bands import SHADE, legend_below
 from pipeline_steps.papers.figures.accuracy_by_budget import draw_lines
 from pipeline_steps.papers.figures.attacked_images import show_row
 from pipeline_steps.papers.spec import FigureSpec, Panel
@@ -25,15 +25,15 @@ class SpatialBudgets:
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
         figure = Figure(figsize=(10, 4.6))
         heading(figure, spec)
-        left, right = figure.add_gridspec(1, 2, width_ratios=(1, 1.15))
-        axes = figure.add_subplot(left)
+        halves = figure.add_gridspec(1, 2, width_ratios=(1, 1.15))
+        axes = figure.add_subplot(halves[0])
         shown = list(zip(spec.panels, files, strict=True))
         lines = [(panel, path) for panel, path in shown if panel.what == "verdicts"]
         draw_lines(axes, lines, list(dict.fromkeys(p.label for p, _ in lines)))
         axes.set(xlabel="spatial budget (pixels)", ylabel="accuracy (%)", ylim=(0, 102))
         axes.set_title("(a) accuracy", loc="left")
-        axes.legend(title=SHADE, title_fontsize=8, loc="upper right")
-        self._sheet(right, [one for one in shown if one[0].what == "examples"])
+        legend_below(figure, axes, SHADE)
+        self._sheet(halves[1], [one for one in shown if one[0].what == "examples"])
         return figure
 
     def _sheet(self, place: SubplotSpec, shown: list[tuple[Panel, Path]]) -> None:
