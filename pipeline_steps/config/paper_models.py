@@ -32,7 +32,7 @@ class PanelConfig(Panel):
     def spread(self) -> Iterator[Panel]:
         """A panel for each threat."""
         told = self.model_dump(exclude={"along"})
-        for threat, at in (self.along or {self.threat: self.at}).items():
+        for threat, at in self.along.items() or [(self.threat, self.at)]:
             yield Panel(**{**told, "threat": threat, "at": at})
 
 
