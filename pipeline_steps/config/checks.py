@@ -165,7 +165,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 near = did_you_mean(page, known)
                 yield place, f"there is no table or figure '{page}'{near}"
             shown = content.figures[page].panels if page in content.figures else []
-            if shown and not any(map(part.shows, shown)):
+            if shown and not any(part.shows(p) for row in shown for p in row.spread()):
                 yield f"{place}.{page}", "this leaves no panel of the figure"
 
 

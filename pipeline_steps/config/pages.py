@@ -95,7 +95,11 @@ class Pages:
     def figure(self, paper: str, figure: str) -> FigureSpec:
         config = self.config.papers[paper].figures[figure]
         part = self.config.scale.pages.get(paper, {}).get(figure, Part())
-        dataset = self.stand_in(config.dataset)
+        dataset = config.dataset and self.stand_in(config.dataset)
+        spread = (panel for row in config.panels for panel in row.spread())
+        panels = [panel for panel in spread if part.shows(panel)]
+        named = {panel.dataset for panel in panels if panel.dataset}
+        stand_ins = {name: self.stand_in(name) for name in sorted(named)}
         return FigureSpec(
             paper=paper,
             name=figure,
@@ -104,8 +108,9 @@ class Pages:
             scale_title=self.config.scale.title,
             dataset=dataset,
             stands_for=config.dataset,
-            figure=self._resolved(config.figure, dataset),
-            panels=[panel for panel in config.panels if part.shows(panel)],
+            stand_ins={name: used for name, used in stand_ins.items() if used != name},
+            figure=self._resolved(config.figure, dataset) if dataset else config.figure,
+            panels=panels,
         )
 
     def claims(self) -> ClaimsSpec:

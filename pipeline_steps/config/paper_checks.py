@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pipeline_steps.config.networks import judged
-from pipeline_steps.config.paper_models import Paper, Table
+from pipeline_steps.config.paper_models import PanelConfig, Paper, Table
 from pipeline_steps.config.whole import Config
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.papers.panels import KINDS
-from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
+from pipeline_steps.papers.spec import Claim, Column, Row, Side
 
 # Where something stands in a file: `tables`, `table1`, `rows`, 3.
 Place = tuple[str | int, ...]
@@ -70,7 +70,11 @@ def _unknown(item: Any, config: Config) -> Iterator[str]:
     named = {
         "dataset": [getattr(item, "dataset", None)],
         "defense": [getattr(item, "defense", None)],
-        "threat": [getattr(item, "threat", None), *getattr(item, "worst_of", ())],
+        "threat": [
+            getattr(item, "threat", None),
+            *getattr(item, "worst_of", ()),
+            *getattr(item, "along", ()),
+        ],
         "generator": [getattr(item, "manifold", None)],
     }
     known: dict[str, Collection[str]] = {
@@ -92,7 +96,7 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
             yield from _one([item.threat, item.worst_of, item.not_run])
         case Row():
             yield from _one([item.defense, item.difference, item.not_run])
-        case Panel():
+        case PanelConfig():
             yield from _panel(item)
         case Claim() if bool(item.holds) == bool(item.not_run):
             yield (
@@ -134,12 +138,18 @@ def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
         yield "a difference is one of two rows"
 
 
-def _panel(panel: Panel) -> Iterator[str]:
+def _panel(panel: PanelConfig) -> Iterator[str]:
     on_manifold = KINDS[panel.what].on_manifold
-    wanted = ("manifold",) if on_manifold else ("defense", "threat")
-    for key in wanted:
-        if getattr(panel, key) is None:
+    told = {
+        "manifold": panel.manifold,
+        "defense": panel.defense,
+        "threat": panel.threat or panel.along,
+    }
+    for key in ("manifold",) if on_manifold else ("defense", "threat"):
+        if not told[key]:
             yield f"a panel that shows a {panel.what} names its {key}"
+    if panel.along and (panel.threat or panel.at is not None):
+        yield "a panel names one `threat`, or several under `along`"
 
 
 def _curve(panel: Panel, config: Config) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """The config of a paper as typed models."""
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
 from pipeline_steps.core.settings import Figure, Settings, Word
@@ -21,16 +23,29 @@ class Table(Settings):
     """Its rows, from the top."""
 
 
+class PanelConfig(Panel):
+    """One thing that a figure shows, or a row of them under several threats."""
+
+    along: dict[Word, float | str] = Field(default_factory=dict)
+    """In a threat's place: several, with where each stands on the horizontal axis."""
+
+    def spread(self) -> Iterator[Panel]:
+        """A panel for each threat."""
+        told = self.model_dump(exclude={"along"})
+        for threat, at in self.along.items() or [(self.threat, self.at)]:
+            yield Panel(**{**told, "threat": threat, "at": at})
+
+
 class FigureConfig(Settings):
     """A figure of a paper, or one of ours that belongs beside it."""
 
     title: str
     """Its number and what it shows."""
-    dataset: Word
-    """The data set that the paper names."""
+    dataset: Word | None = None
+    """The data set that the paper names, if it is of one."""
     figure: Figure
     """How it is drawn."""
-    panels: list[Panel]
+    panels: list[PanelConfig] = Field(default_factory=list)
     """What it shows, in order."""
 
 

@@ -50,9 +50,9 @@ def panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
     return [
         (
             panel.what,
-            f"{spec.dataset}/{panel.manifold}"
+            f"{spec.used(panel)}/{panel.manifold}"
             if KINDS[panel.what].on_manifold
-            else f"{spec.dataset}/{panel.defense}/{panel.threat}",
+            else f"{spec.used(panel)}/{panel.defense}/{panel.threat}",
         )
         for panel in spec.panels
     ]

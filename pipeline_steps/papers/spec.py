@@ -128,6 +128,10 @@ class Panel(Settings):
     """The generator whose manifold it is."""
     part: str | None = None
     """What is printed over it and its neighbours."""
+    dataset: str | None = None
+    """Its data set, where it is another than the figure's."""
+    at: float | str | None = None
+    """Where it stands on the horizontal axis: an amount, or a name."""
 
 
 class FigureSpec(Settings):
@@ -138,10 +142,19 @@ class FigureSpec(Settings):
     title: str
     scale: str
     scale_title: str
-    dataset: str
-    stands_for: str
+    dataset: str | None
+    """None for what is drawn of no data set."""
+    stands_for: str | None
+    """As the paper names it."""
+    stand_ins: dict[str, str] = Field(default_factory=dict)
+    """What was really used in place of a data set that a panel names."""
     figure: Entry
     panels: list[Panel]
+
+    def used(self, panel: Panel) -> str:
+        """The data set that a panel really shows."""
+        named = panel.dataset
+        return self.stand_ins.get(named, named) if named else str(self.dataset)
 
 
 class Side(Settings):

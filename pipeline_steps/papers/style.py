@@ -82,8 +82,9 @@ def standing_in(spec: TableSpec | FigureSpec) -> list[str]:
     if isinstance(spec, TableSpec):
         stand_ins = spec.stand_ins
     else:
-        same = spec.dataset == spec.stands_for
-        stand_ins = {} if same else {spec.stands_for: spec.dataset}
+        stand_ins = dict(spec.stand_ins)
+        if spec.dataset and spec.stands_for and spec.dataset != spec.stands_for:
+            stand_ins = {spec.stands_for: spec.dataset, **stand_ins}
     named: dict[str, list[str]] = {}
     for name, used in stand_ins.items():
         named.setdefault(used, []).append(name)

@@ -7,10 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline_steps.papers.bands import SHADE, band
 from pipeline_steps.papers.panels import by_part
 from pipeline_steps.papers.spec import FigureSpec
-from pipeline_steps.papers.statistics import accuracy, interval
-from pipeline_steps.papers.style import COLOURS, DASHES, MARKERS, heading
+from pipeline_steps.papers.statistics import accuracy
+from pipeline_steps.papers.style import heading
 
 
 class TrainingCurves:
@@ -41,7 +42,7 @@ class TrainingCurves:
                 loc="upper center",
                 bbox_to_anchor=(0.5, -0.16),
                 ncols=2 if len(parts) == 1 else 1,
-                title="shade: 95 % interval over the test images",
+                title=SHADE,
                 title_fontsize=8,
             )
         return figure
@@ -50,23 +51,7 @@ class TrainingCurves:
 def _curve(axes: Axes, i: int, label: str, table: pd.DataFrame) -> None:
     epochs = sorted(table["epoch"].unique())
     groups = (table.loc[table["epoch"] == epoch, "correct"] for epoch in epochs)
-    outcomes = [group.to_numpy(dtype=bool)[None] for group in groups]
-    means = [accuracy(one) for one in outcomes]
-    bands = [interval(one) for one in outcomes]
-    colour = COLOURS[i % len(COLOURS)]
-    axes.fill_between(
-        epochs,
-        [band.low for band in bands],
-        [band.high for band in bands],
-        color=colour,
-        alpha=0.18,
-        linewidth=0,
-    )
-    axes.plot(
-        epochs,
-        means,
-        color=colour,
-        linestyle=DASHES[i % len(DASHES)],
-        marker=MARKERS[i % len(MARKERS)],
-        label=f"{label}: last {means[-1]:.1f}, best {max(means):.1f}",
-    )
+    found = [group.to_numpy(dtype=bool)[None] for group in groups]
+    means = [accuracy(one) for one in found]
+    told = f"{label}: last {means[-1]:.1f}, best {max(means):.1f}"
+    band(axes, i, epochs, found, told)
