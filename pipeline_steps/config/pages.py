@@ -57,12 +57,10 @@ class Pages:
             runs=[],
         )
         asked = {
-            (spec.used(row), row.defense, threat): None
+            key: None
             for row in spec.rows
-            if row.defense
-            for place, column in enumerate(spec.columns)
-            if not spec.not_run(row, place)
-            for threat in column.threats
+            for place in range(len(spec.columns))
+            for key in spec.behind(row, place)
         }
         runs = [run for one in asked for run in self._runs(*one)]
         return spec.model_copy(update={"runs": runs})

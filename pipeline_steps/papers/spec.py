@@ -8,6 +8,9 @@ from pipeline_steps.core.settings import Entry, Settings
 
 Relation = Literal["<", ">"]
 
+# Data set, defense and threat: a number before it is told from which seed.
+Key = tuple[str, str, str]
+
 NOT_PRINTED = "the paper prints no number here"
 
 
@@ -78,6 +81,10 @@ class Run(Settings):
     threat: str
     seed: int
 
+    @property
+    def key(self) -> Key:
+        return self.dataset, self.defense, self.threat
+
 
 class TableSpec(Settings):
     """A published table, and the verdicts that stand behind its cells."""
@@ -101,6 +108,13 @@ class TableSpec(Settings):
         """The data set that a row was really measured on."""
         named = row.dataset or self.dataset
         return self.stand_ins.get(named, named)
+
+    def behind(self, row: Row, place: int) -> list[Key]:
+        """The jobs behind a row's cell in this column, if it is measured."""
+        if not row.defense or self.not_run(row, place):
+            return []
+        threats = self.columns[place].threats
+        return [(self.used(row), row.defense, threat) for threat in threats]
 
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, if it is not."""

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.spec import Key as Key
 from pipeline_steps.papers.spec import Run
 
 LEVEL = 0.95
@@ -24,7 +25,6 @@ FEW = 10
 
 # Right or wrong: a row for each seed, a column for each test image.
 Outcomes = np.ndarray
-Key = tuple[str, str, str]
 
 
 class Interval(NamedTuple):
@@ -50,8 +50,7 @@ def read_outcomes(runs: Sequence[Run], files: Sequence[Path]) -> dict[Key, Outco
                 f"{path} and {other} were judged on different images, so that they "
                 "can't be compared; delete both and build them again"
             )
-        key = (run.dataset, run.defense, run.threat)
-        found.setdefault(key, []).append(table["correct"].to_numpy(dtype=bool))
+        found.setdefault(run.key, []).append(table["correct"].to_numpy(dtype=bool))
     return {key: np.stack(seeds) for key, seeds in found.items()}
 
 

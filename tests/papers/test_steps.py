@@ -130,7 +130,7 @@ def test_a_figure_refuses_panels_that_it_cannot_show(
     assert not outputs["png"].exists()
 
 
-def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
+def test_a_table_in_four_forms(verdicts: Path, tmp_path: Path) -> None:
     content: dict[str, Any] = {"paper": "ijsat", "table": "table1", "average": None}
     content["title"] = "Table 1"
     columns = [{"name": "Standard", "threat": "clean"}]
@@ -146,7 +146,9 @@ def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
     }
     spec = TableSpec.model_validate(content)
     inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
-    outputs = {form: tmp_path / f"table.{form}" for form in ("csv", "html", "png")}
+    outputs = {
+        form: tmp_path / f"table.{form}" for form in ("csv", "html", "png", "tex")
+    }
     step(make_table, spec, inputs, outputs)
     table = pd.read_csv(outputs["csv"])
     assert table["published"].tolist() == [84.15]

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from pipeline_steps.papers.make_table import as_page, draw
+from pipeline_steps.papers.forms.page import as_page
+from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, Outcomes
 from pipeline_steps.papers.tables import COLUMNS, Cell, Footnotes, Found, cells
@@ -77,8 +78,13 @@ def test_a_measured_cell() -> None:
         "measured": "90.00",
         "low": 0,
         "high": 0,
+        "deviation": "",
         "images": IMAGES,
         "seeds": 1,
+        "dataset": "digits",
+        "defense": "at",
+        "threat": "clean",
+        "verdicts": "",
         "flags": "84 here, 83 elsewhere",
     }
     assert cell.interval is not None and cell.interval.holds(90)
