@@ -18,6 +18,11 @@ from pipeline_steps.papers.spec import NOT_PRINTED, Column, Row, TableSpec
 from pipeline_steps.papers.style import scale_line
 from pipeline_steps.papers.tables import Cell, Footnotes, decimals
 
+GREEK = (
+    "αβγδεζηθκλμνξπρστφχψωΔΣΩ",
+    "alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma "
+    "tau varphi chi psi omega Delta Sigma Omega".split(),
+)
 # What pdfLaTeX doesn't set by itself; letters with accents it does.
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -46,19 +51,12 @@ SPECIAL = {
     "²": r"$^2$",
     "³": r"$^3$",
     "’": "'",
-    "α": r"$\alpha$",
-    "β": r"$\beta$",
-    "γ": r"$\gamma$",
-    "δ": r"$\delta$",
-    "ε": r"$\varepsilon$",
-    "η": r"$\eta$",
-    "λ": r"$\lambda$",
-    "τ": r"$\tau$",
+    **{letter: rf"$\{name}$" for letter, name in zip(*GREEK, strict=True)},
 }
 LATIN = "\u017f"
 
 # Where the numbers stand, for the legend.
-LARGE, SMALL = "Right, in bold", "Left"
+LARGE, SMALL = "Right, in bold", "Left: printed in the paper"
 
 
 def escape(text: str) -> str:
@@ -73,11 +71,8 @@ def escape(text: str) -> str:
 def as_latex(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> str:
     """The table as a floating one, with its footnotes inside."""
     columns = len(rows[0])
-    body = [
-        line
-        for row, cells in zip(spec.rows, rows, strict=True)
-        for line in _lines(spec, row, cells, notes)
-    ]
+    pairs = zip(spec.rows, rows, strict=True)
+    body = "\n\\addlinespace\n".join(_lines(spec, *pair, notes) for pair in pairs)
     head = _head(spec, notes)
     said = [
         escape(text) for text in (caution(spec), legend(rows, LARGE, SMALL)) if text
@@ -97,7 +92,7 @@ def as_latex(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> str:
             r"\toprule",
             *head,
             r"\midrule",
-            *body,
+            body,
             r"\bottomrule",
             r"\end{tabular}}",
             r"\par\smallskip",
@@ -133,9 +128,7 @@ def _parts(columns: Sequence[Column]) -> list[tuple[str, int]]:
     return [(escape(part), len(list(group))) for part, group in parts]
 
 
-def _lines(
-    spec: TableSpec, row: Row, cells: Sequence[Cell], notes: Footnotes
-) -> list[str]:
+def _lines(spec: TableSpec, row: Row, cells: Sequence[Cell], notes: Footnotes) -> str:
     """The numbers of a row, and below them in small what stands beside them."""
     numbers = [_raised(escape(row.label), marks(row, notes))]
     small: list[list[str]] = []
@@ -155,7 +148,7 @@ def _lines(
     for i in range(max(map(len, small))):
         there = (rf"{{\scriptsize {s[i]}}}" if i < len(s) else "" for s in small)
         lines.append(_line(["", *(part for text in there for part in ("", text))]))
-    return [*lines, r"\addlinespace"]
+    return "\n".join(lines)
 
 
 def _missing(cell: Cell, row: Row, column: Column | None, notes: Footnotes) -> str:

@@ -13,7 +13,7 @@ from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.style import escape, html_table, page, scale_line
 from pipeline_steps.papers.tables import Cell, Footnotes
 
-SMALL = "Small, with measured less printed behind it"
+SMALL = "Small: printed in the paper, and measured less printed"
 
 
 def as_page(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> str:

@@ -117,5 +117,5 @@ def _draw_cell(axes: Axes, x: float, y: float, cell: Cell, notes: Footnotes) -> 
 def _below(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> list[str]:
     told = caution(spec)
     letters = [f"{letter}  {text}" for text, letter in notes.letters.items()]
-    own = legend(rows, "Bold", "Grey, with measured less printed behind it")
+    own = legend(rows, "Bold", "Grey: printed in the paper, and measured less printed")
     return [*([told] if told else []), own, *letters]

@@ -31,13 +31,13 @@ def caution(spec: TableSpec) -> str | None:
 
 
 def legend(rows: list[list[Cell]], measured: str, printed: str) -> str:
-    """How a cell is to be read: where in it stand the measured and the printed number."""
+    """How a cell is to be read: where stands what was measured, and what is printed."""
     images = sorted({cell.images for row in rows for cell in row if cell.images})
     counted = " and ".join(f"{number:,}" for number in images) or "no"
     text = (
         f"Accuracy in percent. {measured}: measured here on {counted} test images, with "
         "its 95 % interval over the images (bootstrap; exact where fewer than "
-        f"{FEW} images are right or wrong). {printed}: printed in the paper."
+        f"{FEW} images are right or wrong). {printed}."
     )
     if any(cell.seeds > 1 for row in rows for cell in row):
         text += " ±: the standard deviation between seeds."
