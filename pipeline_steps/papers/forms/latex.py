@@ -18,11 +18,29 @@ from pipeline_steps.papers.spec import NOT_PRINTED, Column, Row, TableSpec
 from pipeline_steps.papers.style import scale_line
 from pipeline_steps.papers.tables import Cell, Footnotes, decimals
 
-GREEK = (
-    "αβγδεζηθκλμνξπρστφχψωΔΣΩ",
-    "alpha beta gamma delta varepsilon zeta eta theta kappa lambda mu nu xi pi rho sigma "
-    "tau varphi chi psi omega Delta Sigma Omega".split(),
-)
+GREEK = {
+    "α": "alpha",
+    "β": "beta",
+    "γ": "gamma",
+    "δ": "delta",
+    "ε": "varepsilon",
+    "ζ": "zeta",
+    "η": "eta",
+    "θ": "theta",
+    "κ": "kappa",
+    "λ": "lambda",
+    "μ": "mu",
+    "ν": "nu",
+    "ξ": "xi",
+    "π": "pi",
+    "ρ": "rho",
+    "σ": "sigma",
+    "τ": "tau",
+    "φ": "varphi",
+    "χ": "chi",
+    "ψ": "psi",
+    "ω": "omega",
+}
 # What pdfLaTeX doesn't set by itself; letters with accents it does.
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -51,7 +69,7 @@ SPECIAL = {
     "²": r"$^2$",
     "³": r"$^3$",
     "’": "'",
-    **{letter: rf"$\{name}$" for letter, name in zip(*GREEK, strict=True)},
+    **{letter: rf"$\{name}$" for letter, name in GREEK.items()},
 }
 LATIN = "\u017f"
 
