@@ -158,7 +158,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 "that one is; say nothing but its title and its inference",
             )
     for paper, content in config.papers.items():
-        known = {*content.tables, *content.figures}
+        known = content.pages
         for page in config.scale.pages.get(paper, {}):
             if page not in known:
                 place = f"{config_file(f'scales/{config.name}')}: pages.{paper}"

@@ -50,6 +50,7 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "attack_snapshots": ("evaluation", "curve", ("dataset", "defense", "threat")),
     "make_table": ("papers", "table", ("paper", "table")),
     "make_figure": ("papers", "figure", ("paper", "figure")),
+    "calibrate": ("papers", "calibration", ("paper", "calibration")),
     "check_claims": ("papers", "claims", ()),
     "make_report": ("papers", "overview", ()),
 }
@@ -224,8 +225,9 @@ class Jobs(Files):
         ]
 
     def target(self, paper: str, page: str) -> str:
-        """A table or a figure, at the chosen scale."""
-        suffix = "csv" if page in self.plan(None).config.papers[paper].tables else "png"
+        """A table, a figure or a calibration, at the chosen scale."""
+        known = self.plan(None).config.papers[paper]
+        suffix = "png" if page in known.figures else "csv"
         return f"results/{self.scale}/papers/{paper}/{page}.{suffix}"
 
     def all_cards(self, wildcards: Wildcards) -> list[str]:
@@ -237,9 +239,9 @@ class Jobs(Files):
 
     @property
     def papers(self) -> dict[str, list[str]]:
-        """The tables and figures of each paper."""
+        """The tables, figures and calibrations of each paper."""
         known = self.plan(None).config.papers
-        return {name: [*paper.tables, *paper.figures] for name, paper in known.items()}
+        return {name: paper.pages for name, paper in known.items()}
 
     def patterns(self) -> dict[str, str]:
         """For each wildcard a pattern that fits its known names and nothing else."""

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pipeline_steps.config.families import candidates
 from pipeline_steps.config.paper_models import Part, Table
 from pipeline_steps.config.whole import Config
 from pipeline_steps.papers.spec import (
+    CalibrationSpec,
     ClaimsSpec,
     Column,
     FigureSpec,
@@ -87,6 +89,30 @@ class Pages:
 
         rows, columns = map(row, config.rows), map(column, config.columns)
         return config.model_copy(update={"rows": [*rows], "columns": [*columns]})
+
+    def calibration(self, paper: str, calibration: str) -> CalibrationSpec:
+        config = self.config.papers[paper].calibrations[calibration]
+        dataset = self.stand_in(config.dataset)
+        among = candidates(config, self.config.threats)
+        runs = [
+            run
+            for one in among
+            for defense in config.targets
+            for run in self._runs(dataset, defense, one.threat)
+        ]
+        return CalibrationSpec(
+            paper=paper,
+            name=calibration,
+            title=config.title,
+            scale=self.config.name,
+            scale_title=self.config.scale.title,
+            dataset=dataset,
+            stands_for=config.dataset,
+            targets=config.targets,
+            candidates=among,
+            frozen=config.frozen,
+            runs=runs,
+        )
 
     def figure(self, paper: str, figure: str) -> FigureSpec:
         config = self.config.papers[paper].figures[figure]

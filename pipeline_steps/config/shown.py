@@ -67,4 +67,6 @@ def _runs(plan: Plan) -> Iterator[Run]:
         for table in plan.pages(paper):
             if table in content.tables:
                 yield from plan.table(paper, table).runs
+            elif table in content.calibrations:
+                yield from plan.calibration(paper, table).runs
     yield from plan.claims().runs

@@ -22,6 +22,9 @@ def patterns(config: Config, root: Path) -> dict[str, str]:
         "defense": f"{defenses}({re.escape(BEST)})?",
         "paper": _any_of(config.papers),
         "table": _any_of({t for p in config.papers.values() for t in p.tables}),
+        "calibration": _any_of(
+            {c for p in config.papers.values() for c in p.calibrations}
+        ),
         "figure": _any_of({f for p in config.papers.values() for f in p.figures}),
         "shard": r"\d+-of-\d+",
         "split": "train|test",

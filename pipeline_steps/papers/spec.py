@@ -126,6 +126,38 @@ class TableSpec(Settings):
         return next(filter(None, reasons), None)
 
 
+class Candidate(Settings):
+    """A setting that an attack of unstated strength may have had."""
+
+    threat: str
+    """Its name."""
+    epsilon: float
+    """Its strength."""
+    steps: int
+    """Its number of steps."""
+    targeted: bool
+    """Whether it goes towards a wrong class."""
+
+
+class CalibrationSpec(Settings):
+    """What a paper printed for some defenses, and the settings that may explain it."""
+
+    paper: str
+    name: str
+    title: str
+    scale: str
+    scale_title: str
+    dataset: str
+    stands_for: str
+    targets: dict[str, float]
+    """The printed accuracy of each defense."""
+    candidates: list[Candidate]
+    frozen: str
+    """The candidate that the tables use."""
+    runs: list[Run]
+    """One for each input file of verdicts, in the same order."""
+
+
 class Panel(Settings):
     """One thing that a figure shows, and the file behind it."""
 

@@ -1,9 +1,12 @@
-"""Made-up tables and verdicts for the tests of their forms."""
+"""Made-up tables and verdicts for the tests of their forms, and steps run by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.step import run
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, Outcomes
 from pipeline_steps.papers.tables import Cell, Found, Verdicts, cells
@@ -65,3 +68,20 @@ def made(
         for key, n in ((key, len(seeds)) for key, seeds in outcomes.items())
     }
     return cells(table or spec(), Found(outcomes, metrics, files))
+
+
+def card(path: Path, role: str, **metrics: Any) -> Path:
+    beside = path.with_suffix(".json")
+    facts = {role: file_facts(path)}
+    Card("a.step", {}, {"digest": "c" * 64}, {}, facts, metrics).write(beside)
+    return beside
+
+
+def step(
+    module: Any, spec: Any, inputs: dict[str, list[Path]], outputs: dict[str, Path]
+) -> None:
+    name = module.__name__.removeprefix("pipeline_steps.")
+    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
+    places = [f"{role}={path}" for role, path in outputs.items()]
+    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
+    run(name, type(spec), module.main, told)
