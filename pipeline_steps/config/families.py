@@ -31,7 +31,7 @@ def candidates(
 
 def members(name: str, threat: ThreatConfig) -> Iterator[Candidate]:
     """A threat with its family; the one member that it is itself has its name."""
-    if threat.family is None or threat.edit is None:
+    if threat.family is None or threat.edit is None or not can_vary(threat):
         return
     own = (threat.edit["epsilon"], threat.steps, threat.objective != UNTARGETED)
     for level, epsilon in enumerate(threat.family.epsilon, 1):
@@ -45,6 +45,11 @@ def members(name: str, threat: ThreatConfig) -> Iterator[Candidate]:
                     steps=steps,
                     targeted=targeted,
                 )
+
+
+def can_vary(threat: ThreatConfig) -> bool:
+    """Whether it has what a family's members differ in."""
+    return {"epsilon", "step_size"} <= (threat.edit or {}).keys()
 
 
 def _member(threat: ThreatConfig, one: Candidate) -> ThreatConfig:
