@@ -7,7 +7,7 @@ from pipeline_steps.config.families import candidates
 from pipeline_steps.config.networks import judged
 from pipeline_steps.config.paper_models import Calibration, Paper, Table
 from pipeline_steps.config.whole import Config
-from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.core.registry import did_you_mean, words
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
@@ -60,16 +60,18 @@ def _halves(table: Table) -> Iterator[tuple[str, Sequence[Column | Row]]]:
 def _unknown(item: Any, config: Config) -> Iterator[str]:
     """Names that no other file has."""
     named = {
-        "dataset": [getattr(item, "dataset", None)],
+        "dataset": [getattr(item, key, None) for key in ("dataset", "trained_on")],
         "defense": [getattr(item, "defense", None)],
         "threat": [getattr(item, "threat", None), *getattr(item, "worst_of", ())],
         "generator": [getattr(item, "manifold", None)],
+        "corruption": getattr(item, "corruptions", ()),
     }
     known: dict[str, Collection[str]] = {
         "dataset": config.datasets,
         "defense": judged(config),
         "threat": config.threats,
         "generator": config.generators,
+        "corruption": words("corruption"),
     }
     for kind, names in named.items():
         for name in names:
@@ -82,6 +84,8 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
     match item:
         case Column():
             yield from _one([item.threat, item.worst_of, item.not_run])
+            if item.corruptions and item.worst_of:
+                yield "a mean over corruptions is taken under one threat"
         case Row():
             yield from _one([item.defense, item.difference, item.not_run])
         case Calibration():

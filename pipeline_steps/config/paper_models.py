@@ -75,7 +75,7 @@ class Paper(Settings):
     figures: dict[Word, FigureConfig] = Field(default_factory=dict)
     """By the names of their files."""
     calibrations: dict[Word, Calibration] = Field(default_factory=dict)
-    """By the names of their files; made if they are named."""
+    """By the names of their files."""
     claims: list[Claim] = Field(default_factory=list)
     """Sentences that numbers decide."""
 

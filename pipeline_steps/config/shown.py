@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline_steps.config.labels import origin
 from pipeline_steps.config.networks import trained
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.papers.panels import KINDS
@@ -25,10 +26,8 @@ def shown(plan: Plan) -> list[str]:
     judged |= examples
     manifolds |= set(plan.claims().manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
-    trainings = {
-        f"{dataset}/{trained(plan.config, label)}"
-        for dataset, _, label in (name.partition("/") for name in judged_defenses)
-    }
+    origins = {origin(*name.split("/", 1)) for name in judged_defenses}
+    trainings = {f"{home}/{trained(plan.config, label)}" for home, label in origins}
     families = {
         "generators": manifolds,
         "manifolds": {f"{name}/test" for name in manifolds},

@@ -11,6 +11,9 @@ Relation = Literal["<", ">"]
 # Data set, defense and threat: a number before it is told from which seed.
 Key = tuple[str, str, str]
 
+# Between a defense and the data set that it was trained on, where another one judges it.
+FROM = ".from-"
+
 NOT_PRINTED = "the paper prints no number here"
 
 
@@ -25,6 +28,8 @@ class Column(Settings):
     """The threat under which its numbers are measured."""
     worst_of: list[str] = Field(default_factory=list)
     """In a threat's place: several, all of which an image must withstand."""
+    corruptions: list[str] = Field(default_factory=list)
+    """If there are any, the mean over these of the test images, at all severities."""
     not_run: str | None = None
     """Why nothing stands behind this column."""
     calibrated: bool = False
@@ -52,6 +57,8 @@ class Row(Settings):
     """Its data set, where it is another than the table's."""
     defense: str | None = None
     """The defense whose numbers it shows."""
+    trained_on: str | None = None
+    """The data set that it was trained on, where it is judged on another."""
     difference: list[str] = Field(default_factory=list, max_length=2)
     """In a defense's place: two rows by name, of which it is the first less the second."""
     not_run: str | None = None
@@ -109,12 +116,19 @@ class TableSpec(Settings):
         named = row.dataset or self.dataset
         return self.stand_ins.get(named, named)
 
+    def judged(self, row: Row) -> str:
+        """A row's defense, and where it was trained if that was elsewhere."""
+        home = self.stand_ins.get(row.trained_on or "", row.trained_on)
+        elsewhere = home and home != self.used(row)
+        return f"{row.defense}{FROM}{home}" if elsewhere else row.defense or ""
+
     def behind(self, row: Row, place: int) -> list[Key]:
         """The jobs behind a row's cell in this column, if it is measured."""
         if not row.defense or self.not_run(row, place):
             return []
-        threats = self.columns[place].threats
-        return [(self.used(row), row.defense, threat) for threat in threats]
+        column, used = self.columns[place], self.used(row)
+        judged = [f"{used}.{name}" for name in column.corruptions] or [used]
+        return [(d, self.judged(row), t) for d in judged for t in column.threats]
 
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, if it is not."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline_steps.evaluation.red_flags import joined, red_flags
-from pipeline_steps.papers.spec import Row, TableSpec
+from pipeline_steps.papers.spec import Column, Row, TableSpec
 from pipeline_steps.papers.statistics import (
     Interval,
     Key,
@@ -15,6 +15,7 @@ from pipeline_steps.papers.statistics import (
     accuracy,
     differences,
     interval,
+    over_corruptions,
     spread,
 )
 
@@ -137,25 +138,40 @@ class Found:
     files: Mapping[Key, Sequence[Verdicts]] = field(default_factory=dict)
 
     def behind(self, spec: TableSpec, row: Row) -> list[Measured | None]:
-        """The outcomes of a row's cells; in several threats, of the worst for an image."""
-        return [self._one(spec.behind(row, i)) for i in range(len(spec.columns))]
+        """The outcomes of a row's cells.
 
-    def _one(self, keys: Sequence[Key]) -> Measured | None:
+        Of several threats it is the worst for an image, of corruptions the mean.
+        """
+        columns = enumerate(spec.columns)
+        return [self._one(column, spec.behind(row, i)) for i, column in columns]
+
+    def _one(self, column: Column, keys: Sequence[Key]) -> Measured | None:
         if not keys or not all(key in self.outcomes for key in keys):
             return None
-        worst = np.logical_and.reduce([self.outcomes[key] for key in keys])
-        return Measured(worst, tuple(keys))
+        parts = [self.outcomes[key] for key in keys]
+        join = over_corruptions if column.corruptions else np.logical_and.reduce
+        return Measured(join(parts), tuple(keys))
 
     def red_flags(self, spec: TableSpec, row: Row) -> list[tuple[str, ...]]:
         """What is suspicious about a row's cells."""
-        place = (spec.used(row), row.defense or "")
+        place = (spec.used(row), spec.judged(row))
         own = {key[2]: o for key, o in self.outcomes.items() if key[:2] == place}
         cards = {t: joined(self.metrics[*place, t]) for t in own}
         flags = red_flags({threat: accuracy(o) for threat, o in own.items()}, cards)
         return [
-            tuple(flag for threat in column.threats for flag in flags.get(threat, ()))
-            for column in spec.columns
+            self._of_corruptions(spec.behind(row, i))
+            if column.corruptions
+            else tuple(
+                flag for threat in column.threats for flag in flags.get(threat, ())
+            )
+            for i, column in enumerate(spec.columns)
         ]
+
+    def _of_corruptions(self, keys: Sequence[Key]) -> tuple[str, ...]:
+        """What only the cards of the corrupted test sets can tell."""
+        cards = [card for key in keys for card in self.metrics.get(key, ())]
+        flags = red_flags({}, {"clean": joined(cards)}) if cards else {}
+        return tuple(flag for told in flags.values() for flag in told)
 
 
 def cells(spec: TableSpec, found: Found) -> list[list[Cell]]:
@@ -232,10 +248,14 @@ def _average(spec: TableSpec, row: Row, measured: list[Measured]) -> Cell:
         mean = sum(printed) / len(printed)
         if abs(mean - row.published_average) > ROUNDING:
             doubts = (f"published average is not the mean of its row ({mean:.2f})",)
+    reason = None
     if len(measured) < len(spec.columns):
         reason = row.not_run or (
             f"{len(measured)} of {len(spec.columns)} columns measured"
         )
+    elif len({one.outcomes.shape for one in measured}) > 1:
+        reason = "the columns were measured on different images"
+    if reason:
         return Cell(
             row.label, name, row.published_average, not_run=reason, doubts=doubts
         )
