@@ -11,7 +11,6 @@ from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.generators.spec import generators_in
-
 from pipeline_steps.papers.spec import FROM
 
 
