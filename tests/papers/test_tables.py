@@ -135,6 +135,43 @@ def test_a_row_that_is_not_the_paper_s_is_measured_throughout() -> None:
     assert all(cell.measured for cell in made(outcomes, wide([own]))[0])
 
 
+def test_corruptions_count_by_their_mean_image_by_image() -> None:
+    corrupted = {"name": "Corrupted", "threat": "clean", "corruptions": ["fog", "snow"]}
+    row = {"name": "AT", "defense": "at", "published": [84.0, 50.0]}
+    columns = [{"name": "Standard", "threat": "clean"}, corrupted]
+    table = spec(columns=columns, rows=[row], average=None)
+    outcomes = found(clean=[90])
+    # Two images at five severities: fog breaks the second from severity 3 on.
+    fog = np.array([[True, True, True, True, True, False, True, False, True, False]])
+    snow = np.ones((1, 10), dtype=bool)
+    outcomes |= {("digits.fog", "at", "clean"): fog}
+    outcomes |= {("digits.snow", "at", "clean"): snow}
+    clean, cell = made(outcomes, table, same_when_asked_twice=False)[0]
+    assert cell.measured == pytest.approx(100 * (1 + 0.7) / 2)
+    assert (clean.images, cell.images) == (IMAGES, 2)
+    assert cell.record()["dataset"] == "digits.fog digits.snow"
+    assert "asked twice" in cell.flags[0]
+    del outcomes["digits.snow", "at", "clean"]
+    assert made(outcomes, table)[0][1].flags == ["not run: no verdicts were given"]
+
+
+def test_no_average_is_taken_over_different_images() -> None:
+    outcomes = found(clean=[90])
+    outcomes["digits", "at", "pgd20"] = np.ones((1, 50), dtype=bool)
+    average = made(outcomes)[0][2]
+    assert average.flags == ["not run: the columns were measured on different images"]
+
+
+def test_a_defense_from_elsewhere_is_told_in_its_cells() -> None:
+    row = {"name": "AT", "defense": "at", "published": [84.0, 50.0]}
+    table = spec(rows=[row | {"trained_on": "om-digits"}])
+    own = found(clean=[90], pgd20=[60])
+    outcomes = {(d, "at.from-om-digits", t): o for (d, _, t), o in own.items()}
+    cell = made(outcomes, table)[0][1]
+    assert cell.source == "at.from-om-digits under pgd20 on digits"
+    assert made(own, table)[0][1].measured is None
+
+
 def test_what_the_paper_leaves_open_is_told() -> None:
     columns = [
         {"name": "Elastic", "threat": "clean", "calibrated": True},
