@@ -33,6 +33,7 @@ COLUMNS = (
     "defense",
     "threat",
     "verdicts",
+    "cards",
     "flags",
 )
 
@@ -121,6 +122,7 @@ class Cell:
             "defense": defense,
             "threat": threat,
             "verdicts": " ".join(one.file for one in self.verdicts),
+            "cards": " ".join(one.card for one in self.verdicts),
             "flags": "; ".join(self.flags),
         }
 

@@ -33,6 +33,7 @@ def test_a_measured_cell() -> None:
         "defense": "at",
         "threat": "clean",
         "verdicts": "digits/at/clean@0",
+        "cards": "card of clean 0",
         "flags": "84 here, 83 elsewhere",
     }
     assert cell.interval is not None and cell.interval.holds(90)
