@@ -66,7 +66,7 @@ def verdict(spec: CalibrationSpec, ranked: list[Fit]) -> str:
         else "another one is nearer the single numbers' intervals"
     )
     tied = sum(fit.distance - best.distance < SAME for fit in ranked) - 1
-    also = f"; {tied} others are as near" if tied else ""
+    also = f"; {tied} more as near" if tied else ""
     return (
         f"Closest is {best.candidate.threat}, {best.distance:.2f} points off (root mean "
         f"square){also}; {sure}."

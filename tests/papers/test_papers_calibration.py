@@ -74,7 +74,7 @@ def test_of_equally_good_ones_the_frozen_one_stays() -> None:
         found = ranked(told, **kept)
         assert found[0].candidate.threat == frozen
         assert complaint(told, found) is None
-        assert "; 1 others are as near" in verdict(told, found)
+        assert "; 1 more as near" in verdict(told, found)
 
 
 def test_another_choice_than_the_frozen_one_is_told_with_its_remedy() -> None:
