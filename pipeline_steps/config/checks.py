@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config import own
+from pipeline_steps.config.families import can_vary
 from pipeline_steps.config.models import GAN, Defense
 from pipeline_steps.config.networks import judged
 from pipeline_steps.config.one_training import OWN
@@ -144,6 +145,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield place, "say either an edit with its steps, or an attack"
         if threat.edit is not None and threat.steps is None:
             yield f"{place}.steps", "the key 'steps' is missing"
+        if threat.family and not can_vary(threat):
+            yield (
+                f"{place}.family",
+                "its edit has no epsilon and step_size to be varied",
+            )
         if threat.attack is not None:
             for key in sorted(threat.model_fields_set - {"title", "attack", "images"}):
                 yield (
@@ -158,7 +164,7 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 "that one is; say nothing but its title and its inference",
             )
     for paper, content in config.papers.items():
-        known = {*content.tables, *content.figures}
+        known = content.pages
         place = f"{config_file(f'scales/{config.name}')}: pages.{paper}"
         for page, part in config.scale.pages.get(paper, {}).items():
             if page not in known:

@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pipeline_steps.config.families import candidates
+from pipeline_steps.config.labels import BEST
 from pipeline_steps.config.paper_models import Part, Table
 from pipeline_steps.config.whole import Config
 from pipeline_steps.papers.spec import (
+    FROM,
+    CalibrationSpec,
     ClaimsSpec,
     Column,
     FigureSpec,
@@ -17,9 +21,6 @@ from pipeline_steps.papers.spec import (
     Run,
     TableSpec,
 )
-
-# Ends the name of a defense that is judged by its best weights instead of its last.
-BEST = ".best"
 
 
 class Pages:
@@ -37,13 +38,12 @@ class Pages:
         config = self.config.papers[paper]
         chosen = self.config.scale.pages
         all_of_it = not chosen or (named and paper not in chosen)
-        return (
-            [*config.tables, *config.figures] if all_of_it else [*chosen.get(paper, {})]
-        )
+        return config.pages if all_of_it else [*chosen.get(paper, {})]
 
     def table(self, paper: str, table: str) -> TableSpec:
         config = self._asked(paper, table)
-        named = [config.dataset, *(r.dataset for r in config.rows if r.defense)]
+        rows = [row for row in config.rows if row.defense]
+        named = [config.dataset, *(n for r in rows for n in (r.dataset, r.trained_on))]
         stand_ins = {name: self.stand_in(name) for name in named if name}
         spec = TableSpec(
             paper=paper,
@@ -59,12 +59,10 @@ class Pages:
             runs=[],
         )
         asked = {
-            (spec.used(row), row.defense, threat): None
+            key: None
             for row in spec.rows
-            if row.defense
-            for place, column in enumerate(spec.columns)
-            if not spec.not_run(row, place)
-            for threat in column.threats
+            for place in range(len(spec.columns))
+            for key in spec.behind(row, place)
         }
         runs = [run for one in asked for run in self._runs(*one)]
         return spec.model_copy(update={"runs": runs})
@@ -86,11 +84,36 @@ class Pages:
         def column(one: Column) -> Column:
             if one.not_run or part.threats is None or {*one.threats} <= {*part.threats}:
                 return one
-            nothing = {"not_run": why, "threat": None, "worst_of": list[str]()}
+            nothing: dict[str, Any] = {"worst_of": [], "corruptions": []}
+            nothing |= {"not_run": why, "threat": None}
             return one.model_copy(update=nothing)
 
         rows, columns = map(row, config.rows), map(column, config.columns)
         return config.model_copy(update={"rows": [*rows], "columns": [*columns]})
+
+    def calibration(self, paper: str, calibration: str) -> CalibrationSpec:
+        config = self.config.papers[paper].calibrations[calibration]
+        dataset = self.stand_in(config.dataset)
+        among = candidates(config, self.config.threats)
+        runs = [
+            run
+            for one in among
+            for defense in config.targets
+            for run in self._runs(dataset, defense, one.threat)
+        ]
+        return CalibrationSpec(
+            paper=paper,
+            name=calibration,
+            title=config.title,
+            scale=self.config.name,
+            scale_title=self.config.scale.title,
+            dataset=dataset,
+            stands_for=config.dataset,
+            targets=config.targets,
+            candidates=among,
+            frozen=config.frozen,
+            runs=runs,
+        )
 
     def figure(self, paper: str, figure: str) -> FigureSpec:
         config = self.config.papers[paper].figures[figure]
@@ -176,7 +199,7 @@ class Pages:
 
         `at.best` and `at@1.best` are judged by their best weights.
         """
-        name = run.defense.removesuffix(BEST)
+        name = run.defense.partition(FROM)[0].removesuffix(BEST)
         seed = "" if run.seed == self.config.scale.seeds[0] else f"@{run.seed}"
         return name + seed + run.defense.removeprefix(name)
 

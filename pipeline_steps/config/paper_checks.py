@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from pipeline_steps.config.families import candidates
 from pipeline_steps.config.networks import judged
-from pipeline_steps.config.paper_models import PanelConfig, Paper, Table
+from pipeline_steps.config.paper_models import Calibration, PanelConfig, Paper, Table
 from pipeline_steps.config.whole import Config
-from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.core.registry import did_you_mean, words
 from pipeline_steps.papers.panels import KINDS
-from pipeline_steps.papers.spec import Claim, Column, Row, Side
+from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
 
 # Where something stands in a file: `tables`, `table1`, `rows`, 3.
 Place = tuple[str | int, ...]
@@ -21,8 +22,9 @@ def paper_complaints(config: Config) -> Iterator[Complaint]:
         for place, name, item in _parts(content):
             for complaint in (*_unknown(item, config), *_misfits(item, config)):
                 yield paper, place, f"{name}: {complaint}"
+        frozen = {one.frozen for one in content.calibrations.values()}
         for name, table in content.tables.items():
-            for inside, complaint in _table(table):
+            for inside, complaint in (*_table(table), *_unfrozen(table, frozen)):
                 place = ("tables", name, *inside)
                 yield paper, place, f"tables.{name}, {complaint}"
         for name, i, panel in _made(config, paper):
@@ -53,6 +55,8 @@ def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
         for i, panel in enumerate(figure.panels):
             said = f"figures.{name}, '{panel.label}'"
             yield ("figures", name, "panels", i), said, panel
+    for name, calibration in paper.calibrations.items():
+        yield ("calibrations", name), f"calibrations.{name}", calibration
     for i, claim in enumerate(paper.claims):
         yield ("claims", i), f"claims, '{claim.name}'", claim
         for k, comparison in enumerate(claim.holds):
@@ -68,7 +72,7 @@ def _halves(table: Table) -> Iterator[tuple[str, Sequence[Column | Row]]]:
 def _unknown(item: Any, config: Config) -> Iterator[str]:
     """Names that no other file has."""
     named = {
-        "dataset": [getattr(item, "dataset", None)],
+        "dataset": [getattr(item, key, None) for key in ("dataset", "trained_on")],
         "defense": [getattr(item, "defense", None)],
         "threat": [
             getattr(item, "threat", None),
@@ -76,12 +80,14 @@ def _unknown(item: Any, config: Config) -> Iterator[str]:
             *getattr(item, "along", ()),
         ],
         "generator": [getattr(item, "manifold", None)],
+        "corruption": getattr(item, "corruptions", ()),
     }
     known: dict[str, Collection[str]] = {
         "dataset": config.datasets,
         "defense": judged(config),
         "threat": config.threats,
         "generator": config.generators,
+        "corruption": words("corruption"),
     }
     for kind, names in named.items():
         for name in names:
@@ -94,8 +100,12 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
     match item:
         case Column():
             yield from _one([item.threat, item.worst_of, item.not_run])
+            if item.corruptions and item.worst_of:
+                yield "a mean over corruptions is taken under one threat"
         case Row():
             yield from _one([item.defense, item.difference, item.not_run])
+        case Calibration():
+            yield from _calibration(item, config)
         case PanelConfig():
             yield from _panel(item)
         case Claim() if bool(item.holds) == bool(item.not_run):
@@ -104,6 +114,22 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
             )
         case Side():
             yield from _side(item)
+
+
+def _calibration(item: Calibration, config: Config) -> Iterator[str]:
+    families = [name for name, threat in config.threats.items() if threat.family]
+    known = {"family": families, "defense": judged(config)}
+    named = {"family": item.families, "defense": item.targets}
+    wrong = [(kind, n) for kind in known for n in named[kind] if n not in known[kind]]
+    for kind, name in wrong:
+        yield f"there is no {kind} '{name}'{did_you_mean(name, known[kind])}"
+    for number in item.targets.values():
+        if not 0 <= number <= 100:
+            yield f"{number:g} is no percentage"
+    among = [] if wrong else [one.threat for one in candidates(item, config.threats)]
+    if among and item.frozen not in among:
+        near = did_you_mean(item.frozen, among)
+        yield f"'{item.frozen}' is frozen, and no setting to choose from{near}"
 
 
 def _one(told: Sequence[Any]) -> Iterator[str]:
@@ -122,6 +148,14 @@ def _table(table: Table) -> Iterator[tuple[Place, str]]:
     for i, row in enumerate(table.rows):
         for complaint in _row(row, len(table.columns), names):
             yield ("rows", i), f"row '{row.label}': {complaint}"
+
+
+def _unfrozen(table: Table, frozen: Collection[str]) -> Iterator[tuple[Place, str]]:
+    """Columns whose setting should have been chosen by a calibration of their paper."""
+    for i, column in enumerate(table.columns if frozen else ()):
+        if column.calibrated and not {*column.threats} <= {*frozen}:
+            complaint = "it is marked as calibrated, and no calibration has frozen it"
+            yield ("columns", i), f"column '{column.label}': {complaint}"
 
 
 def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from pipeline_steps.core.settings import Figure, Settings, Word
+from pipeline_steps.core.settings import Count, Extent, Figure, Settings, Word
 from pipeline_steps.papers.spec import Claim, Column, Panel, Row
 
 
@@ -49,8 +49,37 @@ class FigureConfig(Settings):
     """What it shows, in order."""
 
 
+class Family(Settings):
+    """The settings that an attack of unstated strength may have had, in every pairing.
+
+    Its members are threats named `NAME-level2-50-targeted`; the step is ε/√steps.
+    """
+
+    epsilon: list[Extent] = Field(min_length=1)
+    """The strengths, from level 1 up."""
+    steps: list[Count] = Field(min_length=1)
+    """How many steps are taken."""
+    targeted: list[bool] = Field(default=[False], min_length=1)
+    """Whether towards a random wrong class, or away from the true one."""
+
+
+class Calibration(Settings):
+    """How the setting of an attack that a paper doesn't state is chosen, and on whom."""
+
+    title: str
+    """What is chosen."""
+    dataset: Word
+    """The data set that the paper names."""
+    families: list[Word] = Field(min_length=1)
+    """The threats whose families hold the settings to choose from."""
+    targets: dict[Word, float] = Field(min_length=1)
+    """The numbers that the paper prints for these defenses; no other one is looked at."""
+    frozen: Word
+    """The setting that the tables use: the one that was chosen, or a guess before that."""
+
+
 class Paper(Settings):
-    """One paper: its tables, its figures and its claims."""
+    """One paper: its tables, its figures, its claims, and what it leaves open."""
 
     title: str
     """As printed."""
@@ -60,8 +89,15 @@ class Paper(Settings):
     """By the names of their files."""
     figures: dict[Word, FigureConfig] = Field(default_factory=dict)
     """By the names of their files."""
+    calibrations: dict[Word, Calibration] = Field(default_factory=dict)
+    """By the names of their files."""
     claims: list[Claim] = Field(default_factory=list)
     """Sentences that numbers decide."""
+
+    @property
+    def pages(self) -> list[str]:
+        """All that can be asked for by name."""
+        return [*self.tables, *self.figures, *self.calibrations]
 
 
 class Part(Settings):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline_steps.config.labels import origin
 from pipeline_steps.config.networks import trained
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.papers.panels import KINDS
@@ -25,10 +26,8 @@ def shown(plan: Plan) -> list[str]:
     judged |= examples | explanations
     manifolds |= set(plan.claims().manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
-    trainings = {
-        f"{dataset}/{trained(plan.config, label)}"
-        for dataset, _, label in (name.partition("/") for name in judged_defenses)
-    }
+    origins = {origin(*name.split("/", 1)) for name in judged_defenses}
+    trainings = {f"{home}/{trained(plan.config, label)}" for home, label in origins}
     families = {
         "generators": manifolds,
         "manifolds": {f"{name}/test" for name in manifolds},
@@ -68,4 +67,6 @@ def _runs(plan: Plan) -> Iterator[Run]:
         for table in plan.pages(paper):
             if table in content.tables:
                 yield from plan.table(paper, table).runs
+            elif table in content.calibrations:
+                yield from plan.calibration(paper, table).runs
     yield from plan.claims().runs

@@ -8,6 +8,12 @@ from pipeline_steps.core.settings import Entry, Settings
 
 Relation = Literal["<", ">"]
 
+# Data set, defense and threat: a number before it is told from which seed.
+Key = tuple[str, str, str]
+
+# Between a defense and the data set that it was trained on, where another one judges it.
+FROM = ".from-"
+
 NOT_PRINTED = "the paper prints no number here"
 
 
@@ -22,6 +28,8 @@ class Column(Settings):
     """The threat under which its numbers are measured."""
     worst_of: list[str] = Field(default_factory=list)
     """In a threat's place: several, all of which an image must withstand."""
+    corruptions: list[str] = Field(default_factory=list)
+    """If there are any, the mean over these of the test images, at all severities."""
     not_run: str | None = None
     """Why nothing stands behind this column."""
     calibrated: bool = False
@@ -49,6 +57,8 @@ class Row(Settings):
     """Its data set, where it is another than the table's."""
     defense: str | None = None
     """The defense whose numbers it shows."""
+    trained_on: str | None = None
+    """The data set that it was trained on, where it is judged on another."""
     difference: list[str] = Field(default_factory=list, max_length=2)
     """In a defense's place: two rows by name, of which it is the first less the second."""
     not_run: str | None = None
@@ -78,6 +88,10 @@ class Run(Settings):
     threat: str
     seed: int
 
+    @property
+    def key(self) -> Key:
+        return self.dataset, self.defense, self.threat
+
 
 class TableSpec(Settings):
     """A published table, and the verdicts that stand behind its cells."""
@@ -102,6 +116,20 @@ class TableSpec(Settings):
         named = row.dataset or self.dataset
         return self.stand_ins.get(named, named)
 
+    def judged(self, row: Row) -> str:
+        """A row's defense, and where it was trained if that was elsewhere."""
+        home = self.stand_ins.get(row.trained_on or "", row.trained_on)
+        elsewhere = home and home != self.used(row)
+        return f"{row.defense}{FROM}{home}" if elsewhere else row.defense or ""
+
+    def behind(self, row: Row, place: int) -> list[Key]:
+        """The jobs behind a row's cell in this column, if it is measured."""
+        if not row.defense or self.not_run(row, place):
+            return []
+        column, used = self.columns[place], self.used(row)
+        judged = [f"{used}.{name}" for name in column.corruptions] or [used]
+        return [(d, self.judged(row), t) for d in judged for t in column.threats]
+
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, if it is not."""
         if row.printed and row.published[place] is None:
@@ -110,6 +138,38 @@ class TableSpec(Settings):
         reasons = [row.not_run, self.columns[place].not_run]
         reasons += [self.not_run(other, place) for other in others]
         return next(filter(None, reasons), None)
+
+
+class Candidate(Settings):
+    """A setting that an attack of unstated strength may have had."""
+
+    threat: str
+    """Its name."""
+    epsilon: float
+    """Its strength."""
+    steps: int
+    """Its number of steps."""
+    targeted: bool
+    """Whether it goes towards a wrong class."""
+
+
+class CalibrationSpec(Settings):
+    """What a paper printed for some defenses, and the settings that may explain it."""
+
+    paper: str
+    name: str
+    title: str
+    scale: str
+    scale_title: str
+    dataset: str
+    stands_for: str
+    targets: dict[str, float]
+    """The printed accuracy of each defense."""
+    candidates: list[Candidate]
+    frozen: str
+    """The candidate that the tables use."""
+    runs: list[Run]
+    """One for each input file of verdicts, in the same order."""
 
 
 class Panel(Settings):

@@ -14,17 +14,19 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.spec import Key as Key
 from pipeline_steps.papers.spec import Run
 
 LEVEL = 0.95
 SIGNIFICANT = 1 - LEVEL
 REPLICATES = 10_000
+# Of each corruption, as the floor of data sets makes them.
+SEVERITIES = 5
 # Below so many images right, or wrong, the bootstrap is too narrow.
 FEW = 10
 
 # Right or wrong: a row for each seed, a column for each test image.
 Outcomes = np.ndarray
-Key = tuple[str, str, str]
 
 
 class Interval(NamedTuple):
@@ -50,9 +52,17 @@ def read_outcomes(runs: Sequence[Run], files: Sequence[Path]) -> dict[Key, Outco
                 f"{path} and {other} were judged on different images, so that they "
                 "can't be compared; delete both and build them again"
             )
-        key = (run.dataset, run.defense, run.threat)
-        found.setdefault(key, []).append(table["correct"].to_numpy(dtype=bool))
+        found.setdefault(run.key, []).append(table["correct"].to_numpy(dtype=bool))
     return {key: np.stack(seeds) for key, seeds in found.items()}
+
+
+def over_corruptions(parts: Sequence[Outcomes]) -> Outcomes:
+    """For each image the share of its corrupted copies that are right.
+
+    Every part has all images at the first severity, then all at the second.
+    """
+    copies = [part.reshape(len(part), SEVERITIES, -1) for part in parts]
+    return np.concatenate(copies, axis=1).mean(axis=1)
 
 
 def accuracy(outcomes: Outcomes) -> float:

@@ -80,75 +80,32 @@ def _card_of(root: Path, file: Path) -> Path:
 def _cell(root: Path, path: Path, cell: str) -> tuple[dict[str, Any], set[Path]]:
     """A cell as the table's tidy file tells it, and the cards of its verdicts."""
     card = read_card(root / path)
-    spec, tidy = card.spec, card.files(path).get("csv")
-    if tidy is None or not {"rows", "columns", "runs"} <= spec.keys():
+    tidy = card.files(path).get("csv")
+    if tidy is None or not {"rows", "columns", "runs"} <= card.spec.keys():
         raise PipelineError(f"{path} is no table's card, so it has no cells")
-    method, _, name = (part.strip() for part in cell.rpartition(","))
-    row = _named("method", method, spec["rows"])
-    average = {"name": spec.get("average"), "threat": None}
-    column = _named(
-        "column", name, [*spec["columns"], *([average] * bool(average["name"]))]
-    )
-    # The average stands on all columns.
-    asked = _asked(spec, row, spec["columns"] if column is average else [column])
-    runs = zip(spec["runs"], card.input_files(path)["verdicts_card"], strict=True)
-    behind = {
-        verdicts
-        for run, verdicts in runs
-        if (run["dataset"], run["defense"], run["threat"]) in asked
-    }
     # A number is explained only if it is the one that this card speaks of.
     verify(root / tidy, root / path, "csv")
-    return _read_cell(root / tidy, _label(row), _label(column)), behind
+    with (root / tidy).open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    method, _, name = (part.strip() for part in cell.rpartition(","))
+    row = _named("method", method, [line["method"] for line in lines])
+    own = {line["column"]: line for line in lines if line["method"] == row}
+    line = own[_named("column", name, own)]
+    cards = (os.path.normpath(tidy.parent / place) for place in line["cards"].split())
+    numbers = {key: float(line[key]) if line[key] else None for key in NUMBERS}
+    told = {"method": row, "column": line["column"], **numbers}
+    flags = [flag for flag in line["flags"].split("; ") if flag]
+    return told | {"flags": flags}, set(map(Path, cards))
 
 
-def _asked(
-    spec: Mapping[str, Any],
-    row: Mapping[str, Any],
-    columns: Iterable[Mapping[str, Any]],
-) -> set[tuple[str, str, str]]:
-    """Data set, defense and threat of all that a row shows in these columns."""
-    less = row.get("difference") or []
-    rows = [one for one in spec["rows"] if one["name"] in less] or [row]
-    used = spec.get("stand_ins", {})
-    return {
-        (used.get(named, named), one["defense"], threat)
-        for one in rows
-        for named in [one.get("dataset") or spec["dataset"]]
-        for column in columns
-        for threat in column.get("worst_of") or [column["threat"]]
-    }
-
-
-def _label(part: Mapping[str, Any]) -> str:
-    """A row or a column as the tidy file names it."""
-    return f"{part['part']}: {part['name']}" if part.get("part") else part["name"]
-
-
-def _named(kind: str, name: str, options: Iterable[Mapping[str, Any]]) -> Any:
-    parts = list(options)
-    labels = {_label(one).casefold(): one for one in parts}
-    # Without what is printed over it, where no other is named so.
-    alike = [one for one in parts if one["name"].casefold() == name.casefold()]
-    found = labels.get(name.casefold(), alike[0] if len(alike) == 1 else None)
-    if found is None:
-        names = [_label(one) for one in parts]
+def _named(kind: str, name: str, options: Iterable[str]) -> str:
+    known = {one.casefold(): one for one in options}
+    if name.casefold() not in known:
         # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
-        near = [one for one in names if name and name.casefold() in one.casefold()]
-        hint = did_you_mean(near[0] if len(near) == 1 else name, names)
+        near = [one for key, one in known.items() if name and name.casefold() in key]
+        hint = did_you_mean(near[0] if len(near) == 1 else name, known.values())
         raise PipelineError(f"there is no {kind} '{name}'{hint}")
-    return found
-
-
-def _read_cell(tidy: Path, method: str, column: str) -> dict[str, Any]:
-    with tidy.open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            if (line["method"], line["column"]) == (method, column):
-                numbers = {k: float(line[k]) if line[k] else None for k in NUMBERS}
-                return {"method": method, "column": column, **numbers} | {
-                    "flags": [flag for flag in line["flags"].split("; ") if flag]
-                }
-    raise PipelineError(f"{tidy} holds no cell '{method}, {column}'; build it again")
+    return known[name.casefold()]
 
 
 def _chain(root: Path, start: Path, only: set[Path] | None) -> list[dict[str, Any]]:

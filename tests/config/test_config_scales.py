@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline_steps.config.jobs import STEPS, Jobs
+from pipeline_steps.config.labels import corruption, origin
 from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.papers.spec import FROM
 
 
 def shape(scale):
@@ -20,8 +22,8 @@ def shape(scale):
     for paper, content in config.papers.items():
         for table in content.tables:
             runs = plan.table(paper, table).runs
-            behind[paper, table] = {(run.defense, run.threat) for run in runs}
-            behind |= {("run", r.defense, r.threat): uses(plan, r) for r in runs}
+            behind[paper, table] = {judged(run) for run in runs}
+            behind |= {("run", *judged(r)): uses(plan, r) for r in runs}
         for figure in content.figures:
             panels = plan.figure(paper, figure).panels
             behind[paper, figure] = {panel.model_dump_json() for panel in panels}
@@ -31,12 +33,18 @@ def shape(scale):
     return behind
 
 
+def judged(run):
+    """A run without its data sets' names, but for what was done to the images."""
+    _, label = origin(run.dataset, run.defense)
+    return label, FROM in run.defense, corruption(run.dataset), run.threat
+
+
 def uses(plan, run):
     """The generators that a run's training and its attack need.
 
     Snapshots are asked of it where a scale makes a curve: else the config is refused.
     """
-    defense = plan.defense(run.dataset, run.defense)
+    defense = plan.defense(*origin(run.dataset, run.defense))
     attack = plan.attack(run.dataset, run.defense, run.threat)
 
     def generators(spec):
@@ -89,7 +97,7 @@ def test_a_figure_leaves_out_the_panels_that_a_scale_does_not_ask_for():
     assert own == [panel for panel in whole if panel.threat in asked]
 
 
-def test_the_papers_size_makes_every_table_and_figure():
+def test_the_papers_size_makes_every_table_figure_and_calibration():
     jobs = Jobs("paper")
     pages = [jobs.target(p, page) for p, some in jobs.papers.items() for page in some]
     assert jobs.targets() == pages

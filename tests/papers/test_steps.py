@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from papers_house import card, step
 
-from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.card import Card
 from pipeline_steps.core.files import write_json
-from pipeline_steps.core.step import run
 from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.papers import check_claims, make_figure, make_report, make_table
 from pipeline_steps.papers.spec import ClaimsSpec, FigureSpec, OverviewSpec, TableSpec
@@ -19,23 +19,6 @@ from pipeline_steps.papers.spec import ClaimsSpec, FigureSpec, OverviewSpec, Tab
 SCALE = {"scale": "demo", "scale_title": "minutes on two cores"}
 PLACE = {"dataset": "digits", "stands_for": "cifar10"}
 RUN = {"dataset": "digits", "defense": "at", "threat": "clean", "seed": 0}
-
-
-def card(path: Path, role: str, **metrics: Any) -> Path:
-    beside = path.with_suffix(".json")
-    facts = {role: file_facts(path)}
-    Card("a.step", {}, {"digest": "c" * 64}, {}, facts, metrics).write(beside)
-    return beside
-
-
-def step(
-    module: Any, spec: Any, inputs: dict[str, list[Path]], outputs: dict[str, Path]
-) -> None:
-    name = module.__name__.removeprefix("pipeline_steps.")
-    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
-    places = [f"{role}={path}" for role, path in outputs.items()]
-    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
-    run(name, type(spec), module.main, told)
 
 
 @pytest.fixture
@@ -140,7 +123,7 @@ def test_a_figure_refuses_panels_that_it_cannot_show(
     assert not outputs["png"].exists()
 
 
-def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
+def test_a_table_in_four_forms(verdicts: Path, tmp_path: Path) -> None:
     content: dict[str, Any] = {"paper": "ijsat", "table": "table1", "average": None}
     content["title"] = "Table 1"
     columns = [{"name": "Standard", "threat": "clean"}]
@@ -156,7 +139,9 @@ def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
     }
     spec = TableSpec.model_validate(content)
     inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
-    outputs = {form: tmp_path / f"table.{form}" for form in ("csv", "html", "png")}
+    outputs = {
+        form: tmp_path / f"table.{form}" for form in ("csv", "html", "png", "tex")
+    }
     step(make_table, spec, inputs, outputs)
     table = pd.read_csv(outputs["csv"])
     assert table["published"].tolist() == [84.15]

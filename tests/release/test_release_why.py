@@ -20,13 +20,22 @@ from pipeline_steps.release.why_text import branch, heading, plain, show
 CARDS = Path("results/demo/cards")
 TABLE = "results/demo/papers/ijsat/table1.csv"
 WEIGHTS = "results/demo/checkpoints/defenses/digits/{}.safetensors"
-CSV = """method,column,published,measured,low,high,images,seeds,flags
-AT,Standard,84.15,97.96,96.66,99.07,539,2,
-AT,PGD-20,49.85,74.95,71.24,78.48,539,2,red flag: it is odd; a note
-AT,AA,44.71,,,,,,not run: no attack
-AT,Avg,59.57,,,,,,not run: 2 of 3 columns measured
-"Ours, mixed",Standard,83.16,97.40,95.92,98.70,539,1,
-"Ours, mixed",PGD-20,53.68,75.70,71.99,79.22,539,1,
+
+
+def cards(*judged: tuple[str, str]) -> str:
+    """Verdicts' cards as they lie from the table."""
+    return " ".join(f"../../cards/verdicts/digits/{d}/{t}.json" for d, t in judged)
+
+
+CLEAN, PGD = (cards(("at", threat), ("at@1", threat)) for threat in ("clean", "pgd20"))
+CSV = f"""method,column,published,measured,low,high,images,seeds,cards,flags
+AT,Standard,84.15,97.96,96.66,99.07,539,2,{CLEAN},
+AT,PGD-20,49.85,74.95,71.24,78.48,539,2,{PGD},red flag: it is odd; a note
+AT,AA,44.71,,,,,,,not run: no attack
+AT,Avg,59.57,86.46,84.90,88.02,539,2,{CLEAN} {PGD},
+"Ours, mixed",Standard,83.16,97.40,95.92,98.70,539,1,{cards(("ijsat", "clean"))},
+"Ours, mixed",PGD-20,53.68,75.70,71.99,79.22,539,1,{cards(("ijsat", "pgd20"))},
+"Ours, mixed",AA,47.58,,,,,,,not run: no attack
 """
 RUNS = [
     ("at", "clean", 0),

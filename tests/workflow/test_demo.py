@@ -59,6 +59,7 @@ def test_the_flow_is_exact(demo: House) -> None:
         "papers/ijsat/table1.csv",
         "papers/ijsat/table1.html",
         "papers/ijsat/table1.png",
+        "papers/ijsat/table1.tex",
         "papers/ijsat/figure2.png",
         "papers/ijsat/figure2.svg",
         "papers/ijsat/figure1.png",

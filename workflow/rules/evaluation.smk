@@ -30,6 +30,8 @@ rule attack_defense:
         record=temp(f"{JUDGED}.record.json"),
     log:
         "results/{scale}/logs/attack_defense/{dataset}/{defense}/{threat}/{shard}.log",
+    wildcard_constraints:
+        dataset=jobs.judged_on(),
     cache: True
     conda:
         "../../environment.yml"
@@ -76,6 +78,8 @@ rule gather_verdicts:
         record="results/{scale}/cards/verdicts/{dataset}/{defense}/{threat}.record.json",
     log:
         "results/{scale}/logs/gather_verdicts/{dataset}/{defense}/{threat}.log",
+    wildcard_constraints:
+        dataset=jobs.judged_on(),
     cache: True
     conda:
         "../../environment.yml"

@@ -39,6 +39,7 @@ rule make_table:
             category="{paper}",
             labels={"what": "{table}", "form": "picture"},
         ),
+        tex="results/{scale}/papers/{paper}/{table}.tex",
         card="results/{scale}/cards/papers/{paper}/{table}.json",
         record="results/{scale}/cards/papers/{paper}/{table}.record.json",
     log:
@@ -53,7 +54,7 @@ rule make_table:
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
         " --outputs csv={output.csv} html={output.html} png={output.png}"
-        " card={output.card} record={output.record} 2> {log}"
+        " tex={output.tex} card={output.card} record={output.record} 2> {log}"
 
 
 rule make_figure:
