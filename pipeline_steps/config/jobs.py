@@ -211,8 +211,17 @@ class Jobs(Files):
         """The cards of the manifolds that the claims speak of."""
         return [
             f"results/{wildcards.scale}/cards/manifolds/{name}/test.json"
-            for name in self.plan(wildcards).claims().manifolds
+            for name in self._typed("check_claims", wildcards).manifolds
         ]
+
+    def curves(self, wildcards: Wildcards) -> list[str]:
+        """The curves of trainings that the claims speak of, in the order of their runs."""
+        runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
+        return ancient([f"results/{wildcards.scale}/curves/{r}.parquet" for r in runs])
+
+    def curve_cards(self, wildcards: Wildcards) -> list[str]:
+        runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
+        return [f"results/{wildcards.scale}/cards/curves/{run}.json" for run in runs]
 
     def targets(self, paper: str | None = None) -> list[str]:
         """What the scale makes of all papers, or all that it can make of one."""

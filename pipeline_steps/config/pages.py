@@ -1,16 +1,14 @@
 """From the config to the pages of papers: what each of them shows, and of which runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pipeline_steps.config.paper_models import Part, Table
 from pipeline_steps.config.whole import Config
 from pipeline_steps.papers.spec import (
-    ClaimsSpec,
     Column,
     FigureSpec,
     OverviewSpec,
-    PaperClaims,
     Row,
     Run,
     TableSpec,
@@ -21,7 +19,7 @@ BEST = ".best"
 
 
 class Pages:
-    """The specs of tables, figures and claims; a part of `Plan`."""
+    """The specs of tables and figures; a part of `Plan`."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -105,28 +103,6 @@ class Pages:
             panels=config.panels,
         )
 
-    def claims(self) -> ClaimsSpec:
-        papers = [
-            PaperClaims(paper=paper, claims=self._standing(content.claims))
-            for paper, content in self.config.papers.items()
-        ]
-        claims = [claim for paper in papers for claim in paper.claims]
-        sides = [(c, s) for c in claims for h in c.holds for s in (h.left, h.right)]
-        runs = {
-            (run.dataset, run.defense, run.threat, run.seed): run
-            for claim, side in sides
-            if side.defense and side.threat
-            for run in self._runs(claim.dataset, side.defense, side.threat)
-        }
-        manifolds = {f"{c.dataset}/{s.manifold}" for c, s in sides if s.manifold}
-        return ClaimsSpec(
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            papers=papers,
-            runs=list(runs.values()),
-            manifolds=sorted(manifolds),
-        )
-
     def overview(self) -> OverviewSpec:
         return OverviewSpec(scale=self.config.name, scale_title=self.config.scale.title)
 
@@ -138,12 +114,6 @@ class Pages:
         name = run.defense.removesuffix(BEST)
         seed = "" if run.seed == self.config.scale.seeds[0] else f"@{run.seed}"
         return name + seed + run.defense.removeprefix(name)
-
-    def _standing(self, claims: Iterable[Any]) -> list[Any]:
-        return [
-            claim.model_copy(update={"dataset": self.stand_in(claim.dataset)})
-            for claim in claims
-        ]
 
     def _runs(self, dataset: str, defense: str, threat: str) -> Iterator[Run]:
         seeds = self.config.scale.seeds

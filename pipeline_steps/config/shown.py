@@ -22,8 +22,10 @@ def shown(plan: Plan) -> list[str]:
         {name for what, name in drawn if KINDS[what].family == family}
         for family in ("curves", "manifolds", "verdicts")
     )
+    claims = plan.claims()
     judged |= examples
-    manifolds |= set(plan.claims().manifolds)
+    curves |= {place(plan, run) for run in claims.curves}
+    manifolds |= set(claims.manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
     trainings = {
         f"{dataset}/{trained(plan.config, label)}"

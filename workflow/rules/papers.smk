@@ -90,6 +90,8 @@ rule check_claims:
     input:
         verdicts=jobs.verdicts("check_claims"),
         verdict_cards=jobs.verdict_cards("check_claims"),
+        curves=jobs.curves,
+        curve_cards=jobs.curve_cards,
         manifolds=jobs.manifold_cards,
     output:
         csv="results/{scale}/claims.csv",
@@ -112,6 +114,7 @@ rule check_claims:
         "python -m pipeline_steps.papers.check_claims"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
+        " curves={input.curves} curves_card={input.curve_cards}"
         " manifolds={input.manifolds}"
         " --outputs csv={output.csv} html={output.html}"
         " card={output.card} record={output.record} 2> {log}"
