@@ -50,7 +50,8 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "attack_snapshots": ("evaluation", "curve", ("dataset", "defense", "threat")),
     "make_table": ("papers", "table", ("paper", "table")),
     "make_figure": ("papers", "figure", ("paper", "figure")),
-    "check_claims": ("papers", "claims", ()),
+    "check_claims": ("papers", "claims", ("paper",)),
+    "gather_claims": ("papers", "all_claims", ()),
     "make_report": ("papers", "overview", ()),
 }
 
@@ -222,6 +223,12 @@ class Jobs(Files):
     def curve_cards(self, wildcards: Wildcards) -> list[str]:
         runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
         return [f"results/{wildcards.scale}/cards/curves/{run}.json" for run in runs]
+
+    def claims(self, place: str) -> Function:
+        """The decided claims of each paper that has any; the place says which file."""
+        return lambda w: [
+            place.format(paper=paper, **w) for paper in self.plan(w).claiming
+        ]
 
     def targets(self, paper: str | None = None) -> list[str]:
         """What the scale makes of all papers, or all that it can make of one."""

@@ -22,10 +22,10 @@ def shown(plan: Plan) -> list[str]:
         {name for what, name in drawn if KINDS[what].family == family}
         for family in ("curves", "manifolds", "verdicts")
     )
-    claims = plan.claims()
     judged |= examples
-    curves |= {place(plan, run) for run in claims.curves}
-    manifolds |= set(claims.manifolds)
+    for claims in map(plan.claims, plan.claiming):
+        curves |= {place(plan, run) for run in claims.curves}
+        manifolds |= set(claims.manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
     trainings = {
         f"{dataset}/{trained(plan.config, label)}"
@@ -69,4 +69,5 @@ def _runs(plan: Plan) -> Iterator[Run]:
         for table in plan.pages(paper):
             if table in content.tables:
                 yield from plan.table(paper, table).runs
-    yield from plan.claims().runs
+    for paper in plan.claiming:
+        yield from plan.claims(paper).runs

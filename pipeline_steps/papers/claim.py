@@ -1,8 +1,8 @@
 """A sentence of a paper as something that numbers decide."""
 
 import operator
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -135,28 +135,79 @@ class Claim(Sparse):
         return [one for comparison in self.holds for one in comparison.each()]
 
 
-class PaperClaims(Settings):
-    """The claims of one paper."""
+class Result(NamedTuple):
+    """What a claim rests on: verdicts, a curve, or a manifold."""
 
-    paper: str
-    claims: list[Claim]
-    printed: dict[str, bool]
-    """By a claim's name: whether it holds for the numbers that the paper prints."""
+    family: str
+    dataset: str
+    of: str
+    """A defense or a generator."""
+    threat: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.of} under {self.threat}" if self.threat else self.of
 
 
 class ClaimsSpec(Settings):
-    """All claims of all papers, and the files that decide them."""
+    """The claims of one paper. Which files decide them follows: they would be a long list."""
 
     scale: str
-    scale_title: str
     papers_size: bool
     """Whether nothing is smaller than the papers have it."""
     stand_ins: dict[str, str]
     """What was really used in place of a data set that a paper names."""
-    papers: list[PaperClaims]
-    runs: list[Run]
-    """One for each input file of verdicts, in the same order."""
-    curves: list[Run]
-    """One for each input file of a training's curve, in the same order."""
-    manifolds: list[str]
-    """One for each input card of a manifold, in the same order."""
+    paper: str
+    claims: list[Claim]
+    printed: dict[str, bool]
+    """By a claim's name: whether it holds for the numbers that the paper prints."""
+    seeds: list[int]
+    once: list[str]
+    """Models that were not trained here, and so not from each seed."""
+
+    def used(self, claim: Claim) -> str:
+        """The data set that a claim was really decided on."""
+        return self.stand_ins.get(claim.dataset, claim.dataset)
+
+    def results(self, claim: Claim) -> Iterator[Result]:
+        dataset = self.used(claim)
+        for comparison in claim.comparisons:
+            for one in comparison.quantities:
+                family = "curves" if one.epoch else "verdicts"
+                for threat in one.threats if one.defense else ():
+                    yield Result(family, dataset, str(one.defense), threat)
+                if one.manifold:
+                    yield Result("manifolds", dataset, one.manifold)
+
+    @property
+    def runs(self) -> list[Run]:
+        """One for each input file of verdicts, in the same order."""
+        return [*self._runs("verdicts")]
+
+    @property
+    def curves(self) -> list[Run]:
+        """One for each input file of a training's curve, in the same order."""
+        return [*self._runs("curves")]
+
+    @property
+    def manifolds(self) -> list[str]:
+        """One for each input card of a manifold, in the same order."""
+        return [f"{one.dataset}/{one.of}" for one in self._all("manifolds")]
+
+    def _all(self, family: str) -> Iterable[Result]:
+        found = (one for claim in self.claims for one in self.results(claim))
+        return dict.fromkeys(one for one in found if one.family == family)
+
+    def _runs(self, family: str) -> Iterator[Run]:
+        for _, dataset, of, threat in self._all(family):
+            for seed in self.seeds[:1] if of in self.once else self.seeds:
+                yield Run(dataset=dataset, defense=of, threat=threat, seed=seed)
+
+
+class AllClaimsSpec(Settings):
+    """The papers whose claims are gathered, one for each input file, in the same order."""
+
+    scale: str
+    papers_size: bool
+    datasets: list[str]
+    """What the claims were decided on."""
+    papers: list[str]

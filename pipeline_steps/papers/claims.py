@@ -226,7 +226,6 @@ def _text(within: Interval, sign: str = "") -> str:
     return f"[{within.low:{sign}.2f}, {within.high:{sign}.2f}]"
 
 
-def count(decisions: Sequence[Decision], papers_size: bool = False) -> dict[str, int]:
+def count(told: Sequence[str], papers_size: bool) -> dict[str, int]:
     """How many claims met which verdict."""
-    told = [decision.verdict for decision in decisions]
     return {verdict: told.count(verdict) for verdict in verdicts(papers_size)}
