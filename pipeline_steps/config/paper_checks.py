@@ -6,7 +6,7 @@ from typing import Any
 from pipeline_steps.config.networks import judged
 from pipeline_steps.config.paper_models import Paper, Table
 from pipeline_steps.config.whole import Config
-from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.core.registry import constant, did_you_mean
 from pipeline_steps.papers.claim import Claim, Comparison, Quantity, Side
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Column, Panel, Row
@@ -47,8 +47,12 @@ def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
     for name, figure in paper.figures.items():
         yield ("figures", name), f"figures.{name}", figure
         for i, panel in enumerate(figure.panels):
-            said = f"figures.{name}, '{panel.label}'"
-            yield ("figures", name, "panels", i), said, panel
+            place, said = (
+                ("figures", name, "panels", i),
+                f"figures.{name}, '{panel.label}'",
+            )
+            yield place, said, panel
+            yield place, said, (figure.figure["figure"], panel.what)
     for i, claim in enumerate(paper.claims):
         yield ("claims", i), f"claims, '{claim.name}'", claim
         for k, comparison in enumerate(claim.holds):
@@ -94,6 +98,10 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
             yield from _one([item.defense, item.difference, item.not_run])
         case Panel():
             yield from _panel(item, config)
+        case (figure, what):
+            shows = constant("figure", figure, "shows")
+            if what not in shows.split():
+                yield f"the figure '{figure}' shows '{shows}', and this is '{what}'"
         case Claim() if bool(item.holds) == bool(item.not_run):
             yield (
                 "say either what must hold, or under `not_run` why it can't be decided"

@@ -200,7 +200,9 @@ def _told(findings: Sequence[Finding], against: Sequence[Finding]) -> str:
 
 def _name(side: Side, value: float) -> str:
     if side.defense:
-        unit = "" if side.size else " points" if side.less else " %"
+        if side.size:
+            return f"{_quantity(side)} {value:.3f}"
+        unit = " points" if side.less else " %"
         less = f" less {_quantity(side.less)}" if side.less else ""
         return f"{_quantity(side)}{less} {value:.2f}{unit}"
     if side.manifold:
