@@ -57,9 +57,15 @@ def as_page(spec: AllClaimsSpec, papers: dict[str, pd.DataFrame]) -> str:
     )
     parts = [] if spec.papers_size else [f'<p class="warning">{escape(told)}</p>']
     for paper, claims in papers.items():
-        counts = count(claims["verdict"].tolist(), spec.papers_size)
-        said = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-        parts.append(f"<h2>{escape(paper_name(paper))}: {escape(said)}</h2>")
+        holds, fails, rest = count(
+            claims["verdict"].tolist(), spec.papers_size
+        ).values()
+        said = (
+            f"{holds} reproduced, {fails} not reproduced, {rest} not run"
+            if spec.papers_size
+            else f"at this scale {holds} hold, {fails} do not hold, {rest} not run"
+        )
+        parts.append(f"<h2>{escape(paper_name(paper))}: {said}</h2>")
         rows = [
             _row(dict(zip(COLUMNS, line, strict=True))) for line in claims.to_numpy()
         ]
@@ -79,9 +85,10 @@ def _row(claim: dict[str, str]) -> list[str]:
     if claim["printed"]:
         where += f"<br>By the numbers that the paper prints it {claim['printed']}."
     sure = claim["strength"] + (f", p = {claim['p']}" if claim["p"] else "")
+    told = claim["verdict"].replace(NOT_RUN, NOT_RUN.replace(" ", "&nbsp;"))
     return [
         f'{escape(claim["says"])}<br><span class="small">{where}</span>',
-        f'<span class="{look_of}">{sign} {claim["verdict"]}</span><br>'
+        f'<span class="{look_of}">{sign}&nbsp;{told}</span><br>'
         f'<span class="small">{escape(sure)}</span>',
         f'<span class="small">{escape(claim["detail"])}</span>',
     ]

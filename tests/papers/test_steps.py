@@ -203,8 +203,8 @@ def test_claims_as_a_tidy_file_and_a_page(
     good = "reproduced" if papers_size else "at this scale: holds"
     assert table["verdict"].tolist() == [good, "not run"]
     assert table["printed"].tolist() == ["holds", ""]
-    assert f"1 {good}, 0 " in page
-    assert ", 1 not run" in page
+    held = "1 reproduced, 0 not reproduced" if papers_size else "1 hold, 0 do not hold"
+    assert f"{held}, 1 not run</h2>" in page
     assert "it &lt;resists&gt;" in page
     assert ("not whether the paper reproduces" in page) is not papers_size
     assert ("reproduced" in outputs["csv"].read_text()) is papers_size
