@@ -52,7 +52,8 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "make_table": ("papers", "table", ("paper", "table")),
     "make_figure": ("papers", "figure", ("paper", "figure")),
     "calibrate": ("papers", "calibration", ("paper", "calibration")),
-    "check_claims": ("papers", "claims", ()),
+    "check_claims": ("papers", "claims", ("paper",)),
+    "gather_claims": ("papers", "all_claims", ()),
     "make_report": ("papers", "overview", ()),
 }
 
@@ -216,7 +217,22 @@ class Jobs(Files):
         """The cards of the manifolds that the claims speak of."""
         return [
             f"results/{wildcards.scale}/cards/manifolds/{name}/test.json"
-            for name in self.plan(wildcards).claims().manifolds
+            for name in self._typed("check_claims", wildcards).manifolds
+        ]
+
+    def curves(self, wildcards: Wildcards) -> list[str]:
+        """The curves of trainings that the claims speak of, in the order of their runs."""
+        runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
+        return ancient([f"results/{wildcards.scale}/curves/{r}.parquet" for r in runs])
+
+    def curve_cards(self, wildcards: Wildcards) -> list[str]:
+        runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
+        return [f"results/{wildcards.scale}/cards/curves/{run}.json" for run in runs]
+
+    def claims(self, place: str) -> Function:
+        """The decided claims of each paper that has any; the place says which file."""
+        return lambda w: [
+            place.format(paper=paper, **w) for paper in self.plan(w).claiming
         ]
 
     def targets(self, paper: str | None = None) -> list[str]:

@@ -1,6 +1,6 @@
 """From the config to the pages of papers: what each of them shows, and of which runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pipeline_steps.config.families import candidates
@@ -10,11 +10,9 @@ from pipeline_steps.config.whole import Config
 from pipeline_steps.papers.spec import (
     FROM,
     CalibrationSpec,
-    ClaimsSpec,
     Column,
     FigureSpec,
     OverviewSpec,
-    PaperClaims,
     Printed,
     PrintedPaper,
     Row,
@@ -24,7 +22,7 @@ from pipeline_steps.papers.spec import (
 
 
 class Pages:
-    """The specs of tables, figures and claims; a part of `Plan`."""
+    """The specs of tables and figures; a part of `Plan`."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -136,28 +134,6 @@ class Pages:
             panels=panels,
         )
 
-    def claims(self) -> ClaimsSpec:
-        papers = [
-            PaperClaims(paper=paper, claims=self._standing(content.claims))
-            for paper, content in self.config.papers.items()
-        ]
-        claims = [claim for paper in papers for claim in paper.claims]
-        sides = [(c, s) for c in claims for h in c.holds for s in (h.left, h.right)]
-        runs = {
-            (run.dataset, run.defense, run.threat, run.seed): run
-            for claim, side in sides
-            if side.defense and side.threat
-            for run in self._runs(claim.dataset, side.defense, side.threat)
-        }
-        manifolds = {f"{c.dataset}/{s.manifold}" for c, s in sides if s.manifold}
-        return ClaimsSpec(
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            papers=papers,
-            runs=list(runs.values()),
-            manifolds=sorted(manifolds),
-        )
-
     def overview(self) -> OverviewSpec:
         papers = self.config.papers
         return OverviewSpec(
@@ -202,12 +178,6 @@ class Pages:
         name = run.defense.partition(FROM)[0].removesuffix(BEST)
         seed = "" if run.seed == self.config.scale.seeds[0] else f"@{run.seed}"
         return name + seed + run.defense.removeprefix(name)
-
-    def _standing(self, claims: Iterable[Any]) -> list[Any]:
-        return [
-            claim.model_copy(update={"dataset": self.stand_in(claim.dataset)})
-            for claim in claims
-        ]
 
     def _runs(self, dataset: str, defense: str, threat: str) -> Iterator[Run]:
         seeds = self.config.scale.seeds

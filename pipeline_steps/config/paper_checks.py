@@ -7,13 +7,17 @@ from pipeline_steps.config.families import candidates
 from pipeline_steps.config.networks import judged
 from pipeline_steps.config.paper_models import Calibration, PanelConfig, Paper, Table
 from pipeline_steps.config.whole import Config
-from pipeline_steps.core.registry import did_you_mean, words
+from pipeline_steps.core.registry import constant, did_you_mean, words
+from pipeline_steps.papers.claim import Claim, Comparison, Quantity, Side
 from pipeline_steps.papers.panels import KINDS
-from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
+from pipeline_steps.papers.spec import Column, Panel, Row
 
 # Where something stands in a file: `tables`, `table1`, `rows`, 3.
 Place = tuple[str | int, ...]
 Complaint = tuple[str, Place, str]
+
+# Where a column or a claim names more threats than one.
+SEVERAL = ("worst_of", "mean_of", "under", "along")
 
 
 def paper_complaints(config: Config) -> Iterator[Complaint]:
@@ -23,12 +27,17 @@ def paper_complaints(config: Config) -> Iterator[Complaint]:
             for complaint in (*_unknown(item, config), *_misfits(item, config)):
                 yield paper, place, f"{name}: {complaint}"
         frozen = {one.frozen for one in content.calibrations.values()}
+        names = [claim.name for claim in content.claims]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield paper, ("claims", i), f"claims, '{name}': it stands twice"
         for name, table in content.tables.items():
             for inside, complaint in (*_table(table), *_unfrozen(table, frozen)):
                 place = ("tables", name, *inside)
                 yield paper, place, f"tables.{name}, {complaint}"
         for name, i, panel in _made(config, paper):
-            for complaint in _curve(panel, config):
+            kept = _keeps(panel.defense, config) if panel.what == "curve" else ()
+            for complaint in kept:
                 said = f"figures.{name}, '{panel.label}': {complaint}"
                 yield paper, ("figures", name, "panels", i), said
 
@@ -53,15 +62,20 @@ def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
     for name, figure in paper.figures.items():
         yield ("figures", name), f"figures.{name}", figure
         for i, panel in enumerate(figure.panels):
-            said = f"figures.{name}, '{panel.label}'"
-            yield ("figures", name, "panels", i), said, panel
+            place, said = (
+                ("figures", name, "panels", i),
+                f"figures.{name}, '{panel.label}'",
+            )
+            yield place, said, panel
+            yield place, said, (figure.figure["figure"], panel.what)
     for name, calibration in paper.calibrations.items():
         yield ("calibrations", name), f"calibrations.{name}", calibration
     for i, claim in enumerate(paper.claims):
         yield ("claims", i), f"claims, '{claim.name}'", claim
         for k, comparison in enumerate(claim.holds):
-            for side in (comparison.left, comparison.right):
-                yield ("claims", i, "holds", k), f"claims, '{claim.name}'", side
+            within = ("claims", i, "holds", k)
+            parts: list[Any] = [comparison, *comparison.quantities]
+            yield from ((within, f"claims, '{claim.name}'", part) for part in parts)
 
 
 def _halves(table: Table) -> Iterator[tuple[str, Sequence[Column | Row]]]:
@@ -73,11 +87,10 @@ def _unknown(item: Any, config: Config) -> Iterator[str]:
     """Names that no other file has."""
     named = {
         "dataset": [getattr(item, key, None) for key in ("dataset", "trained_on")],
-        "defense": [getattr(item, "defense", None)],
+        "defense": [getattr(item, "defense", None), *getattr(item, "each_of", ())],
         "threat": [
             getattr(item, "threat", None),
-            *getattr(item, "worst_of", ()),
-            *getattr(item, "along", ()),
+            *(one for key in SEVERAL for one in getattr(item, key, ())),
         ],
         "generator": [getattr(item, "manifold", None)],
         "corruption": getattr(item, "corruptions", ()),
@@ -108,12 +121,16 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
             yield from _calibration(item, config)
         case PanelConfig():
             yield from _panel(item)
+        case (figure, what):
+            shows = constant("figure", figure, "shows")
+            if what not in shows.split():
+                yield f"the figure '{figure}' shows '{shows}', and this is '{what}'"
         case Claim() if bool(item.holds) == bool(item.not_run):
             yield (
                 "say either what must hold, or under `not_run` why it can't be decided"
             )
-        case Side():
-            yield from _side(item)
+        case Comparison():
+            yield from _comparison(item, config)
 
 
 def _calibration(item: Calibration, config: Config) -> Iterator[str]:
@@ -186,17 +203,43 @@ def _panel(panel: PanelConfig) -> Iterator[str]:
         yield "a panel names one `threat`, or several under `along`"
 
 
-def _curve(panel: Panel, config: Config) -> Iterator[str]:
-    defense = config.defenses.defenses.get(panel.defense or "")
-    if panel.what == "curve" and defense and not defense.snapshots:
+def _keeps(name: str | None, config: Config) -> Iterator[str]:
+    defense = config.defenses.defenses.get(name or "")
+    if defense and not defense.snapshots:
         yield (
-            f"the defense '{panel.defense}' keeps no weights on the way; set its "
+            f"the defense '{name}' keeps no weights on the way; set its "
             "`snapshots` above 0"
         )
 
 
-def _side(side: Side) -> Iterator[str]:
-    accuracy = side.defense is not None and side.threat is not None
-    error = side.manifold is not None and side.metric is not None
-    if [accuracy, error, side.number is not None].count(True) != 1:
+def _comparison(comparison: Comparison, config: Config) -> Iterator[str]:
+    if comparison.relation == "within" and comparison.right.number is None:
+        yield "what a difference lies `within` is a number"
+    for side in (comparison.left, comparison.right):
+        if side.defense and side.each_of:
+            yield "a side has one `defense`, or several under `each_of`"
+    whole = comparison.each()[0]
+    for one in whole.quantities:
+        yield from _quantity(one)
+        if one.epoch:
+            yield from _keeps(one.defense, config)
+
+
+def _quantity(one: Quantity) -> Iterator[str]:
+    threats = [one.threat, one.worst_of, one.mean_of]
+    number = one.number if isinstance(one, Side) else None
+    kinds: dict[str, list[Any]] = {
+        "accuracy": [one.defense, *threats],
+        "error": [one.manifold, one.metric],
+        "number": [number is not None],
+    }
+    told = [kind for kind, parts in kinds.items() if any(parts)]
+    complete = {
+        "accuracy": one.defense and sum(map(bool, threats)) == 1,
+        "error": one.manifold and one.metric,
+        "number": True,
+    }
+    if len(told) != 1 or not complete[told[0]]:
         yield "a side is a defense under a threat, a metric of a manifold, or a number"
+    if (one.epoch or one.size) and (one.threat is None or (one.epoch and one.size)):
+        yield "`epoch` and `size` go with one threat, and not with each other"

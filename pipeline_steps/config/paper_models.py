@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from pipeline_steps.core.settings import Count, Extent, Figure, Settings, Word
-from pipeline_steps.papers.spec import Claim, Column, Panel, Row
+from pipeline_steps.papers.claim import Claim
+from pipeline_steps.papers.spec import Column, Panel, Row
 
 
 class Table(Settings):

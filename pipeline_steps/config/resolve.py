@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline_steps.config.claimed import Claimed
 from pipeline_steps.config.labels import BEST, base, corruption, origin
 from pipeline_steps.config.models import GAN, MonitorConfig
 from pipeline_steps.config.networks import answering, network
-from pipeline_steps.config.pages import Pages
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -35,7 +35,7 @@ from pipeline_steps.threats.spec import ThreatSpec
 OPTIONS = {"momentum", "restarts", "samples", "stop"}
 
 
-class Plan(Pages):
+class Plan(Claimed):
     """One scale's jobs, by the names that stand in their paths."""
 
     def fetched(self, dataset: str) -> FetchSpec:

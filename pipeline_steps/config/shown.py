@@ -24,7 +24,9 @@ def shown(plan: Plan) -> list[str]:
         for family in ("curves", "explanations", "manifolds", "verdicts")
     )
     judged |= examples | explanations
-    manifolds |= set(plan.claims().manifolds)
+    for claims in map(plan.claims, plan.claiming):
+        curves |= {place(plan, run) for run in claims.curves}
+        manifolds |= set(claims.manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
     origins = {origin(*name.split("/", 1)) for name in judged_defenses}
     trainings = {f"{home}/{trained(plan.config, label)}" for home, label in origins}
@@ -69,4 +71,5 @@ def _runs(plan: Plan) -> Iterator[Run]:
                 yield from plan.table(paper, table).runs
             elif table in content.calibrations:
                 yield from plan.calibration(paper, table).runs
-    yield from plan.claims().runs
+    for paper in plan.claiming:
+        yield from plan.claims(paper).runs

@@ -1,12 +1,10 @@
-"""What a job must know of a table, a figure or a list of claims."""
+"""What a job must know of a table or a figure."""
 
 from typing import Literal
 
 from pydantic import Field
 
 from pipeline_steps.core.settings import Entry, Settings
-
-Relation = Literal["<", ">"]
 
 # Data set, defense and threat: a number before it is told from which seed.
 Key = tuple[str, str, str]
@@ -217,58 +215,6 @@ class FigureSpec(Settings):
         return self.stand_ins.get(named, named) if named else str(self.dataset)
 
 
-class Side(Settings):
-    """One side of a comparison: a defense's accuracy in percent, or an error."""
-
-    defense: str | None = None
-    """Whose accuracy."""
-    threat: str | None = None
-    """Under which threat."""
-    manifold: str | None = None
-    """The generator of whose manifold a metric is meant."""
-    metric: str | None = None
-    """A metric of that manifold's card."""
-    number: float | None = None
-    """A plain number."""
-
-
-class Comparison(Settings):
-    """Two quantities, and how the paper says they relate."""
-
-    left: Side
-    """What is compared."""
-    relation: Relation
-    """How it must stand to the right side."""
-    right: Side
-    """What it is compared with."""
-
-
-class Claim(Settings):
-    """A sentence of a paper as comparisons that must all hold."""
-
-    name: str
-    """A short name of its own."""
-    place: str
-    """Where the paper says it."""
-    says: str
-    """What it says, in our words."""
-    dataset: str
-    """The data set that it speaks of."""
-    holds: list[Comparison] = Field(default_factory=list)
-    """What must hold, all of it."""
-    not_run: str | None = None
-    """Why it can't be decided yet."""
-    ours: bool = False
-    """Whether the claim is this project's, not the paper's."""
-
-
-class PaperClaims(Settings):
-    """The claims of one paper."""
-
-    paper: str
-    claims: list[Claim]
-
-
 class Printed(Settings):
     """A table or a figure as a paper prints it, whether it is made here or not."""
 
@@ -299,15 +245,3 @@ class OverviewSpec(Settings):
     scale: str
     scale_title: str
     papers: list[PrintedPaper] = Field(default_factory=list)
-
-
-class ClaimsSpec(Settings):
-    """All claims of all papers, and the files that decide them."""
-
-    scale: str
-    scale_title: str
-    papers: list[PaperClaims]
-    runs: list[Run]
-    """One for each input file of verdicts, in the same order."""
-    manifolds: list[str]
-    """One for each input card of a manifold, in the same order."""

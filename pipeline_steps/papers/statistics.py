@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.papers.spec import Key as Key
@@ -24,6 +24,8 @@ REPLICATES = 10_000
 SEVERITIES = 5
 # Below so many images right, or wrong, the bootstrap is too narrow.
 FEW = 10
+# Above so many distinct values a mean is as good as normal, and resampling slow.
+MANY = 500
 
 # Right or wrong: a row for each seed, a column for each test image.
 Outcomes = np.ndarray
@@ -39,12 +41,14 @@ class Interval(NamedTuple):
         return self.low <= value <= self.high
 
 
-def read_outcomes(runs: Sequence[Run], files: Sequence[Path]) -> dict[Key, Outcomes]:
+def read_outcomes(
+    runs: Sequence[Run], files: Sequence[Path], column: str = "correct"
+) -> dict[Key, Outcomes]:
     """The verdicts of all runs, by data set, defense and threat; seeds are stacked."""
     judged: dict[str, tuple[Path, np.ndarray]] = {}
     found: dict[Key, list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
-        table = pd.read_parquet(path, columns=["image", "correct"]).sort_values("image")
+        table = pd.read_parquet(path, columns=["image", column]).sort_values("image")
         images = table["image"].to_numpy()
         other, expected = judged.setdefault(run.dataset, (path, images))
         if not np.array_equal(images, expected):
@@ -52,7 +56,7 @@ def read_outcomes(runs: Sequence[Run], files: Sequence[Path]) -> dict[Key, Outco
                 f"{path} and {other} were judged on different images, so that they "
                 "can't be compared; delete both and build them again"
             )
-        found.setdefault(run.key, []).append(table["correct"].to_numpy(dtype=bool))
+        found.setdefault(run.key, []).append(table[column].to_numpy())
     return {key: np.stack(seeds) for key, seeds in found.items()}
 
 
@@ -103,6 +107,10 @@ def bootstrap(values: np.ndarray) -> Interval:
     made twice is the same table.
     """
     distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) > MANY:
+        mean, error = values.mean(), values.std(ddof=1) / len(values) ** 0.5
+        ends = mean + norm.interval(LEVEL)[1] * error * np.array([-1, 1])
+        return Interval(*(100 * ends).tolist())
     stream = np.random.default_rng(0)
     draws = stream.multinomial(len(values), counts / len(values), size=REPLICATES)
     means = 100 * (draws @ distinct) / len(values)

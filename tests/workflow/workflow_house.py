@@ -101,10 +101,11 @@ class House:
         assert "missing metadata" not in told.lower()
         if "Nothing to be done" in told:
             return set()
-        return _jobs(told) - {"all"}
+        return jobs_in(told) - {"all"}
 
 
-def _jobs(told: str) -> set[str]:
+def jobs_in(told: str) -> set[str]:
+    """The jobs that Snakemake says it runs, or would run."""
     found = set()
     for block in re.split(r"\n(?=(?:local)?rule )", told):
         rule = re.match(r"(?:local)?rule (\w+):", block)
@@ -115,3 +116,14 @@ def _jobs(told: str) -> set[str]:
         values = [p.split("=", 1)[1] for p in pairs if not p.startswith("scale=")]
         found.add(" ".join([rule.group(1), *values]))
     return found
+
+
+def blocks(page: str) -> list[tuple[str, str, str]]:
+    """Each block of code of the page: the file that is named before it, kind, text."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    before = re.split(r"^```\w+\n.*?^```", page, flags=re.MULTILINE | re.DOTALL)
+    named = [re.findall(r"`([\w./]+\.(?:py|yaml))`", text) for text in before]
+    return [
+        (names[-1] if names else "", *block)
+        for names, block in zip(named, found, strict=False)
+    ]

@@ -1,7 +1,6 @@
 localrules:
     make_table,
     make_figure,
-    check_claims,
 
 
 for paper, pages in jobs.papers.items():
@@ -83,35 +82,4 @@ rule make_figure:
         " --spec {params.spec:q} --code {params.code}"
         " --inputs panels={input.panels} panels_card={input.panel_cards}"
         " --outputs png={output.png} svg={output.svg}"
-        " card={output.card} record={output.record} 2> {log}"
-
-
-rule check_claims:
-    input:
-        verdicts=jobs.verdicts("check_claims"),
-        verdict_cards=jobs.verdict_cards("check_claims"),
-        manifolds=jobs.manifold_cards,
-    output:
-        csv="results/{scale}/claims.csv",
-        html=report(
-            "results/{scale}/claims.html",
-            caption="../report/claims.rst",
-            category="claims",
-            labels={"what": "claims", "form": "page"},
-        ),
-        card="results/{scale}/cards/papers/claims.json",
-        record="results/{scale}/cards/papers/claims.record.json",
-    log:
-        "results/{scale}/logs/check_claims.log",
-    conda:
-        "../../environment.yml"
-    params:
-        spec=jobs.spec("check_claims"),
-        code=jobs.code("check_claims"),
-    shell:
-        "python -m pipeline_steps.papers.check_claims"
-        " --spec {params.spec:q} --code {params.code}"
-        " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
-        " manifolds={input.manifolds}"
-        " --outputs csv={output.csv} html={output.html}"
         " card={output.card} record={output.record} 2> {log}"

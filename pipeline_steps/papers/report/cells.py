@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline_steps.papers.make_table import CALIBRATED, caution
+from pipeline_steps.papers.forms.words import CALIBRATED, caution
 from pipeline_steps.papers.report import parts
 from pipeline_steps.papers.report.contents import Contents, Number, Table
 from pipeline_steps.papers.report.origins import verdict, why
