@@ -82,7 +82,10 @@ class ClusterHouse(House):
     def executions(self) -> list[Execution]:
         """Every execution of this copy's jobs, requeued ones counted each time."""
         asked = ("sacct", "-a", "-X", "-n", "-P", "--duplicates", "-o", FIELDS)
-        asked += ("--starttime", "now-1days")  # else jobs of before midnight are left out
+        asked += (
+            "--starttime",
+            "now-1days",
+        )  # else jobs of before midnight are left out
         rows = (line.split("|") for line in self.cluster.ask(*asked).splitlines())
         return [Execution(*row[:-1]) for row in rows if row[-1] == str(self.root)]
 
