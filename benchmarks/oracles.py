@@ -1,6 +1,6 @@
 """How many images each attack leaves right, beside torchattacks' on the same ResNet-18.
 
-python -m benchmarks.oracles --data data/cifar10 [--images 1000] [--width 16]
+python -m benchmarks.oracles --data data/cifar10 [--images 1000] [--only fab square]
 
 PGD, FGSM, MIA, CW's margin, APGD, FAB and Square, all from the clean image where they
 can be, and images judged by the plain network. What torchattacks puts outside of the
@@ -104,12 +104,15 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--width", type=int, default=16, help="of the ResNet-18")
     parser.add_argument("--training", type=int, default=300, help="steps of 64 images")
+    parser.add_argument("--only", nargs="*", default=[""], help="how names begin")
     parser.add_argument("--data", type=Path, help="a data set in its canonical form")
     parser.add_argument("--weights", type=Path, help="kept there for another run")
     told = parser.parse_args()
     house = trained(told, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     print("attack                   ours   torchattacks   same verdicts")
     for name, ours, peer in pairs(house, told.steps, told.queries):
+        if not name.lower().startswith(tuple(told.only)):
+            continue
         rights = [left(house, attack, told.images) for attack in (ours, peer)]
         accuracies = [100 * float(right.float().mean()) for right in rights]
         same = 100 * float((rights[0] == rights[1]).float().mean())

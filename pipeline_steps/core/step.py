@@ -36,6 +36,7 @@ from pipeline_steps.core.card import (
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
+from pipeline_steps.core.heap import keep_freed_memory
 from pipeline_steps.core.lock import alone
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.registry import ROOT
@@ -250,6 +251,7 @@ def run(
 
 def _work(job: Job[Spec], main: Callable[[Job[Spec]], dict[str, Any]]) -> None:
     """Every process of a job does its part, and the first one writes."""
+    keep_freed_memory()
     metrics = main(job)
     if processes.first():
         job.finish(metrics)
