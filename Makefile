@@ -21,7 +21,7 @@ setup: .venv/ready ## set up .venv from the lock file, once
 .venv/ready: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
 	touch $@
 
 demo: setup ## run the whole pipeline at toy size, and its report

@@ -81,7 +81,7 @@ class Claimed(Pages):
         spec = self.figure(paper, figure)
         for panel in spec.panels:
             family, of = KINDS[panel.what].family, panel.defense or panel.manifold
-            yield Result(family, spec.dataset, str(of), panel.threat or "")
+            yield Result(family, spec.used(panel), str(of), panel.threat or "")
 
 
 def _printed(paper: Paper) -> dict[str, bool]:

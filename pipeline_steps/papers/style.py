@@ -82,7 +82,7 @@ def standing_in(spec: TableSpec | FigureSpec | CalibrationSpec) -> list[str]:
     if isinstance(spec, TableSpec):
         stand_ins = spec.stand_ins
     else:
-        stand_ins = dict(spec.stand_ins)
+        stand_ins = dict(spec.stand_ins) if isinstance(spec, FigureSpec) else {}
         if spec.dataset and spec.stands_for and spec.dataset != spec.stands_for:
             stand_ins = {spec.stands_for: spec.dataset, **stand_ins}
     named: dict[str, list[str]] = {}

@@ -1,5 +1,6 @@
 """A copy of the project in a folder of its own: build, change one thing, build again."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 PROJECT = Path(__file__).parents[2]
 PARTS = (
@@ -102,6 +105,31 @@ class House:
         if "Nothing to be done" in told:
             return set()
         return jobs_in(told) - {"all"}
+
+
+@dataclass
+class TinyDemo(House):
+    """The tiny demo as it was run, with links into Snakemake's cache."""
+
+    cache: Path
+
+
+def tiny_demo(factory: pytest.TempPathFactory) -> TinyDemo:
+    """Made by the first worker that asks for it, for all of them; copy it to change it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    place, made = base / "tiny-demo", base / "tiny-demo.made"
+    demo = TinyDemo(place / "house", place / "cache")
+    with (base / "tiny-demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            demo.cache.mkdir(parents=True)
+            house = House.fresh(demo.root).tiny()
+            house.build("--cache", SNAKEMAKE_OUTPUT_CACHE=str(demo.cache))
+            made.touch()
+    return demo
 
 
 def jobs_in(told: str) -> set[str]:
