@@ -271,8 +271,8 @@ def _average(spec: TableSpec, row: Row, measured: list[Measured]) -> Cell:
     # The same images stand behind all columns, so they are resampled together.
     together = np.mean([one.outcomes.astype(float) for one in measured], axis=0)
     behind = tuple(key for one in measured for key in one.behind)
-    mean = Measured(together, behind, paired=bool(row.difference))
-    cell = _measured(row.label, name, row.published_average, mean)
+    whole = Measured(together, behind, paired=bool(row.difference))
+    cell = _measured(row.label, name, row.published_average, whole)
     return replace(cell, doubts=doubts)
 
 
