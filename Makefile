@@ -21,18 +21,19 @@ setup: .venv/ready ## set up .venv from the lock file, once
 .venv/ready: requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
 	touch $@
 
 demo: setup ## run the whole pipeline at toy size, and its report
 	$(RUN) $(CACHE)
 	@$(MAKE) --no-print-directory report
 
-report: results/$(SCALE)/report.html ## one HTML file with all tables, figures, claims and runs
+report: results/$(SCALE)/report.html ## one HTML file with all papers, and Snakemake's own
 
-results/$(SCALE)/report.html: $(wildcard results/$(SCALE)/papers/*/* results/$(SCALE)/*.csv workflow/report/*) | setup
+results/$(SCALE)/report.html: $(wildcard results/$(SCALE)/papers/*/* results/$(SCALE)/*.csv results/$(SCALE)/index.html workflow/report/*) | setup
 	snakemake --config scale=$(SCALE) --report $@
-	@echo "Open results/$(SCALE)/report.html"
+	@echo "Open results/$(SCALE)/index.html: all papers, and where each number comes from."
+	@echo "Snakemake's own report, $@, has the rules and files behind them."
 
 data: setup ## build one data set, and print its card (NAME=cifar10)
 	python -m pipeline_steps.release.data "$(NAME)" --cores $(CORES) --scale $(SCALE)

@@ -34,7 +34,7 @@ rule all:
     input:
         jobs.targets(),
         f"results/{jobs.scale}/claims.csv",
-        f"results/{jobs.scale}/runs.html",
+        f"results/{jobs.scale}/index.html",
 
 
 include: "workflow/rules/datasets.smk"
@@ -43,3 +43,6 @@ include: "workflow/rules/manifolds.smk"
 include: "workflow/rules/defenses.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/papers.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/calibrations.smk"
+include: "workflow/rules/claims.smk"

@@ -1,23 +1,33 @@
-"""Images a CPU second of a projection in wide batches, beside the obvious loop over images.
+"""Projection: how fast beside the obvious loop, and whether a GAN's own images are found.
 
-    python -m benchmarks.projection [--scale demo] [--dataset digits] [--generator sngan]
+python -m benchmarks.projection WEIGHTS [--generator stylegan] [--images 24]
+    [--iterations 1000]
 
-Both take the same generator and network, untrained, for the same number of steps, and are
-told the same noise; so their latents must agree, and do before any time is printed. The
-obvious loop is `torch.optim.Adam` on one image's latents, which looks at both images anew
-at each step.
+The command takes weights of the demo's GAN of digits, and tells the PSNR at which images
+that it made are found again: those that `decode` shows of random latents, and samples,
+each of which has noise of its own. Features that tell images apart are of fresh weights.
+
+The comparison is a part of `benchmarks/generators.py`. Both ways take the same generator and
+network, untrained, for the same steps, and are told the same noise; so their latents must
+agree. The obvious loop is `torch.optim.Adam` on one image's latents, which looks at both
+images anew at each step.
 """
 
 import argparse
-import time
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from benchmarks.flows import best
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.rng import image_rng, rng
-from pipeline_steps.generators.generator import build_generator
+from pipeline_steps.generators.generator import build_generator, load_generator
+from pipeline_steps.generators.stylegan import Stylegan
+from pipeline_steps.manifolds.distances import psnr
 from pipeline_steps.manifolds.perceptual import Perceptual, network_of
 from pipeline_steps.manifolds.projection import Search, learning_rate, noise
 
@@ -49,38 +59,57 @@ def obvious(search: Search, images: Tensor) -> Tensor:
     return torch.cat(found)
 
 
-def timed(way, search: Search, images: Tensor) -> tuple[Tensor, float]:
-    start = time.process_time()
-    latents = way(search, images)
-    return latents, len(images) / (time.process_time() - start)
+def compared(
+    generator: str, iterations: int, images: int, alone: int, rounds: int
+) -> str:
+    """Images a second of both ways, on the demo's digits."""
+    plan = Plan(load_config("demo"))
+    spec = plan.manifold("digits", generator, "test")
+    assert spec.projection and spec.features, "this generator encodes"
+    how = spec.projection.model_copy(update={"iterations": iterations})
+    built = build_generator(spec.generator).eval().requires_grad_(False)
+    network = network_of(spec.features).eval().requires_grad_(False)
+    search = Search(built, Perceptual(network), how, rng(0, "mean"))
+    shape = (images, spec.dataset.channels, spec.dataset.size, spec.dataset.size)
+    shown = rng(0, "images").uniform(shape)
+    few = shown[:alone]
+    apart = (wide(search, shown)[:alone] - obvious(search, few)).abs().max().item()
+    ways = {"wide": partial(wide, search, shown), "loop": partial(obvious, search, few)}
+    times = best(ways, rounds, torch.device("cpu"))
+    ours, theirs = images / times["wide"], alone / times["loop"]
+    return (
+        f"{generator}: {ours:.1f} images a second {images} at once, {theirs:.2f} one at a "
+        f"time, {ours / theirs:.1f} times; latents apart by {apart:.1e}"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--scale", default="demo")
-    parser.add_argument("--dataset", default="digits")
-    parser.add_argument("--generator", default="sngan")
-    parser.add_argument("--iterations", type=int, default=20)
-    parser.add_argument("--images", type=int, default=180, help="at once")
-    parser.add_argument("--alone", type=int, default=8, help="in the obvious loop")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--generator", default="stylegan")
+    parser.add_argument("--images", type=int, default=24)
+    parser.add_argument("--iterations", type=int, default=1000)
     told = parser.parse_args()
-    plan = Plan(load_config(told.scale))
-    spec = plan.manifold(told.dataset, told.generator, "test")
+    spec = Plan(load_config("demo")).manifold("digits", told.generator, "test")
     assert spec.projection and spec.features, "this generator encodes"
     how = spec.projection.model_copy(update={"iterations": told.iterations})
-    generator = build_generator(spec.generator).eval().requires_grad_(False)
+    generator = load_generator(spec.generator, told.weights)
     network = network_of(spec.features).eval().requires_grad_(False)
     search = Search(generator, Perceptual(network), how, rng(0, "mean"))
-    shape = (told.images, spec.dataset.channels, spec.dataset.size, spec.dataset.size)
-    images = rng(0, "images").uniform(shape)
-    together, ours = timed(wide, search, images)
-    alone, theirs = timed(obvious, search, images[: told.alone])
-    apart = (together[: told.alone] - alone).abs().max().item()
-    print(f"{told.iterations} steps; latents apart by {apart:.1e}")
-    print(f"one at a time: {theirs:8.2f} images a CPU second")
-    print(
-        f"{told.images:4} at once:   {ours:8.2f} images a CPU second, {ours / theirs:.1f} x"
-    )
+    for name, images in own_images(generator, told.images).items():
+        found = psnr(generator.decode(wide(search, images)), images)
+        print(
+            f"{name}: {found.min():.1f} dB at the least, {found.mean():.1f} in the mean"
+        )
+
+
+def own_images(generator: Any, count: int) -> dict[str, Tensor]:
+    samples = generator.sample(count, rng(0, "own"), temperature=1.0)
+    if not isinstance(generator, Stylegan):
+        return {"samples": samples}
+    styles = generator.styles(rng(0, "own").normal([count, generator.width]))
+    shown = generator.decode(styles.repeat(1, generator.rows))
+    return {"decoded": shown, "samples": samples}
 
 
 if __name__ == "__main__":

@@ -70,6 +70,16 @@ def settle_orphans(folder: Path, how: str) -> None:
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
+def cancel_all(folder: Path) -> None:
+    """What an interrupted controller leaves, for it cancels its jobs only at times.
+
+    The executor knows of none while it looks at them, and a second SIGINT, as a terminal
+    and this launcher send, ends its scancel.
+    """
+    if jobs := jobs_of(folder):
+        cancel(jobs)
+
+
 @dataclass
 class Watch:
     """Sees whether Snakemake still has jobs, or only believes so."""
@@ -122,19 +132,29 @@ def run_snakemake(
         )
         reader.start()
         try:
-            while process.poll() is None:
-                time.sleep(min(SECONDS_BETWEEN_LOOKS, watch.patience / 2))
+            while not _ends(process, min(SECONDS_BETWEEN_LOOKS, watch.patience / 2)):
                 if watch.is_stuck():
                     say("snakemake waits for jobs that SLURM does not have; ending it")
                     process.kill()
                     process.wait()
                     return False
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGINT)  # it cancels its jobs
-            process.wait()
+            process.send_signal(signal.SIGINT)  # it submits no more
+            try:
+                process.wait()
+            finally:
+                cancel_all(watch.folder)
             raise
         reader.join()
         summary.status = process.returncode
+    return True
+
+
+def _ends(process: subprocess.Popen[str], within: float) -> bool:
+    try:
+        process.wait(within)
+    except subprocess.TimeoutExpired:
+        return False
     return True
 
 

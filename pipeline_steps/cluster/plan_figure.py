@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_steps.cluster.plan_whole import Plan
-from pipeline_steps.papers.make_report import duration
+from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.style import COLOURS, FAINT, GREY, INK, look, save
 
 SHOWN_ON = 8

@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipeline_steps.cluster.plan_durations import UNKNOWN
 from pipeline_steps.cluster.plan_whole import GPUS, Plan
-from pipeline_steps.papers.make_report import duration
+from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.style import escape, html_table, page
 
 TOO_LONG = 1.15  # of the ideal bound; above it the remedy is told

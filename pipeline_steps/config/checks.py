@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config import own
+from pipeline_steps.config.families import can_vary
 from pipeline_steps.config.models import GAN, Defense
 from pipeline_steps.config.networks import judged
 from pipeline_steps.config.one_training import OWN
@@ -144,6 +145,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             yield place, "say either an edit with its steps, or an attack"
         if threat.edit is not None and threat.steps is None:
             yield f"{place}.steps", "the key 'steps' is missing"
+        if threat.family and not can_vary(threat):
+            yield (
+                f"{place}.family",
+                "its edit has no epsilon and step_size to be varied",
+            )
         if threat.attack is not None:
             for key in sorted(threat.model_fields_set - {"title", "attack", "images"}):
                 yield (
@@ -158,12 +164,15 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                 "that one is; say nothing but its title and its inference",
             )
     for paper, content in config.papers.items():
-        known = {*content.tables, *content.figures}
-        for page in config.scale.pages.get(paper, {}):
+        known = content.pages
+        place = f"{config_file(f'scales/{config.name}')}: pages.{paper}"
+        for page, part in config.scale.pages.get(paper, {}).items():
             if page not in known:
-                place = f"{config_file(f'scales/{config.name}')}: pages.{paper}"
                 near = did_you_mean(page, known)
                 yield place, f"there is no table or figure '{page}'{near}"
+            shown = content.figures[page].panels if page in content.figures else []
+            if shown and not any(part.shows(p) for row in shown for p in row.spread()):
+                yield f"{place}.{page}", "this leaves no panel of the figure"
 
 
 def _same_training(config: Config, defense: Defense) -> bool:

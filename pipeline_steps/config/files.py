@@ -5,6 +5,7 @@ from typing import Any
 
 from snakemake.io import ancient
 
+from pipeline_steps.config.labels import base, corruption
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.generators.spec import generators_in
 
@@ -17,20 +18,22 @@ class Files:
 
     def data(self, split: str, what: str) -> Function:
         """Images or labels of a data set, wherever it lies."""
-        return lambda w: ancient(f"{self._folder(w, split)[0]}/{split}.{what}.npy")
+        return lambda w: ancient(f"{self._folder(w, split)[0]}.{what}.npy")
 
     def data_card(self, split: str) -> Function:
         return lambda w: self._folder(w, split)[1]
 
     def _folder(self, w: Wildcards, split: str) -> tuple[str, str]:
-        """A data set's folder and its card; of one on a manifold, the manifold's."""
-        made = self.plan(w).config.datasets[w.dataset].projected
-        home = made.dataset if made else w.dataset
+        """Where a split's files begin, and its card; on a manifold, the manifold's."""
+        made = self.plan(w).config.datasets[base(w.dataset)].projected
+        home = made.dataset if made else base(w.dataset)
+        if bad := corruption(w.dataset):
+            return f"data/{home}/corruptions/{bad}", f"data/cards/{home}.{bad}.json"
         if made is None or (split == "test" and made.test == "natural"):
-            return f"data/{home}", f"data/cards/{home}.json"
+            return f"data/{home}/{split}", f"data/cards/{home}.json"
         place = f"{home}/{made.generator}"
-        folder = f"results/{w.scale}/manifolds/{place}"
-        return folder, f"results/{w.scale}/cards/manifolds/{place}/{split}.json"
+        cards = f"results/{w.scale}/cards/manifolds/{place}/{split}.json"
+        return f"results/{w.scale}/manifolds/{place}/{split}", cards
 
     def watched(self, wildcards: Wildcards) -> list[str]:
         """The test images that a training looks at on its way, if it does."""
@@ -89,7 +92,7 @@ class Files:
         plan = self.plan(w)
         named = generators_in(self._spec(step, w))
         return [
-            f"{plan.home(w.dataset)}/{name}"
+            f"{plan.home(base(w.dataset))}/{name}"
             for name in named
             if plan.is_approximate(name) or not approximate
         ]
@@ -107,13 +110,27 @@ class Files:
             return []
         if name := entry.get("published"):
             return [(f"data/{name}/archive", f"data/cards/{name}.archive.json")]
-        place, folder = f"{w.dataset}/{entry['defense']}", f"results/{w.scale}"
+        place = f"{base(w.dataset)}/{entry['defense']}"
+        folder = f"results/{w.scale}"
         return [
             (
                 f"{folder}/checkpoints/defenses/{place}.safetensors",
                 f"{folder}/cards/defenses/{place}.json",
             )
         ]
+
+    def made(self, kind: str, place: str) -> Function:
+        """A file of each table or figure that the scale makes, in the papers' order."""
+
+        def files(wildcards: Wildcards) -> list[str]:
+            return [
+                place.format(scale=wildcards.scale, page=f"{paper.paper}/{page.name}")
+                for paper in self._typed("make_report", wildcards).papers
+                for page in getattr(paper, kind)
+                if page.made
+            ]
+
+        return files
 
     def plan(self, wildcards: Wildcards) -> Plan:
         raise NotImplementedError

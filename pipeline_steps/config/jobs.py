@@ -10,12 +10,12 @@ from typing import Any
 from snakemake.io import ancient
 
 from pipeline_steps.config.files import Files, Function, Wildcards
+from pipeline_steps.config.labels import BEST, base, origin
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.networks import trained
-from pipeline_steps.config.pages import BEST
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.config.shown import panels, place, shown
-from pipeline_steps.config.wildcards import defenses_like, patterns
+from pipeline_steps.config.wildcards import defenses_like, judged_on, patterns
 from pipeline_steps.core.digest import code, spec_text
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
@@ -47,10 +47,13 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         ("dataset", "defense", "threat", "shard"),
     ),
     "gather_verdicts": ("evaluation", "attack", ("dataset", "defense", "threat")),
+    "explain_defense": ("evaluation", "attack", ("dataset", "defense", "threat")),
     "attack_snapshots": ("evaluation", "curve", ("dataset", "defense", "threat")),
     "make_table": ("papers", "table", ("paper", "table")),
     "make_figure": ("papers", "figure", ("paper", "figure")),
-    "check_claims": ("papers", "claims", ()),
+    "calibrate": ("papers", "calibration", ("paper", "calibration")),
+    "check_claims": ("papers", "claims", ("paper",)),
+    "gather_claims": ("papers", "all_claims", ()),
     "make_report": ("papers", "overview", ()),
 }
 
@@ -130,7 +133,7 @@ class Jobs(Files):
 
     def weights(self, wildcards: Wildcards) -> str:
         """The file of the weights that are judged: the best ones lie with the snapshots."""
-        best = wildcards.defense.endswith(BEST)
+        best = origin(wildcards.dataset, wildcards.defense)[1].endswith(BEST)
         return self.trained(f"{'.snapshots' if best else ''}.safetensors")(wildcards)
 
     def inception(self, wildcards: Wildcards) -> list[str]:
@@ -142,25 +145,28 @@ class Jobs(Files):
         """The weights of every other defense that the job's spec names."""
         return lambda w: ancient(
             [
-                _trained("checkpoints", w, name, ".safetensors")
+                _trained("checkpoints", w, base(w.dataset), name, ".safetensors")
                 for name in self._sources(step, w)
             ]
         )
 
     def source_cards(self, step: str) -> Function:
         return lambda w: [
-            _trained("cards", w, name, ".json") for name in self._sources(step, w)
+            _trained("cards", w, base(w.dataset), name, ".json")
+            for name in self._sources(step, w)
         ]
 
     def trained(self, suffix: str) -> Function:
         """A large file of the training behind the defense at hand."""
-        return lambda w: ancient(
-            _trained("checkpoints", w, trained(self.plan(w).config, w.defense), suffix)
-        )
+        return lambda w: ancient(_trained("checkpoints", w, *self._origin(w), suffix))
 
     def trained_card(self, wildcards: Wildcards) -> str:
-        name = trained(self.plan(wildcards).config, wildcards.defense)
-        return _trained("cards", wildcards, name, ".json")
+        return _trained("cards", wildcards, *self._origin(wildcards), ".json")
+
+    def _origin(self, wildcards: Wildcards) -> tuple[str, str]:
+        """The training behind the defense at hand: on which data set, and its label."""
+        home, label = origin(wildcards.dataset, wildcards.defense)
+        return home, trained(self.plan(wildcards).config, label)
 
     def _sources(self, step: str, wildcards: Wildcards) -> Iterable[str]:
         named = defenses_in(self._spec(step, wildcards)["threat"])
@@ -211,7 +217,22 @@ class Jobs(Files):
         """The cards of the manifolds that the claims speak of."""
         return [
             f"results/{wildcards.scale}/cards/manifolds/{name}/test.json"
-            for name in self.plan(wildcards).claims().manifolds
+            for name in self._typed("check_claims", wildcards).manifolds
+        ]
+
+    def curves(self, wildcards: Wildcards) -> list[str]:
+        """The curves of trainings that the claims speak of, in the order of their runs."""
+        runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
+        return ancient([f"results/{wildcards.scale}/curves/{r}.parquet" for r in runs])
+
+    def curve_cards(self, wildcards: Wildcards) -> list[str]:
+        runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
+        return [f"results/{wildcards.scale}/cards/curves/{run}.json" for run in runs]
+
+    def claims(self, place: str) -> Function:
+        """The decided claims of each paper that has any; the place says which file."""
+        return lambda w: [
+            place.format(paper=paper, **w) for paper in self.plan(w).claiming
         ]
 
     def targets(self, paper: str | None = None) -> list[str]:
@@ -224,8 +245,9 @@ class Jobs(Files):
         ]
 
     def target(self, paper: str, page: str) -> str:
-        """A table or a figure, at the chosen scale."""
-        suffix = "csv" if page in self.plan(None).config.papers[paper].tables else "png"
+        """A table, a figure or a calibration, at the chosen scale."""
+        known = self.plan(None).config.papers[paper]
+        suffix = "png" if page in known.figures else "csv"
         return f"results/{self.scale}/papers/{paper}/{page}.{suffix}"
 
     def all_cards(self, wildcards: Wildcards) -> list[str]:
@@ -237,13 +259,17 @@ class Jobs(Files):
 
     @property
     def papers(self) -> dict[str, list[str]]:
-        """The tables and figures of each paper."""
+        """The tables, figures and calibrations of each paper."""
         known = self.plan(None).config.papers
-        return {name: [*paper.tables, *paper.figures] for name, paper in known.items()}
+        return {name: paper.pages for name, paper in known.items()}
 
     def patterns(self) -> dict[str, str]:
         """For each wildcard a pattern that fits its known names and nothing else."""
         return patterns(self.plan(None).config, self.root)
+
+    def judged_on(self) -> str:
+        """What a defense may be judged on: data sets, and their corruptions."""
+        return judged_on(self.plan(None).config.datasets)
 
     def trained_defenses(self) -> str:
         """Which defenses are trained here; others are adopted."""
@@ -266,10 +292,11 @@ class Jobs(Files):
         return panels(self.plan(wildcards), wildcards.paper, wildcards.figure)
 
 
-def _trained(folder: str, wildcards: Wildcards, name: str, suffix: str) -> str:
-    """Where a training of this name has put a file."""
-    place = f"results/{wildcards.scale}/{folder}/defenses/{wildcards.dataset}"
-    return f"{place}/{name}{suffix}"
+def _trained(
+    folder: str, wildcards: Wildcards, dataset: str, name: str, suffix: str
+) -> str:
+    """Where a training of this name on this data set has put a file."""
+    return f"results/{wildcards.scale}/{folder}/defenses/{dataset}/{name}{suffix}"
 
 
 @cache  # Snakemake asks for it several times: for inputs, parameters and code

@@ -9,6 +9,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_steps.config.checks import FOLDER, complaints, config_file
+from pipeline_steps.config.families import with_families
 from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.models import (
     Dataset,
@@ -42,7 +43,7 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         scale=reader.scale,
         datasets=with_datasets(reader.read(dict[Word, Dataset], "datasets"), own),
         generators=reader.read(dict[Word, Generator], "generators"),
-        threats=reader.read(dict[Word, ThreatConfig], "threats"),
+        threats=with_families(reader.read(dict[Word, ThreatConfig], "threats")),
         defenses=reader.read(Defenses, "defenses"),
         papers=with_rows(papers, own),
         own=own,

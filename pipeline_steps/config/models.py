@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from pipeline_steps.config.one_training import whole
-from pipeline_steps.config.paper_models import Part
+from pipeline_steps.config.paper_models import Family, Part
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,
@@ -119,6 +119,8 @@ class ThreatConfig(Settings):
     """Which iterate counts: the last, as in the papers, or any that fools the model."""
     attack: Attack | None = None
     """In an edit's place: an attack that goes a way of its own."""
+    family: Family | None = None
+    """What a calibration chooses its setting from; the threat itself is one of them."""
     images: Count | None = None
     """How many test images are attacked at the most: few, where only pictures show them."""
 

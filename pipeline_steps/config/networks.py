@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from pipeline_steps.config.pages import BEST
+from pipeline_steps.config.labels import BEST
 from pipeline_steps.config.whole import Config
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.settings import Entry

@@ -1,27 +1,28 @@
 """From the config to the pages of papers: what each of them shows, and of which runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
+from pipeline_steps.config.families import candidates
+from pipeline_steps.config.labels import BEST
 from pipeline_steps.config.paper_models import Part, Table
 from pipeline_steps.config.whole import Config
 from pipeline_steps.papers.spec import (
-    ClaimsSpec,
+    FROM,
+    CalibrationSpec,
     Column,
     FigureSpec,
     OverviewSpec,
-    PaperClaims,
+    Printed,
+    PrintedPaper,
     Row,
     Run,
     TableSpec,
 )
 
-# Ends the name of a defense that is judged by its best weights instead of its last.
-BEST = ".best"
-
 
 class Pages:
-    """The specs of tables, figures and claims; a part of `Plan`."""
+    """The specs of tables and figures; a part of `Plan`."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -35,13 +36,12 @@ class Pages:
         config = self.config.papers[paper]
         chosen = self.config.scale.pages
         all_of_it = not chosen or (named and paper not in chosen)
-        return (
-            [*config.tables, *config.figures] if all_of_it else [*chosen.get(paper, {})]
-        )
+        return config.pages if all_of_it else [*chosen.get(paper, {})]
 
     def table(self, paper: str, table: str) -> TableSpec:
         config = self._asked(paper, table)
-        named = [config.dataset, *(r.dataset for r in config.rows if r.defense)]
+        rows = [row for row in config.rows if row.defense]
+        named = [config.dataset, *(n for r in rows for n in (r.dataset, r.trained_on))]
         stand_ins = {name: self.stand_in(name) for name in named if name}
         spec = TableSpec(
             paper=paper,
@@ -57,12 +57,10 @@ class Pages:
             runs=[],
         )
         asked = {
-            (spec.used(row), row.defense, threat): None
+            key: None
             for row in spec.rows
-            if row.defense
-            for place, column in enumerate(spec.columns)
-            if not spec.not_run(row, place)
-            for threat in column.threats
+            for place in range(len(spec.columns))
+            for key in spec.behind(row, place)
         }
         runs = [run for one in asked for run in self._runs(*one)]
         return spec.model_copy(update={"runs": runs})
@@ -84,15 +82,45 @@ class Pages:
         def column(one: Column) -> Column:
             if one.not_run or part.threats is None or {*one.threats} <= {*part.threats}:
                 return one
-            nothing = {"not_run": why, "threat": None, "worst_of": list[str]()}
+            nothing: dict[str, Any] = {"worst_of": [], "corruptions": []}
+            nothing |= {"not_run": why, "threat": None}
             return one.model_copy(update=nothing)
 
         rows, columns = map(row, config.rows), map(column, config.columns)
         return config.model_copy(update={"rows": [*rows], "columns": [*columns]})
 
+    def calibration(self, paper: str, calibration: str) -> CalibrationSpec:
+        config = self.config.papers[paper].calibrations[calibration]
+        dataset = self.stand_in(config.dataset)
+        among = candidates(config, self.config.threats)
+        runs = [
+            run
+            for one in among
+            for defense in config.targets
+            for run in self._runs(dataset, defense, one.threat)
+        ]
+        return CalibrationSpec(
+            paper=paper,
+            name=calibration,
+            title=config.title,
+            scale=self.config.name,
+            scale_title=self.config.scale.title,
+            dataset=dataset,
+            stands_for=config.dataset,
+            targets=config.targets,
+            candidates=among,
+            frozen=config.frozen,
+            runs=runs,
+        )
+
     def figure(self, paper: str, figure: str) -> FigureSpec:
         config = self.config.papers[paper].figures[figure]
-        dataset = self.stand_in(config.dataset)
+        part = self.config.scale.pages.get(paper, {}).get(figure, Part())
+        dataset = config.dataset and self.stand_in(config.dataset)
+        spread = (panel for row in config.panels for panel in row.spread())
+        panels = [panel for panel in spread if part.shows(panel)]
+        named = {panel.dataset for panel in panels if panel.dataset}
+        stand_ins = {name: self.stand_in(name) for name in sorted(named)}
         return FigureSpec(
             paper=paper,
             name=figure,
@@ -101,49 +129,55 @@ class Pages:
             scale_title=self.config.scale.title,
             dataset=dataset,
             stands_for=config.dataset,
-            figure=self._resolved(config.figure, dataset),
-            panels=config.panels,
-        )
-
-    def claims(self) -> ClaimsSpec:
-        papers = [
-            PaperClaims(paper=paper, claims=self._standing(content.claims))
-            for paper, content in self.config.papers.items()
-        ]
-        claims = [claim for paper in papers for claim in paper.claims]
-        sides = [(c, s) for c in claims for h in c.holds for s in (h.left, h.right)]
-        runs = {
-            (run.dataset, run.defense, run.threat, run.seed): run
-            for claim, side in sides
-            if side.defense and side.threat
-            for run in self._runs(claim.dataset, side.defense, side.threat)
-        }
-        manifolds = {f"{c.dataset}/{s.manifold}" for c, s in sides if s.manifold}
-        return ClaimsSpec(
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            papers=papers,
-            runs=list(runs.values()),
-            manifolds=sorted(manifolds),
+            stand_ins={name: used for name, used in stand_ins.items() if used != name},
+            figure=self._resolved(config.figure, dataset) if dataset else config.figure,
+            panels=panels,
         )
 
     def overview(self) -> OverviewSpec:
-        return OverviewSpec(scale=self.config.name, scale_title=self.config.scale.title)
+        papers = self.config.papers
+        return OverviewSpec(
+            scale=self.config.name,
+            scale_title=self.config.scale.title,
+            papers=[
+                PrintedPaper(
+                    paper=name,
+                    title=paper.title,
+                    authors=paper.authors,
+                    tables=[self._printed(name, table) for table in paper.tables],
+                    figures=[self._printed(name, figure) for figure in paper.figures],
+                )
+                for name, paper in papers.items()
+            ],
+        )
+
+    def _printed(self, paper: str, page: str) -> Printed:
+        config, made = self.config.papers[paper], page in self.pages(paper)
+        if page in config.figures:
+            return Printed(name=page, title=config.figures[page].title, made=made)
+        table = config.tables[page]
+        only = [
+            row.not_run or column.not_run
+            for row in table.rows
+            for number, column in zip(row.published, table.columns, strict=True)
+            if number is not None
+        ]
+        return Printed(
+            name=page,
+            title=table.title,
+            made=made,
+            numbers=len(only),
+            published_only=sum(map(bool, only)),
+        )
 
     def label(self, run: Run) -> str:
         """A run's defense as it stands in a path: `at`, or `at@1` for seed 1.
 
         `at.best` and `at@1.best` are judged by their best weights.
         """
-        name = run.defense.removesuffix(BEST)
+        name = run.defense.partition(FROM)[0].removesuffix(BEST)
         seed = "" if run.seed == self.config.scale.seeds[0] else f"@{run.seed}"
         return name + seed + run.defense.removeprefix(name)
-
-    def _standing(self, claims: Iterable[Any]) -> list[Any]:
-        return [
-            claim.model_copy(update={"dataset": self.stand_in(claim.dataset)})
-            for claim in claims
-        ]
 
     def _runs(self, dataset: str, defense: str, threat: str) -> Iterator[Run]:
         seeds = self.config.scale.seeds

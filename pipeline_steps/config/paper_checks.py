@@ -3,16 +3,21 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from pipeline_steps.config.families import candidates
 from pipeline_steps.config.networks import judged
-from pipeline_steps.config.paper_models import Paper, Table
+from pipeline_steps.config.paper_models import Calibration, PanelConfig, Paper, Table
 from pipeline_steps.config.whole import Config
-from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.core.registry import constant, did_you_mean, words
+from pipeline_steps.papers.claim import Claim, Comparison, Quantity, Side
 from pipeline_steps.papers.panels import KINDS
-from pipeline_steps.papers.spec import Claim, Column, Panel, Row, Side
+from pipeline_steps.papers.spec import Column, Panel, Row
 
 # Where something stands in a file: `tables`, `table1`, `rows`, 3.
 Place = tuple[str | int, ...]
 Complaint = tuple[str, Place, str]
+
+# Where a column or a claim names more threats than one.
+SEVERAL = ("worst_of", "mean_of", "under", "along")
 
 
 def paper_complaints(config: Config) -> Iterator[Complaint]:
@@ -21,10 +26,28 @@ def paper_complaints(config: Config) -> Iterator[Complaint]:
         for place, name, item in _parts(content):
             for complaint in (*_unknown(item, config), *_misfits(item, config)):
                 yield paper, place, f"{name}: {complaint}"
+        frozen = {one.frozen for one in content.calibrations.values()}
+        names = [claim.name for claim in content.claims]
+        for i, name in enumerate(names):
+            if name in names[:i]:
+                yield paper, ("claims", i), f"claims, '{name}': it stands twice"
         for name, table in content.tables.items():
-            for inside, complaint in _table(table):
+            for inside, complaint in (*_table(table), *_unfrozen(table, frozen)):
                 place = ("tables", name, *inside)
                 yield paper, place, f"tables.{name}, {complaint}"
+        for name, i, panel in _made(config, paper):
+            kept = _keeps(panel.defense, config) if panel.what == "curve" else ()
+            for complaint in kept:
+                said = f"figures.{name}, '{panel.label}': {complaint}"
+                yield paper, ("figures", name, "panels", i), said
+
+
+def _made(config: Config, paper: str) -> Iterator[tuple[str, int, Panel]]:
+    """The panels of figures that the scale makes unless others are named."""
+    chosen = config.scale.pages
+    for name, figure in config.papers[paper].figures.items():
+        if not chosen or name in chosen.get(paper, {}):
+            yield from ((name, i, panel) for i, panel in enumerate(figure.panels))
 
 
 def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
@@ -39,13 +62,20 @@ def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
     for name, figure in paper.figures.items():
         yield ("figures", name), f"figures.{name}", figure
         for i, panel in enumerate(figure.panels):
-            said = f"figures.{name}, '{panel.label}'"
-            yield ("figures", name, "panels", i), said, panel
+            place, said = (
+                ("figures", name, "panels", i),
+                f"figures.{name}, '{panel.label}'",
+            )
+            yield place, said, panel
+            yield place, said, (figure.figure["figure"], panel.what)
+    for name, calibration in paper.calibrations.items():
+        yield ("calibrations", name), f"calibrations.{name}", calibration
     for i, claim in enumerate(paper.claims):
         yield ("claims", i), f"claims, '{claim.name}'", claim
         for k, comparison in enumerate(claim.holds):
-            for side in (comparison.left, comparison.right):
-                yield ("claims", i, "holds", k), f"claims, '{claim.name}'", side
+            within = ("claims", i, "holds", k)
+            parts: list[Any] = [comparison, *comparison.quantities]
+            yield from ((within, f"claims, '{claim.name}'", part) for part in parts)
 
 
 def _halves(table: Table) -> Iterator[tuple[str, Sequence[Column | Row]]]:
@@ -56,16 +86,21 @@ def _halves(table: Table) -> Iterator[tuple[str, Sequence[Column | Row]]]:
 def _unknown(item: Any, config: Config) -> Iterator[str]:
     """Names that no other file has."""
     named = {
-        "dataset": [getattr(item, "dataset", None)],
-        "defense": [getattr(item, "defense", None)],
-        "threat": [getattr(item, "threat", None), *getattr(item, "worst_of", ())],
+        "dataset": [getattr(item, key, None) for key in ("dataset", "trained_on")],
+        "defense": [getattr(item, "defense", None), *getattr(item, "each_of", ())],
+        "threat": [
+            getattr(item, "threat", None),
+            *(one for key in SEVERAL for one in getattr(item, key, ())),
+        ],
         "generator": [getattr(item, "manifold", None)],
+        "corruption": getattr(item, "corruptions", ()),
     }
     known: dict[str, Collection[str]] = {
         "dataset": config.datasets,
         "defense": judged(config),
         "threat": config.threats,
         "generator": config.generators,
+        "corruption": words("corruption"),
     }
     for kind, names in named.items():
         for name in names:
@@ -78,16 +113,40 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
     match item:
         case Column():
             yield from _one([item.threat, item.worst_of, item.not_run])
+            if item.corruptions and item.worst_of:
+                yield "a mean over corruptions is taken under one threat"
         case Row():
             yield from _one([item.defense, item.difference, item.not_run])
-        case Panel():
-            yield from _panel(item, config)
+        case Calibration():
+            yield from _calibration(item, config)
+        case PanelConfig():
+            yield from _panel(item)
+        case (figure, what):
+            shows = constant("figure", figure, "shows")
+            if what not in shows.split():
+                yield f"the figure '{figure}' shows '{shows}', and this is '{what}'"
         case Claim() if bool(item.holds) == bool(item.not_run):
             yield (
                 "say either what must hold, or under `not_run` why it can't be decided"
             )
-        case Side():
-            yield from _side(item)
+        case Comparison():
+            yield from _comparison(item, config)
+
+
+def _calibration(item: Calibration, config: Config) -> Iterator[str]:
+    families = [name for name, threat in config.threats.items() if threat.family]
+    known = {"family": families, "defense": judged(config)}
+    named = {"family": item.families, "defense": item.targets}
+    wrong = [(kind, n) for kind in known for n in named[kind] if n not in known[kind]]
+    for kind, name in wrong:
+        yield f"there is no {kind} '{name}'{did_you_mean(name, known[kind])}"
+    for number in item.targets.values():
+        if not 0 <= number <= 100:
+            yield f"{number:g} is no percentage"
+    among = [] if wrong else [one.threat for one in candidates(item, config.threats)]
+    if among and item.frozen not in among:
+        near = did_you_mean(item.frozen, among)
+        yield f"'{item.frozen}' is frozen, and no setting to choose from{near}"
 
 
 def _one(told: Sequence[Any]) -> Iterator[str]:
@@ -108,6 +167,14 @@ def _table(table: Table) -> Iterator[tuple[Place, str]]:
             yield ("rows", i), f"row '{row.label}': {complaint}"
 
 
+def _unfrozen(table: Table, frozen: Collection[str]) -> Iterator[tuple[Place, str]]:
+    """Columns whose setting should have been chosen by a calibration of their paper."""
+    for i, column in enumerate(table.columns if frozen else ()):
+        if column.calibrated and not {*column.threats} <= {*frozen}:
+            complaint = "it is marked as calibrated, and no calibration has frozen it"
+            yield ("columns", i), f"column '{column.label}': {complaint}"
+
+
 def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
     if len(row.published) != columns:
         yield f"{len(row.published)} published numbers for {columns} columns"
@@ -122,22 +189,57 @@ def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
         yield "a difference is one of two rows"
 
 
-def _panel(panel: Panel, config: Config) -> Iterator[str]:
+def _panel(panel: PanelConfig) -> Iterator[str]:
     on_manifold = KINDS[panel.what].on_manifold
-    wanted = ("manifold",) if on_manifold else ("defense", "threat")
-    for key in wanted:
-        if getattr(panel, key) is None:
+    told = {
+        "manifold": panel.manifold,
+        "defense": panel.defense,
+        "threat": panel.threat or panel.along,
+    }
+    for key in ("manifold",) if on_manifold else ("defense", "threat"):
+        if not told[key]:
             yield f"a panel that shows a {panel.what} names its {key}"
-    defense = config.defenses.defenses.get(panel.defense or "")
-    if panel.what == "curve" and defense and not defense.snapshots:
+    if panel.along and (panel.threat or panel.at is not None):
+        yield "a panel names one `threat`, or several under `along`"
+
+
+def _keeps(name: str | None, config: Config) -> Iterator[str]:
+    defense = config.defenses.defenses.get(name or "")
+    if defense and not defense.snapshots:
         yield (
-            f"the defense '{panel.defense}' keeps no weights on the way; set its "
+            f"the defense '{name}' keeps no weights on the way; set its "
             "`snapshots` above 0"
         )
 
 
-def _side(side: Side) -> Iterator[str]:
-    accuracy = side.defense is not None and side.threat is not None
-    error = side.manifold is not None and side.metric is not None
-    if [accuracy, error, side.number is not None].count(True) != 1:
+def _comparison(comparison: Comparison, config: Config) -> Iterator[str]:
+    if comparison.relation == "within" and comparison.right.number is None:
+        yield "what a difference lies `within` is a number"
+    for side in (comparison.left, comparison.right):
+        if side.defense and side.each_of:
+            yield "a side has one `defense`, or several under `each_of`"
+    whole = comparison.each()[0]
+    for one in whole.quantities:
+        yield from _quantity(one)
+        if one.epoch:
+            yield from _keeps(one.defense, config)
+
+
+def _quantity(one: Quantity) -> Iterator[str]:
+    threats = [one.threat, one.worst_of, one.mean_of]
+    number = one.number if isinstance(one, Side) else None
+    kinds: dict[str, list[Any]] = {
+        "accuracy": [one.defense, *threats],
+        "error": [one.manifold, one.metric],
+        "number": [number is not None],
+    }
+    told = [kind for kind, parts in kinds.items() if any(parts)]
+    complete = {
+        "accuracy": one.defense and sum(map(bool, threats)) == 1,
+        "error": one.manifold and one.metric,
+        "number": True,
+    }
+    if len(told) != 1 or not complete[told[0]]:
         yield "a side is a defense under a threat, a metric of a manifold, or a number"
+    if (one.epoch or one.size) and (one.threat is None or (one.epoch and one.size)):
+        yield "`epoch` and `size` go with one threat, and not with each other"

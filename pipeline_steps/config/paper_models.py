@@ -1,9 +1,12 @@
 """The config of a paper as typed models."""
 
+from collections.abc import Iterator
+
 from pydantic import Field
 
-from pipeline_steps.core.settings import Figure, Settings, Word
-from pipeline_steps.papers.spec import Claim, Column, Panel, Row
+from pipeline_steps.core.settings import Count, Extent, Figure, Settings, Word
+from pipeline_steps.papers.claim import Claim
+from pipeline_steps.papers.spec import Column, Panel, Row
 
 
 class Table(Settings):
@@ -21,21 +24,63 @@ class Table(Settings):
     """Its rows, from the top."""
 
 
+class PanelConfig(Panel):
+    """One thing that a figure shows, or a row of them under several threats."""
+
+    along: dict[Word, float | str] = Field(default_factory=dict)
+    """In a threat's place: several, with where each stands on the horizontal axis."""
+
+    def spread(self) -> Iterator[Panel]:
+        """A panel for each threat."""
+        told = self.model_dump(exclude={"along"})
+        for threat, at in self.along.items() or [(self.threat, self.at)]:
+            yield Panel(**{**told, "threat": threat, "at": at})
+
+
 class FigureConfig(Settings):
     """A figure of a paper, or one of ours that belongs beside it."""
 
     title: str
     """Its number and what it shows."""
-    dataset: Word
-    """The data set that the paper names."""
+    dataset: Word | None = None
+    """The data set that the paper names, if it is of one."""
     figure: Figure
     """How it is drawn."""
-    panels: list[Panel]
+    panels: list[PanelConfig] = Field(default_factory=list)
     """What it shows, in order."""
 
 
+class Family(Settings):
+    """The settings that an attack of unstated strength may have had, in every pairing.
+
+    Its members are threats named `NAME-level2-50-targeted`; the step is ε/√steps.
+    """
+
+    epsilon: list[Extent] = Field(min_length=1)
+    """The strengths, from level 1 up."""
+    steps: list[Count] = Field(min_length=1)
+    """How many steps are taken."""
+    targeted: list[bool] = Field(default=[False], min_length=1)
+    """Whether towards a random wrong class, or away from the true one."""
+
+
+class Calibration(Settings):
+    """How the setting of an attack that a paper doesn't state is chosen, and on whom."""
+
+    title: str
+    """What is chosen."""
+    dataset: Word
+    """The data set that the paper names."""
+    families: list[Word] = Field(min_length=1)
+    """The threats whose families hold the settings to choose from."""
+    targets: dict[Word, float] = Field(min_length=1)
+    """The numbers that the paper prints for these defenses; no other one is looked at."""
+    frozen: Word
+    """The setting that the tables use: the one that was chosen, or a guess before that."""
+
+
 class Paper(Settings):
-    """One paper: its tables, its figures and its claims."""
+    """One paper: its tables, its figures, its claims, and what it leaves open."""
 
     title: str
     """As printed."""
@@ -45,14 +90,26 @@ class Paper(Settings):
     """By the names of their files."""
     figures: dict[Word, FigureConfig] = Field(default_factory=dict)
     """By the names of their files."""
+    calibrations: dict[Word, Calibration] = Field(default_factory=dict)
+    """By the names of their files."""
     claims: list[Claim] = Field(default_factory=list)
     """Sentences that numbers decide."""
 
+    @property
+    def pages(self) -> list[str]:
+        """All that can be asked for by name."""
+        return [*self.tables, *self.figures, *self.calibrations]
+
 
 class Part(Settings):
-    """How much of a table a scale computes; all of it, if neither is stated."""
+    """How much of a table or figure a scale computes; all, if neither is stated."""
 
     defenses: list[str] | None = None
-    """Rows of these."""
+    """Rows, or panels, of these."""
     threats: list[Word] | None = None
-    """Columns of these."""
+    """Columns, or panels, of these."""
+
+    def shows(self, panel: Panel) -> bool:
+        """Whether a figure keeps this panel."""
+        told = ((panel.defense, self.defenses), (panel.threat, self.threats))
+        return all(asked is None or name in (None, *asked) for name, asked in told)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline_steps.config.claimed import Claimed
+from pipeline_steps.config.labels import BEST, base, corruption, origin
 from pipeline_steps.config.models import GAN, MonitorConfig
 from pipeline_steps.config.networks import answering, network
-from pipeline_steps.config.pages import BEST, Pages
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -34,7 +35,7 @@ from pipeline_steps.threats.spec import ThreatSpec
 OPTIONS = {"momentum", "restarts", "samples", "stop"}
 
 
-class Plan(Pages):
+class Plan(Claimed):
     """One scale's jobs, by the names that stand in their paths."""
 
     def fetched(self, dataset: str) -> FetchSpec:
@@ -145,21 +146,35 @@ class Plan(Pages):
         )
 
     def attack(self, dataset: str, defense: str, threat: str) -> AttackSpec:
-        name, seed = self._seeded(defense)
+        judged = base(dataset)
+        home, label = origin(dataset, defense)
+        name, seed = self._seeded(label)
         evaluation = self.config.scale.evaluation
         few = _get(self.config.threats, "threat", threat).images
+        # A limit would keep the first severities of a corruption, and lose the others.
+        limits = () if corruption(dataset) else (few, evaluation.images)
         return AttackSpec(
-            dataset=self._dataset(dataset),
-            architecture=answering(self.config, name, dataset, self._resolved),
-            weights="best" if defense.endswith(BEST) else "last",
-            threat=self.threat(threat, dataset),
-            images=min(filter(None, [few, evaluation.images]), default=None),
+            dataset=self._dataset(judged).model_copy(update={"name": dataset}),
+            architecture=self._answering(name, home, judged),
+            weights="best" if label.endswith(BEST) else "last",
+            threat=self.threat(threat, judged),
+            images=min(filter(None, limits), default=None),
             batch=evaluation.batch,
             precision=evaluation.precision,
             kept=evaluation.kept,
-            features=self._features(evaluation.features, dataset),
+            features=self._features(evaluation.features, judged),
             seed=seed,
         )
+
+    def _answering(self, name: str, home: str, judged: str) -> Entry:
+        """A network that was trained on one data set, and is judged on another."""
+        told = [self._dataset(one) for one in (home, judged)]
+        if len({(one.classes, one.size, one.channels) for one in told}) > 1:
+            raise PipelineError(
+                f"a defense that was trained on {home} can't be judged on {judged}: their "
+                "images or classes differ"
+            )
+        return answering(self.config, name, home, self._resolved)
 
     def attack_shard(
         self, dataset: str, defense: str, threat: str, shard: str

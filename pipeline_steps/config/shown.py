@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from pipeline_steps.config.labels import origin
 from pipeline_steps.config.networks import trained
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.papers.panels import KINDS
@@ -18,23 +19,24 @@ def shown(plan: Plan) -> list[str]:
         if figure in content.figures
         for panel in panels(plan, paper, figure)
     }
-    curves, manifolds, examples = (
+    curves, explanations, manifolds, examples = (
         {name for what, name in drawn if KINDS[what].family == family}
-        for family in ("curves", "manifolds", "verdicts")
+        for family in ("curves", "explanations", "manifolds", "verdicts")
     )
-    judged |= examples
-    manifolds |= set(plan.claims().manifolds)
+    judged |= examples | explanations
+    for claims in map(plan.claims, plan.claiming):
+        curves |= {place(plan, run) for run in claims.curves}
+        manifolds |= set(claims.manifolds)
     judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
-    trainings = {
-        f"{dataset}/{trained(plan.config, label)}"
-        for dataset, _, label in (name.partition("/") for name in judged_defenses)
-    }
+    origins = {origin(*name.split("/", 1)) for name in judged_defenses}
+    trainings = {f"{home}/{trained(plan.config, label)}" for home, label in origins}
     families = {
         "generators": manifolds,
         "manifolds": {f"{name}/test" for name in manifolds},
         "defenses": trainings,
         "verdicts": judged,
         "curves": curves,
+        "explanations": explanations,
     }
     return [
         f"{family}/{name}"
@@ -49,9 +51,9 @@ def panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
     return [
         (
             panel.what,
-            f"{spec.dataset}/{panel.manifold}"
+            f"{spec.used(panel)}/{panel.manifold}"
             if KINDS[panel.what].on_manifold
-            else f"{spec.dataset}/{panel.defense}/{panel.threat}",
+            else f"{spec.used(panel)}/{panel.defense}/{panel.threat}",
         )
         for panel in spec.panels
     ]
@@ -67,4 +69,7 @@ def _runs(plan: Plan) -> Iterator[Run]:
         for table in plan.pages(paper):
             if table in content.tables:
                 yield from plan.table(paper, table).runs
-    yield from plan.claims().runs
+            elif table in content.calibrations:
+                yield from plan.calibration(paper, table).runs
+    for paper in plan.claiming:
+        yield from plan.claims(paper).runs

@@ -9,7 +9,9 @@ from pipeline_steps.config.models import (
     Dataset,
     Defenses,
     Scale,
+    StandIns,
     ThreatConfig,
+    Training,
 )
 from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.core.settings import Settings, Word
@@ -77,3 +79,12 @@ class Config(Settings):
     defenses: Defenses
     papers: dict[Word, Paper]
     own: Own = Own()
+
+    @property
+    def is_papers_size(self) -> bool:
+        """Whether it is the papers' scale, and nothing makes it smaller than theirs."""
+        scale = self.scale
+        smaller = (scale.stand_ins, scale.training, scale.evaluation.images)
+        changed = scale.overrides.model_dump(exclude_defaults=True)
+        plain = (StandIns(), Training(), None)
+        return self.name == "paper" and smaller == plain and not changed

@@ -111,6 +111,14 @@ def about(kind: str, word: str) -> str:
     return (text or "").split("\n\n")[0].replace("\n", " ")
 
 
+def constant(kind: str, word: str, name: str) -> Any:
+    """What a class says of itself in a plain line: `shows = "curve"`."""
+    node = _class(kind, word)
+    lines = [one for one in node.body if isinstance(one, ast.Assign)] if node else []
+    found = (one.value for one in lines if ast.unparse(one.targets[0]) == name)
+    return next(map(ast.literal_eval, found), None)
+
+
 def unknown(kind: str, word: str) -> str:
     return f"there is no {kind} '{word}'{did_you_mean(word, words(kind))}"
 

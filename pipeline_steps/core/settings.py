@@ -46,6 +46,12 @@ class Settings(BaseModel):
     )
 
 
+class Read(Settings):
+    """What a registered class takes; there are no docstrings of its keys to search for."""
+
+    model_config = ConfigDict(use_attribute_docstrings=False)
+
+
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+_-]*$")]
 Count = Annotated[int, Gt(0)]
 Whole = Annotated[int, Ge(0)]
@@ -181,7 +187,7 @@ def settings_of(kind: str, word: str) -> type[Settings]:
         default = ... if parameter.default is None else eval(parameter.default)
         fields[parameter.name] = (annotation, default)
     return create_model(
-        word, __base__=Settings, __doc__=registry.about(kind, word), **fields
+        word, __base__=Read, __doc__=registry.about(kind, word), **fields
     )
 
 

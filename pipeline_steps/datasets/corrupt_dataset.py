@@ -65,8 +65,8 @@ def main(job: Job[CorruptionSpec]) -> dict[str, Any]:
                 yield made
 
     shape = (len(SEVERITIES) * len(images), *images.shape[1:])
-    write_batches(job.output("images"), shape, batches())
-    write_array(job.output("labels"), np.tile(labels, len(SEVERITIES)))
+    write_batches(job.output("test_images"), shape, batches())
+    write_array(job.output("test_labels"), np.tile(labels, len(SEVERITIES)))
     return {"images": shape[0], **distances.facts()}
 
 

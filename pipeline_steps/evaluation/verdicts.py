@@ -72,11 +72,13 @@ def joined(parts: Sequence[Judged]) -> Judged:
     first = parts[0]
     blame = [p.attacked.broken_by for p in parts if p.attacked.broken_by is not None]
     sizes = [p.perceptual for p in parts if p.perceptual is not None]
+    flows = [p.attacked.flow for p in parts if p.attacked.flow is not None]
     attacked = Attacked(
         torch.cat([part.attacked.images for part in parts]),
         torch.cat([part.attacked.used for part in parts]),
         torch.cat(blame) if blame else None,
         first.attacked.parts,
+        torch.cat(flows) if flows else None,
     )
     return Judged(
         range(first.rows.start, parts[-1].rows.stop),
@@ -208,6 +210,8 @@ def examples(judged: Judged, kept: int) -> dict[str, Tensor]:
         "label": judged.labels,
         "prediction": judged.logits.argmax(dim=1),
     }
+    if judged.attacked.flow is not None:
+        whole["flow"] = judged.attacked.flow
     count = max(0, kept - judged.rows.start)
     return {name: tensor[:count].cpu() for name, tensor in whole.items()}
 

@@ -1,72 +1,76 @@
-"""Checks what the papers say against what came out, claim by claim."""
+"""Checks what a paper says against what came out, claim by claim."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.step import Job, run
-from pipeline_steps.papers.claims import (
-    COLUMNS,
-    NOT_REPRODUCED,
-    NOT_RUN,
-    REPRODUCED,
-    Decision,
-    Evidence,
-    count,
-    decide,
-)
-from pipeline_steps.papers.spec import Claim, ClaimsSpec, PaperClaims
-from pipeline_steps.papers.statistics import read_outcomes
-from pipeline_steps.papers.style import escape, html_table, page, paper_name
+from pipeline_steps.papers.claim import Claim, ClaimsSpec
+from pipeline_steps.papers.claims import COLUMNS, Decision, count, decide
+from pipeline_steps.papers.evidence import Evidence, read_curves
+from pipeline_steps.papers.statistics import Key, Outcomes, read_outcomes
 
-Decided = list[tuple[PaperClaims, list[tuple[Claim, Decision]]]]
-
-LOOKS = {
-    REPRODUCED: ("good", "✓"),
-    NOT_REPRODUCED: ("red-flag", "✗"),
-    NOT_RUN: ("not-run", "–"),
-}
-
-LEGEND = (
-    "A claim is reproduced if each of its comparisons points the way it says. Two "
-    "accuracies are compared on the same images, by a bootstrap of their difference "
-    "and McNemar's exact test; an accuracy and a number by an exact binomial test; "
-    "errors of a manifold are plain numbers. Strong: the interval leaves equality out "
-    "and p is below 0.05, not corrected for the number of claims. All this is about "
-    "the test images; what another training would give is known from several seeds "
-    "only."
-)
+PRINTED = {True: "holds", False: "does not hold", None: ""}
 
 
 def main(job: Job[ClaimsSpec]) -> dict[str, Any]:
-    """Every claim of every paper, decided."""
+    """Every claim of the paper, decided."""
     spec = job.spec
-    cards = zip(spec.manifolds, job.inputs["manifolds"], strict=True)
-    evidence = Evidence(
-        read_outcomes(spec.runs, job.all_verified("verdicts", "verdicts")),
-        {name: read_card(card).metrics for name, card in cards},
-    )
-    decided: Decided = [
-        (paper, [(claim, decide(claim, evidence)) for claim in paper.claims])
-        for paper in spec.papers
+    found = evidence(job)
+    decided = [
+        (claim, decide(claim, found, spec.papers_size, spec.used(claim)))
+        for claim in spec.claims
     ]
-    lines = [
-        record(paper.paper, claim, decision)
-        for paper, claims in decided
-        for claim, decision in claims
-    ]
+    lines = [record(spec, claim, decision) for claim, decision in decided]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     table.to_csv(job.output("csv"), index=False, lineterminator="\n")
-    job.output("html").write_text(as_page(spec, decided), encoding="utf-8")
-    return count([decision for _, claims in decided for _, decision in claims])
+    return count([decision.verdict for _, decision in decided], spec.papers_size)
 
 
-def record(paper: str, claim: Claim, decision: Decision) -> Mapping[str, Any]:
+def evidence(job: Job[ClaimsSpec]) -> Evidence:
+    """What the job's files hold, each checked against its card."""
+    spec = job.spec
+    files = job.all_verified("verdicts", "verdicts")
+    cards = zip(spec.manifolds, job.inputs["manifolds"], strict=True)
+    return Evidence(
+        read_outcomes(spec.runs, files),
+        _sizes(spec, files),
+        read_curves(spec.curves, job.all_verified("curves", "curve")),
+        {name: read_card(card).metrics for name, card in cards},
+    )
+
+
+def _sizes(spec: ClaimsSpec, files: Sequence[Path]) -> dict[tuple[str, Key], Outcomes]:
+    """How far images were moved, wherever a claim asks for it."""
+    asked = {
+        (str(one.size), (spec.used(claim), str(one.defense), str(one.threat)))
+        for claim in spec.claims
+        for comparison in claim.comparisons
+        for one in comparison.quantities
+        if one.size
+    }
+    found = {}
+    for size, key in sorted(asked):
+        runs, paths = zip(
+            *(
+                (run, path)
+                for run, path in zip(spec.runs, files, strict=True)
+                if (run.dataset, run.defense, run.threat) == key
+            ),
+            strict=True,
+        )
+        moved = read_outcomes(runs, paths, size)[key]
+        found[size, key] = moved.astype(float) / 100
+    return found
+
+
+def record(spec: ClaimsSpec, claim: Claim, decision: Decision) -> Mapping[str, Any]:
     """A claim as one line of the tidy file."""
     return {
-        "paper": paper,
+        "paper": spec.paper,
         "claim": claim.name,
         "place": claim.place,
         "says": claim.says,
@@ -75,44 +79,8 @@ def record(paper: str, claim: Claim, decision: Decision) -> Mapping[str, Any]:
         "strength": decision.strength,
         "p": "" if decision.p is None else f"{decision.p:.3g}",
         "detail": decision.detail,
+        "printed": PRINTED[spec.printed.get(claim.name)],
     }
-
-
-def as_page(spec: ClaimsSpec, decided: Decided) -> str:
-    """All claims as a page, paper by paper."""
-    told = (
-        f"Decided at scale {spec.scale}, which is smaller than the papers': a verdict "
-        "says what happened here, not whether the paper reproduces."
-    )
-    parts = [] if spec.scale == "paper" else [f'<p class="warning">{escape(told)}</p>']
-    for paper, claims in decided:
-        counts = count([decision for _, decision in claims])
-        said = ", ".join(f"{number} {verdict}" for verdict, number in counts.items())
-        parts.append(f"<h2>{escape(paper_name(paper.paper))}: {said}</h2>")
-        rows = [_row(claim, decision) for claim, decision in claims]
-        parts.append(html_table(("Claim", "Verdict", "What it rests on"), rows))
-    parts.append(f'<p class="notes">{escape(LEGEND)}</p>')
-    datasets = sorted({c.dataset for paper, _ in decided for c in paper.claims})
-    return page(
-        "What the papers say, and what came out",
-        f"Scale {spec.scale}, on {', '.join(datasets) or 'no data set'}",
-        "\n".join(parts),
-    )
-
-
-def _row(claim: Claim, decision: Decision) -> list[str]:
-    look_of, sign = LOOKS[decision.verdict]
-    origin = "our own check" if claim.ours else "the paper's"
-    where = escape(f"{claim.name} · {origin}, {claim.place}")
-    sure = decision.strength
-    if decision.p is not None:
-        sure += f", p = {decision.p:.2g}"
-    return [
-        f'{escape(claim.says)}<br><span class="small">{where}</span>',
-        f'<span class="{look_of}">{sign}&nbsp;{decision.verdict}</span><br>'
-        f'<span class="small">{escape(sure)}</span>',
-        f'<span class="small">{escape(decision.detail)}</span>',
-    ]
 
 
 if __name__ == "__main__":

@@ -1,19 +1,23 @@
 """A paper's sentences, decided by the numbers that came out."""
 
-import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import did_you_mean
-from pipeline_steps.papers.spec import Claim, Comparison, Side
+import numpy as np
+
+from pipeline_steps.papers.claim import (
+    RELATIONS,
+    Claim,
+    Comparison,
+    Quantity,
+    Side,
+    near,
+)
+from pipeline_steps.papers.evidence import Evidence
 from pipeline_steps.papers.statistics import (
     SIGNIFICANT,
     Interval,
-    Key,
     Outcomes,
-    accuracy,
     binomial_test,
     bootstrap,
     differences,
@@ -31,37 +35,35 @@ COLUMNS = (
     "strength",
     "p",
     "detail",
+    "printed",
 )
 
 REPRODUCED = "reproduced"
 NOT_REPRODUCED = "not reproduced"
+HOLDS = "at this scale: holds"
+FAILS = "at this scale: does not hold"
 NOT_RUN = "not run"
 
-RELATIONS = {"<": operator.lt, ">": operator.gt}
+SHOWN = 6
+"""So many comparisons of a claim are told in full."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """All that claims are decided by."""
-
-    outcomes: Mapping[Key, Outcomes]
-    manifolds: Mapping[str, Mapping[str, Any]]
-    """The metrics of each manifold, by data set and generator."""
+SAID = {"<": "against", ">": "against", "within": "to lie within"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One comparison, decided; without `p` where nothing was sampled."""
+    """One comparison, decided."""
 
     holds: bool
     detail: str
     p: float | None = None
-    excluded: bool = True
-    """Whether the interval leaves out that both sides are equal."""
+    certain: bool | None = None
+    """Whether all of the interval, and every seed, says the same; if it was sampled."""
 
     @property
     def strong(self) -> bool:
-        return self.excluded and (self.p is None or self.p < SIGNIFICANT)
+        return self.certain is not False and (self.p is None or self.p < SIGNIFICANT)
 
 
 @dataclass(frozen=True)
@@ -74,95 +76,158 @@ class Decision:
     detail: str = ""
 
 
-def decide(claim: Claim, evidence: Evidence) -> Decision:
-    """Reproduced if every comparison points the stated way.
+def verdicts(papers_size: bool) -> tuple[str, str, str]:
+    """What a claim may be at this size: only at the papers' own is it reproduced."""
+    return (*((REPRODUCED, NOT_REPRODUCED) if papers_size else (HOLDS, FAILS)), NOT_RUN)
+
+
+def decide(
+    claim: Claim,
+    evidence: Evidence,
+    papers_size: bool = False,
+    dataset: str | None = None,
+) -> Decision:
+    """It holds if every comparison points the stated way.
 
     A verdict is strong if what it rests on is: all comparisons where the claim holds,
-    any one of the contradicting ones where it does not.
+    any one of the contradicting ones where it does not. The data set is told where
+    another stands in for the claim's.
     """
     if not claim.holds:
         return Decision(NOT_RUN, detail=claim.not_run or "")
-    findings = [compare(c, claim.dataset, evidence) for c in claim.holds]
+    used = dataset or claim.dataset
+    findings = [compare(one, used, evidence) for one in claim.comparisons]
     against = [finding for finding in findings if not finding.holds]
+    for_it, against_it, _ = verdicts(papers_size)
     strong = (any if against else all)(f.strong for f in against or findings)
     tested = [f.p for f in against or findings if f.p is not None]
-    sampled = "strong" if strong else "within noise"
+    sampled = any(f.certain is not None for f in against or findings)
+    certainty = "strong" if strong else "within noise"
     return Decision(
-        verdict=NOT_REPRODUCED if against else REPRODUCED,
-        strength=sampled if tested else "no sampling",
+        verdict=against_it if against else for_it,
+        strength=certainty if sampled else "no sampling",
         p=(min if against else max)(tested, default=None),
-        detail="; ".join(finding.detail for finding in findings),
+        detail=_told(findings, against),
     )
 
 
 def compare(comparison: Comparison, dataset: str, evidence: Evidence) -> Finding:
     """One comparison: paired on the same images, against a number, or plain."""
     sides = (comparison.left, comparison.right)
-    left, right = (_outcomes(side, dataset, evidence) for side in sides)
-    values = [_value(side, dataset, evidence) for side in sides]
-    holds = RELATIONS[comparison.relation](*values)
+    left, right = (evidence.samples(side, dataset) for side in sides)
+    values = [evidence.value(side, dataset) for side in sides]
+    relation = RELATIONS[comparison.relation]
     names = [_name(side, value) for side, value in zip(sides, values, strict=True)]
-    said = f"{names[0]} against {names[1]}"
+    holds, said = relation(*values), f" {SAID[comparison.relation]} ".join(names)
+    within, p = _sampled(comparison, left, right, values)
+    if within is None:
+        return Finding(holds, said)
+    if left is not None and right is not None:
+        said += f": difference {values[0] - values[1]:+.2f} {_text(within, '+')}"
+    else:
+        said += f": {_text(within)}"
+    seeds = _by_seed(left, right, values, relation)
+    if len(seeds) > 1:
+        said += f", mean over {len(seeds)} seeds, of which {seeds.count(holds)} agree"
+    certain = _all_of(within, comparison, values) and seeds.count(holds) == len(seeds)
+    return Finding(holds, said, p, certain)
+
+
+def _sampled(
+    comparison: Comparison,
+    left: Outcomes | None,
+    right: Outcomes | None,
+    values: Sequence[float],
+) -> tuple[Interval | None, float | None]:
+    """Where the difference, or what is held against a number, lies; and a test of it."""
+    counted = all(map(_counts_images, (comparison.left, comparison.right)))
     if left is not None and right is not None:
         each = differences(left, right)
-        within, p = bootstrap(each), sign_test(each)
-        said += f": difference {values[0] - values[1]:+.2f} {_text(within, '+')}"
-        return Finding(holds, said + _seeds(left, right), p, not within.holds(0))
-    for one, other in ((left, comparison.right), (right, comparison.left)):
-        if one is not None and other.number is not None:
-            within, p = interval(one), binomial_test(one, other.number)
-            said += f": {_text(within)}"
-            return Finding(holds, said + _seeds(one), p, not within.holds(other.number))
-    return Finding(holds, said)
+        return bootstrap(each), sign_test(each) if counted else None
+    for one, number in ((left, values[1]), (right, values[0])):
+        if one is not None:
+            if not counted or comparison.relation == "within":
+                return bootstrap(one.mean(axis=0)), None
+            return interval(one), binomial_test(one, number)
+    return None, None
 
 
-def _outcomes(side: Side, dataset: str, evidence: Evidence) -> Outcomes | None:
-    if side.defense is None or side.threat is None:
-        return None
-    key = (dataset, side.defense, side.threat)
-    if key not in evidence.outcomes:
-        raise PipelineError(
-            f"no verdicts of {side.defense} under {side.threat} on {dataset} were given"
-        )
-    return evidence.outcomes[key]
+def _counts_images(side: Side) -> bool:
+    """Whether it is a share of images that were right, and so has exact tests."""
+    return not (side.less or side.mean_of or side.size)
 
 
-def _value(side: Side, dataset: str, evidence: Evidence) -> float:
-    outcomes = _outcomes(side, dataset, evidence)
-    if outcomes is not None:
-        return accuracy(outcomes)
-    if side.manifold is None or side.metric is None:
-        return float(side.number or 0)
-    manifold = f"{dataset}/{side.manifold}"
-    if manifold not in evidence.manifolds:
-        raise PipelineError(f"no card of the manifold {manifold} was given")
-    metrics = evidence.manifolds[manifold]
-    if side.metric not in metrics:
-        hint = did_you_mean(side.metric, metrics)
-        raise PipelineError(
-            f"the card of the manifold {manifold} has no metric '{side.metric}'{hint}"
-        )
-    return float(metrics[side.metric])
+def _all_of(within: Interval, comparison: Comparison, values: Sequence[float]) -> bool:
+    """Whether the whole interval says what the number in it says."""
+    if comparison.relation == "within":
+        inside = all(near(end, values[1]) for end in within)
+        return inside or within.low > values[1] or within.high < -values[1]
+    paired = comparison.left.defense and comparison.right.defense
+    number = 0 if paired else values[1] if comparison.left.defense else values[0]
+    return not within.holds(number)
+
+
+def _by_seed(
+    left: Outcomes | None,
+    right: Outcomes | None,
+    values: Sequence[float],
+    relation: Callable[[float, float], bool],
+) -> list[bool]:
+    """Whether the comparison holds for each seed alone, where sides have as many."""
+    means = [
+        100 * one.mean(axis=1) if one is not None else np.array([value])
+        for one, value in zip((left, right), values, strict=True)
+    ]
+    if left is not None and right is not None and len(left) != len(right):
+        means = [np.array([value]) for value in values]
+    return [
+        relation(float(a), float(b))
+        for a, b in zip(*np.broadcast_arrays(*means), strict=True)
+    ]
+
+
+def _told(findings: Sequence[Finding], against: Sequence[Finding]) -> str:
+    """All comparisons, or of many how many hold, and those that tell the most."""
+    if len(findings) <= SHOWN:
+        return "; ".join(finding.detail for finding in findings)
+    unsure = [finding for finding in findings if not finding.strong]
+    least = max(findings, key=lambda finding: finding.p or 0)
+    telling = (against or unsure or [least])[:SHOWN]
+    told = "; ".join(finding.detail for finding in telling)
+    holding = len(findings) - len(against)
+    return f"{holding} of {len(findings)} comparisons hold; {told}"
 
 
 def _name(side: Side, value: float) -> str:
     if side.defense:
-        return f"{side.defense} under {side.threat} {value:.2f} %"
+        if side.size:
+            return f"{_quantity(side)} {value:.3f}"
+        unit = " points" if side.less else " %"
+        less = f" less {_quantity(side.less)}" if side.less else ""
+        return f"{_quantity(side)}{less} {value:.2f}{unit}"
     if side.manifold:
         return f"{side.metric} of {side.manifold} {value:.2g}"
     return f"{value:g}"
+
+
+def _quantity(quantity: Quantity) -> str:
+    threats = ", ".join(quantity.threats)
+    kind = (
+        "the worst of "
+        if quantity.worst_of
+        else "the mean of "
+        if quantity.mean_of
+        else ""
+    )
+    weights = f" by its {quantity.epoch} weights" if quantity.epoch else ""
+    size = f"{quantity.size} of edits of " if quantity.size else ""
+    return f"{size}{quantity.defense}{weights} under {kind}{threats}"
 
 
 def _text(within: Interval, sign: str = "") -> str:
     return f"[{within.low:{sign}.2f}, {within.high:{sign}.2f}]"
 
 
-def _seeds(*sides: Outcomes) -> str:
-    seeds = min(len(side) for side in sides)
-    return f", mean over {seeds} seeds" if seeds > 1 else ""
-
-
-def count(decisions: Sequence[Decision]) -> dict[str, int]:
+def count(told: Sequence[str], papers_size: bool) -> dict[str, int]:
     """How many claims met which verdict."""
-    verdicts = [decision.verdict for decision in decisions]
-    return {v: verdicts.count(v) for v in (REPRODUCED, NOT_REPRODUCED, NOT_RUN)}
+    return {verdict: told.count(verdict) for verdict in verdicts(papers_size)}

@@ -18,7 +18,7 @@ def main(job: Job[FigureSpec]) -> dict[str, Any]:
     files = []
     inputs = (spec.panels, job.inputs["panels"], job.inputs["panels_card"])
     for panel, path, card in zip(*inputs, strict=True):
-        if panel.what != figure.shows:
+        if panel.what not in figure.shows.split():
             raise PipelineError(
                 f"{spec.paper}, {spec.name}: the figure '{spec.figure['figure']}' "
                 f"shows panels of '{figure.shows}', and '{panel.label}' is one of "

@@ -1,4 +1,4 @@
-"""Makes an overview of all runs: what came out, by which code, at what cost."""
+"""Makes the report, and an overview of all runs: what came out, by what, at what cost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,17 @@ import pandas as pd
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.papers.report.contents import (
+    Contents,
+    Figure,
+    Result,
+    Table,
+    behind,
+    name_of,
+    read_claims,
+)
+from pipeline_steps.papers.report.document import document
+from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.spec import OverviewSpec
 from pipeline_steps.papers.style import escape, html_table, page
 
@@ -30,13 +41,38 @@ GENERATOR_METRICS = ("bits_per_dimension", "worst_error")
 
 
 def main(job: Job[OverviewSpec]) -> dict[str, Any]:
-    """A line for each card, and the numbers that releases are compared by."""
-    lines = [line(path) for path in sorted(job.inputs["cards"])]
+    """The report, a line for each card, and the numbers that releases are compared by."""
+    pages = ("tables_card", "figures_card", "claims_card")
+    starts = [card for name in pages for card in job.inputs.get(name, [])]
+    cards = sorted({*job.inputs.get("cards", []), *behind(starts)})
+    whole = document(read(job, cards), job.spec.papers)
+    job.output("index").write_text(whole, encoding="utf-8")
+    lines = [line(path) for path in cards]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     table.to_csv(job.output("csv"), index=False, lineterminator="\n")
     job.output("html").write_text(as_page(job.spec, lines), encoding="utf-8")
-    write_json(job.output("summary"), summary(job.inputs["cards"]))
+    write_json(job.output("summary"), summary(cards))
     return {"runs": len(lines)}
+
+
+def read(job: Job[OverviewSpec], cards: Sequence[Path]) -> Contents:
+    """All that the report shows; each file is what its card promises."""
+    tables, figures, claims = (
+        zip(
+            job.all_verified(name, role),
+            map(Result.read, job.inputs.get(f"{name}_card", [])),
+            strict=True,
+        )
+        for name, role in (("tables", "csv"), ("figures", "png"), ("claims", "csv"))
+    )
+    return Contents(
+        scale=job.spec.scale,
+        scale_title=job.spec.scale_title,
+        tables=[Table(*one) for one in tables],
+        figures=[Figure(*one) for one in figures],
+        claims=[claim for path, _ in claims for claim in read_claims(path)],
+        results={path: Result.read(path) for path in cards},
+    )
 
 
 def line(path: Path) -> dict[str, Any]:
@@ -47,23 +83,18 @@ def line(path: Path) -> dict[str, Any]:
     numbers = {k: v for k, v in card.metrics.items() if isinstance(v, int | float)}
     return {
         "step": card.step,
-        "name": "/".join(named(path)),
+        "name": name_of(path),
         "metrics": ", ".join(f"{k} {number(v)}" for k, v in numbers.items()),
         "code": str(card.code.get("digest", ""))[:12],
         **{name: record.get(name, "") for name in COLUMNS[4:]},
     }
 
 
-def named(path: Path) -> list[str]:
-    """What a card's place says it is of: `verdicts`, `digits`, `at`, `pgd20`."""
-    return str(path.with_suffix("")).rpartition("cards/")[2].split("/")
-
-
 def summary(cards: Sequence[Path]) -> dict[str, Any]:
     """The numbers that releases are compared by, nested as their names are."""
     found: dict[str, Any] = {"accuracy": {}, "generators": {}}
     for path in sorted(cards):
-        match named(path):
+        match name_of(path).split("/"):
             case ["verdicts", dataset, defense, threat]:
                 own = found["accuracy"].setdefault(dataset, {}).setdefault(defense, {})
                 own[threat] = read_card(path).metrics["accuracy"]
@@ -78,14 +109,6 @@ def number(value: float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{seconds / 3600:.1f} h"
 
 
 def as_page(spec: OverviewSpec, lines: Sequence[dict[str, Any]]) -> str:

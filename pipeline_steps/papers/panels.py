@@ -1,6 +1,10 @@
 """What a panel of a figure may show, and where the pipeline keeps it."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
+
+from pipeline_steps.papers.spec import Panel
 
 
 class Kind(NamedTuple):
@@ -29,7 +33,18 @@ def _kind(family: str, suffix: str, role: str, split: str = "") -> Kind:
 KINDS = {
     "curve": _kind("curves", "parquet", "curve"),
     "examples": _kind("verdicts", "examples.safetensors", "examples"),
+    "cam": _kind("explanations", "safetensors", "maps"),
     "verdicts": _kind("verdicts", "parquet", "verdicts"),
     "manifold": _kind("manifolds", "pictures.safetensors", "pictures", "/test"),
     "distances": _kind("manifolds", "errors.parquet", "errors", "/test"),
 }
+
+
+def by_part(
+    panels: Sequence[Panel], files: Sequence[Path]
+) -> dict[str | None, list[tuple[Panel, Path]]]:
+    """Panels with their files, those together that stand under one heading."""
+    parts: dict[str | None, list[tuple[Panel, Path]]] = {}
+    for panel, path in zip(panels, files, strict=True):
+        parts.setdefault(panel.part, []).append((panel, path))
+    return parts

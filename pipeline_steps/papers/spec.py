@@ -1,4 +1,4 @@
-"""What a job must know of a table, a figure or a list of claims."""
+"""What a job must know of a table or a figure."""
 
 from typing import Literal
 
@@ -6,7 +6,11 @@ from pydantic import Field
 
 from pipeline_steps.core.settings import Entry, Settings
 
-Relation = Literal["<", ">"]
+# Data set, defense and threat: a number before it is told from which seed.
+Key = tuple[str, str, str]
+
+# Between a defense and the data set that it was trained on, where another one judges it.
+FROM = ".from-"
 
 NOT_PRINTED = "the paper prints no number here"
 
@@ -22,6 +26,8 @@ class Column(Settings):
     """The threat under which its numbers are measured."""
     worst_of: list[str] = Field(default_factory=list)
     """In a threat's place: several, all of which an image must withstand."""
+    corruptions: list[str] = Field(default_factory=list)
+    """If there are any, the mean over these of the test images, at all severities."""
     not_run: str | None = None
     """Why nothing stands behind this column."""
     calibrated: bool = False
@@ -49,6 +55,8 @@ class Row(Settings):
     """Its data set, where it is another than the table's."""
     defense: str | None = None
     """The defense whose numbers it shows."""
+    trained_on: str | None = None
+    """The data set that it was trained on, where it is judged on another."""
     difference: list[str] = Field(default_factory=list, max_length=2)
     """In a defense's place: two rows by name, of which it is the first less the second."""
     not_run: str | None = None
@@ -78,6 +86,10 @@ class Run(Settings):
     threat: str
     seed: int
 
+    @property
+    def key(self) -> Key:
+        return self.dataset, self.defense, self.threat
+
 
 class TableSpec(Settings):
     """A published table, and the verdicts that stand behind its cells."""
@@ -102,6 +114,20 @@ class TableSpec(Settings):
         named = row.dataset or self.dataset
         return self.stand_ins.get(named, named)
 
+    def judged(self, row: Row) -> str:
+        """A row's defense, and where it was trained if that was elsewhere."""
+        home = self.stand_ins.get(row.trained_on or "", row.trained_on)
+        elsewhere = home and home != self.used(row)
+        return f"{row.defense}{FROM}{home}" if elsewhere else row.defense or ""
+
+    def behind(self, row: Row, place: int) -> list[Key]:
+        """The jobs behind a row's cell in this column, if it is measured."""
+        if not row.defense or self.not_run(row, place):
+            return []
+        column, used = self.columns[place], self.used(row)
+        judged = [f"{used}.{name}" for name in column.corruptions] or [used]
+        return [(d, self.judged(row), t) for d in judged for t in column.threats]
+
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, if it is not."""
         if row.printed and row.published[place] is None:
@@ -112,20 +138,58 @@ class TableSpec(Settings):
         return next(filter(None, reasons), None)
 
 
+class Candidate(Settings):
+    """A setting that an attack of unstated strength may have had."""
+
+    threat: str
+    """Its name."""
+    epsilon: float
+    """Its strength."""
+    steps: int
+    """Its number of steps."""
+    targeted: bool
+    """Whether it goes towards a wrong class."""
+
+
+class CalibrationSpec(Settings):
+    """What a paper printed for some defenses, and the settings that may explain it."""
+
+    paper: str
+    name: str
+    title: str
+    scale: str
+    scale_title: str
+    dataset: str
+    stands_for: str
+    targets: dict[str, float]
+    """The printed accuracy of each defense."""
+    candidates: list[Candidate]
+    frozen: str
+    """The candidate that the tables use."""
+    runs: list[Run]
+    """One for each input file of verdicts, in the same order."""
+
+
 class Panel(Settings):
     """One thing that a figure shows, and the file behind it."""
 
     label: str
     """What stands beside it."""
-    what: Literal["curve", "examples", "verdicts", "manifold", "distances"]
-    """Accuracy over training, edited images, verdicts, a generator's reconstructions, or
-    how far these lie off."""
+    what: Literal["curve", "examples", "cam", "verdicts", "manifold", "distances"]
+    """Accuracy over training, edited images, these with maps of where the defense looks,
+    verdicts, a generator's reconstructions, or how far these lie off."""
     defense: str | None = None
     """Whose curve or examples."""
     threat: str | None = None
     """Under which threat."""
     manifold: str | None = None
     """The generator whose manifold it is."""
+    part: str | None = None
+    """What is printed over it and its neighbours."""
+    dataset: str | None = None
+    """Its data set, where it is another than the figure's."""
+    at: float | str | None = None
+    """Where it stands on the horizontal axis: an amount, or a name."""
 
 
 class FigureSpec(Settings):
@@ -136,78 +200,48 @@ class FigureSpec(Settings):
     title: str
     scale: str
     scale_title: str
-    dataset: str
-    stands_for: str
+    dataset: str | None
+    """None for what is drawn of no data set."""
+    stands_for: str | None
+    """As the paper names it."""
+    stand_ins: dict[str, str] = Field(default_factory=dict)
+    """What was really used in place of a data set that a panel names."""
     figure: Entry
     panels: list[Panel]
 
-
-class Side(Settings):
-    """One side of a comparison: a defense's accuracy in percent, or an error."""
-
-    defense: str | None = None
-    """Whose accuracy."""
-    threat: str | None = None
-    """Under which threat."""
-    manifold: str | None = None
-    """The generator of whose manifold a metric is meant."""
-    metric: str | None = None
-    """A metric of that manifold's card."""
-    number: float | None = None
-    """A plain number."""
+    def used(self, panel: Panel) -> str:
+        """The data set that a panel really shows."""
+        named = panel.dataset
+        return self.stand_ins.get(named, named) if named else str(self.dataset)
 
 
-class Comparison(Settings):
-    """Two quantities, and how the paper says they relate."""
-
-    left: Side
-    """What is compared."""
-    relation: Relation
-    """How it must stand to the right side."""
-    right: Side
-    """What it is compared with."""
-
-
-class Claim(Settings):
-    """A sentence of a paper as comparisons that must all hold."""
+class Printed(Settings):
+    """A table or a figure as a paper prints it, whether it is made here or not."""
 
     name: str
-    """A short name of its own."""
-    place: str
-    """Where the paper says it."""
-    says: str
-    """What it says, in our words."""
-    dataset: str
-    """The data set that it speaks of."""
-    holds: list[Comparison] = Field(default_factory=list)
-    """What must hold, all of it."""
-    not_run: str | None = None
-    """Why it can't be decided yet."""
-    ours: bool = False
-    """Whether the claim is this project's, not the paper's."""
+    """Its target is the paper's name, an underscore, and this."""
+    title: str
+    made: bool
+    """Whether it is among what this scale makes."""
+    numbers: int = 0
+    """How many it prints, averages left out."""
+    published_only: int = 0
+    """Behind how many of them nothing stands at any scale."""
 
 
-class PaperClaims(Settings):
-    """The claims of one paper."""
+class PrintedPaper(Settings):
+    """All that a paper prints."""
 
     paper: str
-    claims: list[Claim]
+    title: str
+    authors: str
+    tables: list[Printed]
+    figures: list[Printed]
 
 
 class OverviewSpec(Settings):
-    """The scale whose jobs are listed."""
+    """The scale whose jobs are listed, and the papers whose pages it shows."""
 
     scale: str
     scale_title: str
-
-
-class ClaimsSpec(Settings):
-    """All claims of all papers, and the files that decide them."""
-
-    scale: str
-    scale_title: str
-    papers: list[PaperClaims]
-    runs: list[Run]
-    """One for each input file of verdicts, in the same order."""
-    manifolds: list[str]
-    """One for each input card of a manifold, in the same order."""
+    papers: list[PrintedPaper] = Field(default_factory=list)

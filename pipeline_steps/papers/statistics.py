@@ -11,20 +11,24 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.spec import Key as Key
 from pipeline_steps.papers.spec import Run
 
 LEVEL = 0.95
 SIGNIFICANT = 1 - LEVEL
 REPLICATES = 10_000
+# Of each corruption, as the floor of data sets makes them.
+SEVERITIES = 5
 # Below so many images right, or wrong, the bootstrap is too narrow.
 FEW = 10
+# Above so many distinct values a mean is as good as normal, and resampling slow.
+MANY = 500
 
 # Right or wrong: a row for each seed, a column for each test image.
 Outcomes = np.ndarray
-Key = tuple[str, str, str]
 
 
 class Interval(NamedTuple):
@@ -37,12 +41,14 @@ class Interval(NamedTuple):
         return self.low <= value <= self.high
 
 
-def read_outcomes(runs: Sequence[Run], files: Sequence[Path]) -> dict[Key, Outcomes]:
+def read_outcomes(
+    runs: Sequence[Run], files: Sequence[Path], column: str = "correct"
+) -> dict[Key, Outcomes]:
     """The verdicts of all runs, by data set, defense and threat; seeds are stacked."""
     judged: dict[str, tuple[Path, np.ndarray]] = {}
     found: dict[Key, list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
-        table = pd.read_parquet(path, columns=["image", "correct"]).sort_values("image")
+        table = pd.read_parquet(path, columns=["image", column]).sort_values("image")
         images = table["image"].to_numpy()
         other, expected = judged.setdefault(run.dataset, (path, images))
         if not np.array_equal(images, expected):
@@ -50,9 +56,17 @@ def read_outcomes(runs: Sequence[Run], files: Sequence[Path]) -> dict[Key, Outco
                 f"{path} and {other} were judged on different images, so that they "
                 "can't be compared; delete both and build them again"
             )
-        key = (run.dataset, run.defense, run.threat)
-        found.setdefault(key, []).append(table["correct"].to_numpy(dtype=bool))
+        found.setdefault(run.key, []).append(table[column].to_numpy())
     return {key: np.stack(seeds) for key, seeds in found.items()}
+
+
+def over_corruptions(parts: Sequence[Outcomes]) -> Outcomes:
+    """For each image the share of its corrupted copies that are right.
+
+    Every part has all images at the first severity, then all at the second.
+    """
+    copies = [part.reshape(len(part), SEVERITIES, -1) for part in parts]
+    return np.concatenate(copies, axis=1).mean(axis=1)
 
 
 def accuracy(outcomes: Outcomes) -> float:
@@ -93,6 +107,10 @@ def bootstrap(values: np.ndarray) -> Interval:
     made twice is the same table.
     """
     distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) > MANY:
+        mean, error = values.mean(), values.std(ddof=1) / len(values) ** 0.5
+        ends = mean + norm.interval(LEVEL)[1] * error * np.array([-1, 1])
+        return Interval(*(100 * ends).tolist())
     stream = np.random.default_rng(0)
     draws = stream.multinomial(len(values), counts / len(values), size=REPLICATES)
     means = 100 * (draws @ distinct) / len(values)

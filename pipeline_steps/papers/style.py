@@ -16,7 +16,7 @@ import matplotlib.style
 from matplotlib.figure import Figure
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.papers.spec import FigureSpec, TableSpec
+from pipeline_steps.papers.spec import CalibrationSpec, FigureSpec, TableSpec
 
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY, BLACK = "#CC79A7", "#E69F00", "#56B4E9", "#000000"
@@ -72,18 +72,19 @@ def paper_name(paper: str) -> str:
     return paper.upper()
 
 
-def scale_line(spec: TableSpec | FigureSpec) -> str:
+def scale_line(spec: TableSpec | FigureSpec | CalibrationSpec) -> str:
     """At what scale this was computed, and what stands in for the paper's data."""
     return " · ".join([f"Scale {spec.scale}: {spec.scale_title}", *standing_in(spec)])
 
 
-def standing_in(spec: TableSpec | FigureSpec) -> list[str]:
+def standing_in(spec: TableSpec | FigureSpec | CalibrationSpec) -> list[str]:
     """What was used in place of data sets that the paper names, a clause for each."""
     if isinstance(spec, TableSpec):
         stand_ins = spec.stand_ins
     else:
-        same = spec.dataset == spec.stands_for
-        stand_ins = {} if same else {spec.stands_for: spec.dataset}
+        stand_ins = dict(spec.stand_ins) if isinstance(spec, FigureSpec) else {}
+        if spec.dataset and spec.stands_for and spec.dataset != spec.stands_for:
+            stand_ins = {spec.stands_for: spec.dataset, **stand_ins}
     named: dict[str, list[str]] = {}
     for name, used in stand_ins.items():
         named.setdefault(used, []).append(name)
@@ -129,6 +130,7 @@ sup {{ font-weight: 400; line-height: 0; }}
 .number {{ text-align: right; white-space: nowrap;
   font-variant-numeric: tabular-nums; }}
 .measured {{ font-size: 1.2rem; font-weight: 600; }}
+.measured a {{ color: inherit; text-decoration: underline 1px {FAINT}; }}
 .small {{ color: {GREY}; font-size: .8rem; }}
 .not-run {{ color: {GREY}; }}
 td.not-run {{ background: #f5f5f5; }}

@@ -1,13 +1,13 @@
 """A published table with what was measured beside it, cell by cell."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline_steps.evaluation.red_flags import joined, red_flags
-from pipeline_steps.papers.spec import Row, TableSpec
+from pipeline_steps.papers.spec import Column, Row, TableSpec
 from pipeline_steps.papers.statistics import (
     Interval,
     Key,
@@ -15,6 +15,7 @@ from pipeline_steps.papers.statistics import (
     accuracy,
     differences,
     interval,
+    over_corruptions,
     spread,
 )
 
@@ -25,13 +26,34 @@ COLUMNS = (
     "measured",
     "low",
     "high",
+    "deviation",
     "images",
     "seeds",
+    "dataset",
+    "defense",
+    "threat",
+    "verdicts",
+    "cards",
     "flags",
 )
 
 # A printed mean may be off by half of its last digit.
 ROUNDING = 0.005 + 1e-9
+
+
+class Verdicts(NamedTuple):
+    """A file of verdicts and its card, as they lie from the table."""
+
+    file: str
+    card: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured for a cell, and by which jobs."""
+
+    outcomes: Outcomes
+    behind: tuple[Key, ...]
 
 
 @dataclass(frozen=True)
@@ -51,6 +73,20 @@ class Cell:
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     """What contradicts the printed number itself."""
+    behind: tuple[Key, ...] = ()
+    """Data set, defense and threat of every job that it comes from."""
+    verdicts: tuple[Verdicts, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """Which defense under which threat on which data set, in words."""
+        dataset, defense, threat = self._behind()
+        return f"{defense} under {threat} on {dataset}"
+
+    def _behind(self) -> list[str]:
+        """Its data sets, defenses and threats, each once."""
+        kinds = zip(*self.behind, strict=True) if self.behind else [()] * 3
+        return [" ".join(dict.fromkeys(names)) for names in kinds]
 
     @property
     def difference(self) -> float | None:
@@ -71,6 +107,7 @@ class Cell:
     def record(self) -> dict[str, Any]:
         """The cell as one line of the tidy file."""
         low, high = self.interval or (None, None)
+        dataset, defense, threat = self._behind()
         return {
             "method": self.method,
             "column": self.column,
@@ -78,8 +115,14 @@ class Cell:
             "measured": decimals(self.measured),
             "low": decimals(low),
             "high": decimals(high),
+            "deviation": decimals(self.spread),
             "images": self.images or "",
             "seeds": self.seeds or "",
+            "dataset": dataset,
+            "defense": defense,
+            "threat": threat,
+            "verdicts": " ".join(one.file for one in self.verdicts),
+            "cards": " ".join(one.card for one in self.verdicts),
             "flags": "; ".join(self.flags),
         }
 
@@ -90,36 +133,47 @@ def decimals(number: float | None) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """What was measured: outcomes, and the metrics of the verdicts' cards, by seed."""
+    """What was measured: outcomes, the metrics of the verdicts' cards, and the files."""
 
     outcomes: Mapping[Key, Outcomes]
     metrics: Mapping[Key, Sequence[Mapping[str, Any]]]
+    files: Mapping[Key, Sequence[Verdicts]] = field(default_factory=dict)
 
-    def behind(self, spec: TableSpec, row: Row) -> list[Outcomes | None]:
-        """The outcomes of a row's cells; in several threats, of the worst for an image."""
-        keys = [
-            [(spec.used(row), row.defense or "", threat) for threat in column.threats]
-            if not spec.not_run(row, place)
-            else []
-            for place, column in enumerate(spec.columns)
-        ]
-        return [
-            np.logical_and.reduce([self.outcomes[key] for key in some])
-            if some and all(key in self.outcomes for key in some)
-            else None
-            for some in keys
-        ]
+    def behind(self, spec: TableSpec, row: Row) -> list[Measured | None]:
+        """The outcomes of a row's cells.
+
+        Of several threats it is the worst for an image, of corruptions the mean.
+        """
+        columns = enumerate(spec.columns)
+        return [self._one(column, spec.behind(row, i)) for i, column in columns]
+
+    def _one(self, column: Column, keys: Sequence[Key]) -> Measured | None:
+        if not keys or not all(key in self.outcomes for key in keys):
+            return None
+        parts = [self.outcomes[key] for key in keys]
+        join = over_corruptions if column.corruptions else np.logical_and.reduce
+        return Measured(join(parts), tuple(keys))
 
     def red_flags(self, spec: TableSpec, row: Row) -> list[tuple[str, ...]]:
         """What is suspicious about a row's cells."""
-        place = (spec.used(row), row.defense)
+        place = (spec.used(row), spec.judged(row))
         own = {key[2]: o for key, o in self.outcomes.items() if key[:2] == place}
-        cards = {t: joined(self.metrics[(place[0], place[1] or "", t)]) for t in own}
+        cards = {t: joined(self.metrics[*place, t]) for t in own}
         flags = red_flags({threat: accuracy(o) for threat, o in own.items()}, cards)
         return [
-            tuple(flag for threat in column.threats for flag in flags.get(threat, ()))
-            for column in spec.columns
+            self._of_corruptions(spec.behind(row, i))
+            if column.corruptions
+            else tuple(
+                flag for threat in column.threats for flag in flags.get(threat, ())
+            )
+            for i, column in enumerate(spec.columns)
         ]
+
+    def _of_corruptions(self, keys: Sequence[Key]) -> tuple[str, ...]:
+        """What only the cards of the corrupted test sets can tell."""
+        cards = [card for key in keys for card in self.metrics.get(key, ())]
+        flags = red_flags({}, {"clean": joined(cards)}) if cards else {}
+        return tuple(flag for told in flags.values() for flag in told)
 
 
 def cells(spec: TableSpec, found: Found) -> list[list[Cell]]:
@@ -129,57 +183,65 @@ def cells(spec: TableSpec, found: Found) -> list[list[Cell]]:
     for row in spec.rows:
         if row.difference:
             less, than = (behind[name] for name in row.difference)
-            measured = [
-                None if one is None or other is None else differences(one, other)[None]
-                for one, other in zip(less, than, strict=True)
-            ]
+            measured = [_less(*pair) for pair in zip(less, than, strict=True)]
             flags: list[tuple[str, ...]] = [()] * len(spec.columns)
         else:
             measured, flags = found.behind(spec, row), found.red_flags(spec, row)
-        lines.append(list(_row(spec, row, measured, flags)))
+        made = _row(spec, row, measured, flags)
+        lines.append([_with_files(cell, found) for cell in made])
     return lines
+
+
+def _less(one: Measured | None, other: Measured | None) -> Measured | None:
+    if one is None or other is None:
+        return None
+    less = differences(one.outcomes, other.outcomes)[None]
+    return Measured(less, one.behind + other.behind)
+
+
+def _with_files(cell: Cell, found: Found) -> Cell:
+    files = [one for key in cell.behind for one in found.files.get(key, ())]
+    return replace(cell, verdicts=tuple(files))
 
 
 def _row(
     spec: TableSpec,
     row: Row,
-    measured: Sequence[Outcomes | None],
+    measured: Sequence[Measured | None],
     flags: Sequence[tuple[str, ...]],
 ) -> Iterator[Cell]:
     notes = (row.note,) if row.note else ()
     for place, column in enumerate(spec.columns):
-        published, outcomes = row.published[place], measured[place]
-        if outcomes is None:
+        published, what = row.published[place], measured[place]
+        if what is None:
             reason = spec.not_run(row, place) or "no verdicts were given"
             cell = Cell(row.label, column.label, published, not_run=reason)
         else:
-            cell = _measured(row.label, column.label, published, outcomes)
+            cell = _measured(row.label, column.label, published, what)
             cell = replace(cell, red_flags=flags[place])
         yield replace(cell, notes=notes)
         notes = ()
     if spec.average:
-        yield _average(spec, row, [o for o in measured if o is not None])
+        yield _average(spec, row, [one for one in measured if one is not None])
 
 
 def _measured(
-    method: str,
-    column: str,
-    published: float | None,
-    outcomes: Outcomes,
+    method: str, column: str, published: float | None, what: Measured
 ) -> Cell:
     return Cell(
         method=method,
         column=column,
         published=published,
-        measured=accuracy(outcomes),
-        interval=interval(outcomes),
-        spread=spread(outcomes),
-        images=outcomes.shape[1],
-        seeds=len(outcomes),
+        measured=accuracy(what.outcomes),
+        interval=interval(what.outcomes),
+        spread=spread(what.outcomes),
+        images=what.outcomes.shape[1],
+        seeds=len(what.outcomes),
+        behind=what.behind,
     )
 
 
-def _average(spec: TableSpec, row: Row, measured: list[Outcomes]) -> Cell:
+def _average(spec: TableSpec, row: Row, measured: list[Measured]) -> Cell:
     """The mean over the columns, recomputed; half a row has none."""
     name = spec.average or ""
     doubts: tuple[str, ...] = ()
@@ -188,16 +250,21 @@ def _average(spec: TableSpec, row: Row, measured: list[Outcomes]) -> Cell:
         mean = sum(printed) / len(printed)
         if abs(mean - row.published_average) > ROUNDING:
             doubts = (f"published average is not the mean of its row ({mean:.2f})",)
+    reason = None
     if len(measured) < len(spec.columns):
         reason = row.not_run or (
             f"{len(measured)} of {len(spec.columns)} columns measured"
         )
+    elif len({one.outcomes.shape for one in measured}) > 1:
+        reason = "the columns were measured on different images"
+    if reason:
         return Cell(
             row.label, name, row.published_average, not_run=reason, doubts=doubts
         )
     # The same images stand behind all columns, so they are resampled together.
-    together = np.mean([o.astype(float) for o in measured], axis=0)
-    cell = _measured(row.label, name, row.published_average, together)
+    together = np.mean([one.outcomes.astype(float) for one in measured], axis=0)
+    behind = tuple(key for one in measured for key in one.behind)
+    cell = _measured(row.label, name, row.published_average, Measured(together, behind))
     return replace(cell, doubts=doubts)
 
 

@@ -17,7 +17,7 @@ from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.release.dvc_process import DvcProcess
 
-FAMILIES = ("checkpoints", "curves", "manifolds", "verdicts")
+FAMILIES = ("checkpoints", "curves", "explanations", "manifolds", "verdicts")
 SMALL = ("cards", "logs")  # of the folders below data/
 
 

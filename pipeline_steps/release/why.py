@@ -80,52 +80,32 @@ def _card_of(root: Path, file: Path) -> Path:
 def _cell(root: Path, path: Path, cell: str) -> tuple[dict[str, Any], set[Path]]:
     """A cell as the table's tidy file tells it, and the cards of its verdicts."""
     card = read_card(root / path)
-    spec, tidy = card.spec, card.files(path).get("csv")
-    if tidy is None or not {"rows", "columns", "runs"} <= spec.keys():
+    tidy = card.files(path).get("csv")
+    if tidy is None or not {"rows", "columns", "runs"} <= card.spec.keys():
         raise PipelineError(f"{path} is no table's card, so it has no cells")
-    method, _, name = (part.strip() for part in cell.rpartition(","))
-    row = _named("method", method, spec["rows"])
-    average = {"name": spec.get("average"), "threat": None}
-    column = _named(
-        "column", name, [*spec["columns"], *([average] * bool(average["name"]))]
-    )
-    # The average stands on all columns.
-    beneath = spec["columns"] if column is average else [column]
-    threats = {one["threat"] for one in beneath}
-    behind = {
-        verdicts
-        for run, verdicts in zip(
-            spec["runs"], card.input_files(path)["verdicts_card"], strict=True
-        )
-        if run["dataset"] == spec["dataset"]
-        and run["defense"] == row["defense"]
-        and run["threat"] in threats
-    }
     # A number is explained only if it is the one that this card speaks of.
     verify(root / tidy, root / path, "csv")
-    return _read_cell(root / tidy, row["name"], column["name"]), behind
+    with (root / tidy).open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    method, _, name = (part.strip() for part in cell.rpartition(","))
+    row = _named("method", method, [line["method"] for line in lines])
+    own = {line["column"]: line for line in lines if line["method"] == row}
+    line = own[_named("column", name, own)]
+    cards = (os.path.normpath(tidy.parent / place) for place in line["cards"].split())
+    numbers = {key: float(line[key]) if line[key] else None for key in NUMBERS}
+    told = {"method": row, "column": line["column"], **numbers}
+    flags = [flag for flag in line["flags"].split("; ") if flag]
+    return told | {"flags": flags}, set(map(Path, cards))
 
 
-def _named(kind: str, name: str, options: Iterable[Mapping[str, Any]]) -> Any:
-    table = {one["name"].casefold(): one for one in options}
-    if name.casefold() not in table:
-        names = [one["name"] for one in table.values()]
+def _named(kind: str, name: str, options: Iterable[str]) -> str:
+    known = {one.casefold(): one for one in options}
+    if name.casefold() not in known:
         # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
-        near = [one for one in names if name and name.casefold() in one.casefold()]
-        hint = did_you_mean(near[0] if len(near) == 1 else name, names)
+        near = [one for key, one in known.items() if name and name.casefold() in key]
+        hint = did_you_mean(near[0] if len(near) == 1 else name, known.values())
         raise PipelineError(f"there is no {kind} '{name}'{hint}")
-    return table[name.casefold()]
-
-
-def _read_cell(tidy: Path, method: str, column: str) -> dict[str, Any]:
-    with tidy.open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            if (line["method"], line["column"]) == (method, column):
-                numbers = {k: float(line[k]) if line[k] else None for k in NUMBERS}
-                return {"method": method, "column": column, **numbers} | {
-                    "flags": [flag for flag in line["flags"].split("; ") if flag]
-                }
-    raise PipelineError(f"{tidy} holds no cell '{method}, {column}'; build it again")
+    return known[name.casefold()]
 
 
 def _chain(root: Path, start: Path, only: set[Path] | None) -> list[dict[str, Any]]:

@@ -15,7 +15,8 @@ from pipeline_steps.threats.still import answered, fooled, held_still
 class Perturbation(Protocol):
     """A differentiable family of edits with a budget.
 
-    The first dimension of each parameter is the batch.
+    The first dimension of each parameter is the batch. One that moves pixels has a method
+    `flow` too: from its parameters to where each pixel is fetched.
     """
 
     @property
@@ -97,7 +98,7 @@ def climb(
         batch = replace(batch, answers={})
         if hasattr(objective, "aim"):
             batch = replace(batch, targets=objective.aim(batch, model, rng))
-        told = Attacked.untouched(batch)
+        told = Attacked.untouched(batch, hasattr(perturbation, "flow"))
         rows = torch.arange(len(batch.images), device=batch.images.device)
         for restart in range(course.restarts):
             if restart:
@@ -135,11 +136,11 @@ class _Path:
         self.perturbation, self.objective = perturbation, objective
         self.parameters = perturbation.start(batch, rng)
         self.rows = torch.arange(len(batch.images), device=batch.images.device)
-        self.told = Attacked.untouched(batch)
+        self.told = Attacked.untouched(batch, hasattr(perturbation, "flow"))
         self.velocities: dict[int, list[Tensor]] = {}
 
-    def to_the_end(self, steps: int) -> tuple[Tensor, Tensor]:
-        """The edited images, and the steps that each of them took."""
+    def to_the_end(self, steps: int) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The edited images, the steps that each of them took, and how pixels moved."""
         passes = self.perturbation.passes
         for iteration in range(steps * passes if self.parameters else 0):
             self._move(iteration)
@@ -147,10 +148,17 @@ class _Path:
                 break
         with torch.no_grad():
             edited = self.perturbation.apply(self.batch, self.parameters)
+        flow = self._flow(self.parameters)
         if len(self.rows) == len(self.told.images):
-            return edited, self.told.used + steps
-        self.told.put(self.rows, edited, steps)
-        return self.told.images, self.told.used
+            return edited, self.told.used + steps, flow
+        self.told.put(self.rows, edited, steps, flow)
+        return self.told.images, self.told.used, self.told.flow
+
+    def _flow(self, parameters: Sequence[Tensor]) -> Tensor | None:
+        told: Tensor | None = None
+        if hasattr(self.perturbation, "flow"):
+            told = self.perturbation.flow(parameters)
+        return told
 
     def _move(self, iteration: int) -> None:
         step, turn = divmod(iteration, self.perturbation.passes)
@@ -160,7 +168,9 @@ class _Path:
             if self.course.stop == "any":
                 broken = fooled(self.model, edited, logits, self.batch.classes)
                 if broken.any():
-                    self.told.put(self.rows[broken], edited[broken], step)
+                    gone = [leaf[broken] for leaf in leaves]
+                    found = edited[broken], step, self._flow(gone)
+                    self.told.put(self.rows[broken], *found)
                     leaves, gradients = self._left(~broken, leaves, gradients)
             if self.course.momentum:
                 gradients = self._hastened(turn, gradients)

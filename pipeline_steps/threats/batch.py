@@ -118,13 +118,26 @@ class Attacked:
     """Of an attack with several parts: which of them broke the image, -1 for none."""
     parts: tuple[str, ...] = ()
     """The names of these parts."""
+    flow: Tensor | None = None
+    """Of an edit of place: where each pixel was fetched, to the right and down of itself."""
 
     @classmethod
-    def untouched(cls, batch: Batch) -> "Attacked":
-        used = torch.zeros(len(batch.images), dtype=torch.long)
-        return cls(batch.images.clone(), used.to(batch.images.device))
+    def untouched(cls, batch: Batch, moves: bool = False) -> "Attacked":
+        """Nothing done yet, by an edit that `moves` pixels or by another."""
+        images = batch.images.clone()
+        used = torch.zeros(len(images), dtype=torch.long, device=images.device)
+        still = images.new_zeros(len(images), 2, *images.shape[2:]) if moves else None
+        return cls(images, used, flow=still)
 
-    def put(self, rows: Tensor, images: Tensor, used: Tensor | int) -> None:
+    def put(
+        self,
+        rows: Tensor,
+        images: Tensor,
+        used: Tensor | int,
+        flow: Tensor | None = None,
+    ) -> None:
         """What became of some of the images, and what it cost on top."""
         self.images[rows] = images
         self.used[rows] += used
+        if self.flow is not None and flow is not None:
+            self.flow[rows] = flow

@@ -1,6 +1,7 @@
 """A copy of the project whose jobs run on the tests' own SLURM."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ WEIGHTS = "results/demo/checkpoints/defenses/digits/at.safetensors"
 LOG = "results/demo/logs/train_defense/digits/at.log"
 STEP = "pipeline_steps.defenses.train_defense"
 DEMO = "workflow/config/scales/demo.yaml"
-OF_TIME_AND_MACHINE = (".record.json", "runs.csv", "runs.html", "summary.json")
+PAGES = ("index.html", "runs.csv", "runs.html", "summary.json")
+OF_TIME_AND_MACHINE = (".record.json", *PAGES)
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,10 @@ class ClusterHouse(House):
     def executions(self) -> list[Execution]:
         """Every execution of this copy's jobs, requeued ones counted each time."""
         asked = ("sacct", "-a", "-X", "-n", "-P", "--duplicates", "-o", FIELDS)
+        asked += (
+            "--starttime",
+            "now-1days",
+        )  # else jobs of before midnight are left out
         rows = (line.split("|") for line in self.cluster.ask(*asked).splitlines())
         return [Execution(*row[:-1]) for row in rows if row[-1] == str(self.root)]
 
@@ -91,7 +97,13 @@ class ClusterHouse(House):
         return [number for number, where in rows if where == str(self.root)]
 
     def states(self) -> list[str]:
-        return [job.state.split()[0] for job in self.executions()]
+        """How the executions ended; the accounting hears of it a little later."""
+
+        def states() -> list[str]:
+            return [job.state.split()[0] for job in self.executions()]
+
+        wait_until(lambda: not {"PENDING", "RUNNING"} & {*states()}, "last state")
+        return states()
 
     def ends_well(self, process: subprocess.Popen) -> None:
         assert process.wait(400) == 0, self.said[-3000:]
@@ -126,13 +138,20 @@ class ClusterHouse(House):
             return False
         return words[1:3] == ["-m", STEP] and where == str(self.root)
 
-    def amid_training(self) -> str:
-        """Waits until the training has saved its state; the number of its job."""
+    def amid_training(self, hold: bool = False) -> str:
+        """Waits until the training has saved its state; the number of its job.
+
+        On hold it can't end before a slow machine does to it what it should suffer;
+        SLURM lets it go on when it asks it to end.
+        """
 
         def has_saved() -> bool:
             return any(self.root.glob("results/.unfinished/*/state.safetensors"))
 
         wait_until(has_saved, "training", 200)
+        if hold:
+            for pid in self.trainings():
+                os.kill(pid, signal.SIGSTOP)
         return self.alive()[0]
 
     def start_at_once(self, number: str) -> None:

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 from cluster_house import ClusterHouse
 from slurm_house import Cluster, missing
-from workflow_house import House
+from workflow_house import House, tiny_demo
 
 GPU_STEPS = "train_flow project_dataset train_defense attack_defense attack_snapshots"
 LONG = (
@@ -45,7 +45,7 @@ def cluster(start_cluster: Callable[[], Cluster]) -> Cluster:
 @pytest.fixture(scope="session")
 def base(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> House:
     """The demo, small, run on this machine; its training of AT lasts some seconds."""
-    house = House.fresh(tmp_path_factory.mktemp("base") / "house").tiny()
+    house = tiny_demo(tmp_path_factory).copy(tmp_path_factory.mktemp("base") / "house")
     demo = "workflow/config/scales/demo.yaml"
     house.edit("workflow/config/defenses.yaml", "schedules:", LONG)
     house.edit(demo, r"at: \{snapshots: 1", r"\g<0>, schedule: long")

@@ -42,14 +42,14 @@ def fault(place: str) -> Callable[[Callable], Callable]:
 @fault("main")
 def cancel(house):
     process = house.train()
-    house.cluster.ask("scancel", house.amid_training())
+    house.cluster.ask("scancel", house.amid_training(hold=True))
     house.ends_well(process)
 
 
 @fault("main")
 def requeue(house):
     process = house.train()
-    number = house.amid_training()
+    number = house.amid_training(hold=True)
     house.cluster.ask("scontrol", "requeue", number)
     house.start_at_once(number)
     house.ends_well(process)
@@ -58,7 +58,7 @@ def requeue(house):
 @fault("low")
 def preempt(house):
     process = house.train()
-    number = house.amid_training()
+    number = house.amid_training(hold=True)
     urgent = ("--partition=urgent", "--exclusive", "--time=1", "--chdir=/")
     house.cluster.ask("sbatch", *urgent, "--output=/dev/null", "--wrap", "sleep 3")
     house.start_at_once(number)
@@ -102,9 +102,7 @@ def reach_own_limit(house):
 @fault("main")
 def reach_slurms_limit(house):
     process = house.train()
-    number = house.amid_training()
-    for pid in house.trainings():  # SLURM lets it go on, and asks it to end
-        os.kill(pid, signal.SIGSTOP)
+    number = house.amid_training(hold=True)
     house.cluster.ask("scontrol", "update", f"jobid={number}", "TimeLimit=0:01")
     house.ends_well(process)
 
@@ -127,7 +125,7 @@ def lose_controller(house):
 @fault("main")
 def lose_controller_and_cancel(house):
     process = house.train()
-    house.amid_training()
+    house.amid_training(hold=True)
     process.kill()
     process.wait()
     house.ends_well(house.launch(WEIGHTS, "--orphans", "cancel"))
@@ -136,7 +134,7 @@ def lose_controller_and_cancel(house):
 @fault("main")
 def interrupt(house):
     process = house.launch(WEIGHTS)
-    house.amid_training()
+    house.amid_training(hold=True)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert process.wait(400) != 0
     assert "its jobs are cancelled" in house.said

@@ -57,7 +57,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def start(place: Path, *arguments: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "pipeline_steps.cluster.launch", *arguments]
+    # a shell lets what runs in its background ignore SIGINT
+    command = ["env", "--default-signal", sys.executable, "-m"]
+    command += ["pipeline_steps.cluster.launch", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True)
 
@@ -144,6 +146,19 @@ def test_a_controller_that_outlives_its_launcher_keeps_others_out(place):
     third = start(place)
     third.communicate(timeout=30)
     assert third.returncode == 0
+
+
+def test_jobs_that_an_interrupted_controller_forgot_are_cancelled(place):
+    (place / "hang-once").touch()
+    run = start(place)
+    while len(calls(place)) < 2:
+        time.sleep(0.05)
+    queue(place, "RUNNING", "PENDING")
+    run.send_signal(signal.SIGINT)
+    _, told = run.communicate(timeout=30)
+    assert run.returncode == 1
+    assert told.endswith("its jobs are cancelled, and the same command goes on\n")
+    assert (place / "cancelled").read_text() == "7 8\n"
 
 
 def test_a_controller_that_lost_its_jobs_is_started_anew(place):

@@ -23,6 +23,33 @@ tables:
         published: [84.1, 50.2]
       - {name: Other, not_run: quoted, published: [80, null]}
       - {name: Difference, difference: [AT, Other], published: [4.1, null]}
+figures:
+  figure1:
+    title: "Figure 1: samples"
+    dataset: cifar10
+    figure: {figure: attacked_images, images: 8}
+    panels:
+      - {label: Normal, what: examples, defense: normal, threat: pgd20}
+  figure2:
+    title: "Figure 2: while training"
+    dataset: cifar10
+    figure: training_curves
+    panels:
+      - {label: AT, what: curve, defense: at, threat: mia}
+claims:
+  - name: resists
+    place: Table 1
+    says: AT resists more than normal training, and does not overfit.
+    dataset: cifar10
+    holds:
+      - {left: {defense: at}, relation: ">", right: {defense: trades}, under: [fgsm]}
+      - left: {defense: at, threat: pgd20, epoch: last, less: {epoch: best}}
+        relation: ">"
+        right: {number: -1}
+      - left: {each_of: [iat, mart], mean_of: [clean, pgd40], less: {defense: dmat}}
+        relation: within
+        right: {number: 5}
+  - {name: later, place: Table 2, says: and more, dataset: cifar10, not_run: no code}
 """
 
 
@@ -64,10 +91,65 @@ def test_the_file_itself_is_right(write):
     ids=range(17),
 )
 def test_it_is_one_sentence_with_its_line(write, old, new, line, told):
+    says_so(write, old, new, f"line {line}, tables.table1", told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "told"),
+    [
+        ("attacked_images,", "attacked_image,", 20, "no figure 'attacked_image'; did"),
+        ("images: 8", "image: 8", 20, "unknown key 'image'; did you mean 'images'?"),
+        ("defense: normal,", "defense: norml,", 22, "no defense 'norml'; did you mean"),
+        ("normal, threat: pgd20", "normal, threat: pgd2", 22, "no threat 'pgd2'; did"),
+        ("normal, threat: pgd20", "normal", 22, "shows a examples names its threat"),
+        ("what: examples", "what: example", 22, "'examples', 'verdicts'"),
+        ("what: examples", "what: curve", 22, "keeps no weights on the way"),
+        ("what: curve, ", "what: examples, ", 28, "'training_curves' shows 'curve'"),
+    ],
+    ids=range(8),
+)
+def test_so_it_is_of_a_figure(write, old, new, line, told):
+    says_so(write, old, new, f"line {line}, figures.figure", told)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "told"),
+    [
+        ("{defense: at}, r", "{defense: att}, r", 35, "no defense 'att'; did you mean"),
+        ("under: [fgsm]", "under: [fgms]", 35, "'resists': there is no threat 'fgms'"),
+        ("under: [fgsm]", "over: [fgsm]", 35, "unknown key 'over'"),
+        (", under: [fgsm]", "", 35, "a side is a defense under a threat, a metric of"),
+        ("[iat, mart]", "[iat, mort]", 39, "no defense 'mort'; did you mean 'mart'?"),
+        ("[clean, pgd40]", "[clean, pgd41]", 39, "no threat 'pgd41'; did you mean"),
+        ("defense: dmat}", "defense: dmta}", 39, "no defense 'dmta'; did you mean"),
+        ("{each_of", "{defense: at, each_of", 39, "has one `defense`, or several"),
+        ("relation: within", "relation: near", 40, "'<', '>' or 'within', not 'near'"),
+        ("{number: 5}", "{defense: at}", 39, "lies `within` is a number"),
+        ("{number: 5}", "{number: five}", 41, "input should be a valid number"),
+        ("at, threat: pgd20, e", "iat, threat: pgd20, e", 36, "keeps no weights on"),
+        (
+            "epoch: last",
+            "size: linf, epoch: last",
+            36,
+            "`epoch` and `size` go with one",
+        ),
+        ("not_run: no code", "holds: []", 42, "say either what must hold, or under"),
+        ("{name: later", "{name: resists", 42, "claims, 'resists': it stands twice"),
+        ("2, says", "2, sais", 42, "the key 'says' is missing"),
+        ("and more, dataset: cifar10", "and, dataset: cifar", 42, "no dataset 'cifar'"),
+    ],
+    ids=range(17),
+)
+def test_so_it_is_of_a_claim(write, old, new, line, told):
+    says_so(write, old, new, f"line {line}, claims", told)
+
+
+def says_so(write, old, new, place, told):
     assert old in PAPER
     with pytest.raises(PipelineError) as caught:
         load_config("paper", write(PAPER.replace(old, new, 1)))
     said = str(caught.value)
-    assert said.startswith(f"{FOLDER}/{FILE}: line {line}, tables.table1"), said
+    assert said.startswith(f"{FOLDER}/{FILE}: {place}"), said
+    assert "\n" not in said
     for part in told.split("…"):
-        assert part.strip() in said
+        assert part.strip() in said, said

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline_steps.config.jobs import STEPS, Jobs
+from pipeline_steps.config.labels import corruption, origin
 from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.papers.spec import FROM
 
 
 def shape(scale):
@@ -20,20 +22,31 @@ def shape(scale):
     for paper, content in config.papers.items():
         for table in content.tables:
             runs = plan.table(paper, table).runs
-            behind[paper, table] = {(run.defense, run.threat) for run in runs}
-            behind |= {("run", r.defense, r.threat): uses(plan, r) for r in runs}
+            behind[paper, table] = {judged(run) for run in runs}
+            behind |= {("run", *judged(r)): uses(plan, r) for r in runs}
         for figure in content.figures:
             panels = plan.figure(paper, figure).panels
-            behind[paper, figure] = [panel.model_dump() for panel in panels]
-    claims = plan.claims()
-    behind["claims"] = {(run.defense, run.threat) for run in claims.runs}
-    behind["manifolds"] = {name.rpartition("/")[2] for name in claims.manifolds}
+            behind[paper, figure] = {panel.model_dump_json() for panel in panels}
+    for paper in plan.claiming:
+        claims = plan.claims(paper)
+        named = {(run.defense, run.threat) for run in (*claims.runs, *claims.curves)}
+        manifolds = {name.rpartition("/")[2] for name in claims.manifolds}
+        behind[paper, "claims"] = named | manifolds
     return behind
 
 
+def judged(run):
+    """A run without its data sets' names, but for what was done to the images."""
+    _, label = origin(run.dataset, run.defense)
+    return label, FROM in run.defense, corruption(run.dataset), run.threat
+
+
 def uses(plan, run):
-    """The generators that a run's training and its attack need, and its snapshots."""
-    defense = plan.defense(run.dataset, run.defense)
+    """The generators that a run's training and its attack need.
+
+    Snapshots are asked of it where a scale makes a curve: else the config is refused.
+    """
+    defense = plan.defense(*origin(run.dataset, run.defense))
     attack = plan.attack(run.dataset, run.defense, run.threat)
 
     def generators(spec):
@@ -41,7 +54,7 @@ def uses(plan, run):
         named = generators_in(spec.model_dump())
         return {"gan" if plan.is_approximate(name) else name for name in named}
 
-    return generators(defense), generators(attack), defense.snapshots > 0
+    return generators(defense), generators(attack)
 
 
 def test_the_scales_are_those_that_the_project_speaks_of():
@@ -55,6 +68,8 @@ def test_every_scale_has_the_same_jobs_or_leaves_some_out(scale):
     left_out = {
         (p, page) for p in parts for page, part in parts[p].items() if dict(part)
     }
+    if parts:
+        left_out |= {what for what in own if what[1] == "claims"}
     for what, jobs in own.items():
         if what in left_out:
             assert jobs <= whole[what]
@@ -77,7 +92,16 @@ def bare(paths, scale):
     return [path.replace(f"/{scale}/", "/") for path in paths]
 
 
-def test_the_papers_size_makes_every_table_and_figure():
+def test_a_figure_leaves_out_the_panels_that_a_scale_does_not_ask_for():
+    """Level 4 of the flow, which the digits' has not, and one budget of three."""
+    figures = [Plan(load_config(scale)) for scale in ("paper", "demo")]
+    whole, own = (plan.figure("ijsat", "figure8").panels for plan in figures)
+    asked = load_config("demo").scale.pages["ijsat"]["figure8"].threats
+    assert len(whole) == 12 and [panel.threat for panel in own] == asked
+    assert own == [panel for panel in whole if panel.threat in asked]
+
+
+def test_the_papers_size_makes_every_table_figure_and_calibration():
     jobs = Jobs("paper")
     pages = [jobs.target(p, page) for p, some in jobs.papers.items() for page in some]
     assert jobs.targets() == pages

@@ -147,7 +147,7 @@ BROKEN = [
     ("threats", "PGD 20", {}, "PGD 20: … match pattern"),
     ("defenses", "schedules.ijsat.drops", [0], "schedules.ijsat.drops.0: … not 0"),
     ("defenses", "defenses.at.recipe.threat", 5, "threat: the name of a threat"),
-    ("papers/ijsat", "claims.0.holds.0.relation", "=", "'<' or '>', not '='"),
+    ("papers/ijsat", "claims.0.holds.0.relation", "=", "'<', '>' or 'within', not '='"),
     ("papers/ijsat", f"{FIGURE}.panels.0.what", "curv", "'curve', 'examples'"),
     # Missing keys.
     ("scales/demo", "evaluation", GONE, "the key 'evaluation' is missing"),
@@ -204,7 +204,7 @@ BROKEN = [
     (
         "papers/ijsat",
         f"{FIGURE}.panels.0.defense",
-        "normal",
+        "trades",
         "keeps no weights on the way",
     ),
 ]

@@ -74,7 +74,8 @@ class House:
         spec = {"dataset": self.dataset, "name": name}
         spec["made"] = made or {"corruption": name}
         out = self.root / to
-        roles = {"images": "npy", "labels": "npy", "card": "json", "record": "json"}
+        roles = {"test_images": "npy", "test_labels": "npy"}
+        roles |= {"card": "json", "record": "json"}
         outputs = {role: out / f"{name}.{role}.{end}" for role, end in roles.items()}
         return "datasets.corrupt_dataset", spec, outputs, self.inputs
 
@@ -103,9 +104,9 @@ def test_the_shape_and_order_are_those_of_the_published_archive(tmp_path):
     """10,000 images become 50,000 rows, severity by severity, in uint8."""
     images = noise(10_000)
     made = House(tmp_path, images).run("contrast")
-    assert made["images"].shape == (50_000, 3, 32, 32)
-    assert made["images"].dtype == np.uint8
-    assert made["labels"].tolist() == (np.arange(10_000) % 10).tolist() * 5
+    assert made["test_images"].shape == (50_000, 3, 32, 32)
+    assert made["test_images"].dtype == np.uint8
+    assert made["test_labels"].tolist() == (np.arange(10_000) % 10).tolist() * 5
     contrast = make("corruption", {"corruption": "contrast"})
     for severity in SEVERITIES:
         rows = slice(5, 9)
@@ -113,7 +114,7 @@ def test_the_shape_and_order_are_those_of_the_published_archive(tmp_path):
         expected = corrupt(
             contrast, "contrast", torch.from_numpy(images[rows]), 5, severity, 0
         )
-        got = made["images"][first + 5 : first + 9]
+        got = made["test_images"][first + 5 : first + 9]
         assert (got == expected.numpy()).all()
 
 
@@ -124,14 +125,14 @@ def test_batches_may_be_cut_anywhere_and_nothing_shows_it(tmp_path, monkeypatch,
     once = house.run(name)
     monkeypatch.setattr(corrupt_dataset, "VALUES", 3 * SIZE * SIZE * 4)
     again = house.run(name, to="again")
-    assert (once["images"] == again["images"]).all()
+    assert (once["test_images"] == again["test_images"]).all()
     assert once["card"]["metrics"] == again["card"]["metrics"]
 
 
 def test_the_card_tells_how_far_each_severity_moves_an_image(tmp_path):
     house = House(tmp_path, noise(12))
     made = house.run("gaussian_noise")
-    blocks = made["images"].reshape(5, 12, -1) / 255
+    blocks = made["test_images"].reshape(5, 12, -1) / 255
     moved = np.abs(blocks - house.images.reshape(12, -1) / 255)
     l2 = np.sqrt((moved**2).sum(axis=2)).mean(axis=1)
     told = made["card"]["metrics"]
@@ -154,9 +155,9 @@ def test_published_images_are_taken_as_they_are(tmp_path):
     whole = {"fog": npy(rows), "labels": npy(np.tile(house.labels, 5).astype(np.uint8))}
     house.archive({f"CIFAR-10-C/{name}.npy": data for name, data in whole.items()})
     made = house.run("fog", PUBLISHED)
-    assert (made["images"] == rows.transpose(0, 3, 1, 2)).all()
-    assert made["images"].flags.c_contiguous
-    assert (made["labels"] == np.tile(house.labels, 5)).all()
+    assert (made["test_images"] == rows.transpose(0, 3, 1, 2)).all()
+    assert made["test_images"].flags.c_contiguous
+    assert (made["test_labels"] == np.tile(house.labels, 5)).all()
     assert "datasets.sources.cifar_c" in " ".join(made["card"]["code"]["modules"])
     assert ".fog" not in " ".join(made["card"]["code"]["modules"])
 
@@ -199,7 +200,7 @@ def test_frost_is_made_from_the_photographs_that_were_fetched(tmp_path):
     frost = make("corruption", {"corruption": "frost"}, textures=read)
     images = torch.from_numpy(house.images)
     expected = corrupt(frost, "frost", images, 0, 2, 0)
-    assert (made["images"][8:16] == expected.numpy()).all()
+    assert (made["test_images"][8:16] == expected.numpy()).all()
 
 
 def test_a_photograph_of_ice_that_is_none_is_a_sentence(
@@ -226,7 +227,7 @@ def test_the_real_photographs_of_ice_are_found_at_a_mirror(
     house = House(tmp_path, noise(16, 64))
     house.inputs["archive"] = outputs["archive"]
     house.inputs["archive_card"] = outputs["card"]
-    assert house.run("frost")["images"].shape == (80, 3, 64, 64)
+    assert house.run("frost")["test_images"].shape == (80, 3, 64, 64)
 
 
 PEAK = """

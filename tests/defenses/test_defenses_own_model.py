@@ -1,7 +1,6 @@
 """A model that the user brings: taken in, shown, or refused in one sentence."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from pipeline_steps.defenses.load import load_model, new_model
 from pipeline_steps.defenses.own_weights import check_answers, put_weights, read_weights
 
 sys.path.insert(0, str(ROOT / "tests" / "workflow"))
-from workflow_house import House
+from workflow_house import House, blocks
 
 CODE = """
 import torch
@@ -246,17 +245,6 @@ def test_what_is_wrong_in_own_yaml_is_one_sentence(config, old, new, told):
         config(old, new)
     assert told in str(error.value)
     assert "\n" not in str(error.value)
-
-
-def blocks(page: str) -> list[tuple[str, str, str]]:
-    """Each block of code of the page: the file that is named before it, kind, text."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    before = re.split(r"^```\w+\n.*?^```", page, flags=re.MULTILINE | re.DOTALL)
-    named = [re.findall(r"`([\w./]+\.(?:py|yaml))`", text) for text in before]
-    return [
-        (names[-1] if names else "", *block)
-        for names, block in zip(named, found, strict=False)
-    ]
 
 
 @pytest.mark.xdist_group("workflow")

@@ -15,6 +15,7 @@ from pipeline_steps.defenses.train_defense import train_defense
 from pipeline_steps.evaluation import (
     attack_defense,
     attack_snapshots,
+    explain_defense,
     gather_verdicts,
 )
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
@@ -25,6 +26,7 @@ STEPS = {
     "attack_defense": (AttackShardSpec, attack_defense.main, JUDGED),
     "gather_verdicts": (AttackSpec, gather_verdicts.main, JUDGED),
     "attack_snapshots": (AttackSpec, attack_snapshots.main, ("curve", "card")),
+    "explain_defense": (AttackSpec, explain_defense.main, ("maps", "card")),
 }
 
 
@@ -90,6 +92,7 @@ def judge_step(
         shards=1,
         meddle=None,
         sources=MappingProxyType({}),
+        more=MappingProxyType({}),
         **changes,
     ):
         monkeypatch.chdir(tmp_path)
@@ -112,6 +115,7 @@ def judge_step(
             "generators_card": "",
             "sources": sources.get("weights", ""),
             "sources_card": sources.get("card", ""),
+            **more,
         }
         if changes.get("features"):
             inputs |= {"features": checkpoint["weights"]}

@@ -12,6 +12,8 @@ from pipeline_steps.core.arrays import read_array, write_array
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.errors import Interrupted, PipelineError
 from pipeline_steps.core.rng import image_rng, rng
+from pipeline_steps.generators.style_layers import Styled
+from pipeline_steps.generators.stylegan import Stylegan
 from pipeline_steps.manifolds import perceptual as features
 from pipeline_steps.manifolds import project_dataset as step
 from pipeline_steps.manifolds.distances import psnr
@@ -37,6 +39,25 @@ def test_images_that_the_generator_made_are_found_again(toy_gan, perceptual):
     images = toy_gan.sample(12, rng(0, "made"))
     latents, _ = sought(toy_gan, perceptual, images)
     assert psnr(toy_gan.decode(latents), images).min() > 35
+
+
+def test_what_a_stylegan_decodes_is_found_again_in_w_plus(perceptual):
+    """From the mean style, at DMAT's rates, noise and weight; only the steps are fewer.
+
+    Styles are made gentle, as training makes them: with fresh ones AdaIN jumps. Samples
+    can't be found so, for each has a noise of its own that no style can make up for.
+    """
+    stylegan = Stylegan(3, 8, width=16, base=64, mapping=2).eval().requires_grad_(False)
+    for layer in (layer for layer in stylegan.modules() if isinstance(layer, Styled)):
+        layer.style.weight *= 0.3
+        layer.noise_scale.fill_(0.1)
+    styles = stylegan.styles(rng(0, "made").normal([6, 16]))
+    images = stylegan.decode(styles.repeat(1, stylegan.rows))
+    latents, _ = sought(stylegan, perceptual, images, Projection(iterations=200))
+    assert psnr(stylegan.decode(latents), images).min() > 35
+    samples = stylegan.sample(6, rng(0, "made"), temperature=1.0)
+    latents, _ = sought(stylegan, perceptual, samples, Projection(iterations=60))
+    assert psnr(stylegan.decode(latents), samples).max() < 25
 
 
 def test_of_other_images_the_distance_falls_steadily(toy_gan, perceptual):

@@ -8,34 +8,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from papers_house import card, step
 
-from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.card import Card
 from pipeline_steps.core.files import write_json
-from pipeline_steps.core.step import run
-from pipeline_steps.core.tensors import write_tensors
-from pipeline_steps.papers import check_claims, make_figure, make_report, make_table
-from pipeline_steps.papers.spec import ClaimsSpec, FigureSpec, OverviewSpec, TableSpec
+from pipeline_steps.core.tensors import read_tensors, write_tensors
+from pipeline_steps.papers import (
+    check_claims,
+    gather_claims,
+    make_figure,
+    make_report,
+    make_table,
+)
+from pipeline_steps.papers.claim import AllClaimsSpec, ClaimsSpec
+from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "minutes on two cores"}
 PLACE = {"dataset": "digits", "stands_for": "cifar10"}
 RUN = {"dataset": "digits", "defense": "at", "threat": "clean", "seed": 0}
-
-
-def card(path: Path, role: str, **metrics: Any) -> Path:
-    beside = path.with_suffix(".json")
-    facts = {role: file_facts(path)}
-    Card("a.step", {}, {"digest": "c" * 64}, {}, facts, metrics).write(beside)
-    return beside
-
-
-def step(
-    module: Any, spec: Any, inputs: dict[str, list[Path]], outputs: dict[str, Path]
-) -> None:
-    name = module.__name__.removeprefix("pipeline_steps.")
-    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
-    places = [f"{role}={path}" for role, path in outputs.items()]
-    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
-    run(name, type(spec), module.main, told)
 
 
 @pytest.fixture
@@ -66,6 +56,13 @@ def examples(path: Path) -> Path:
     return card(path, "examples")
 
 
+def maps(path: Path) -> Path:
+    examples(path)
+    seen = {"map": torch.rand(3, 8, 8), "confidence": torch.tensor([0.2, 0.5, 0.9])}
+    write_tensors(path, read_tensors(path) | seen)
+    return card(path, "maps")
+
+
 def pictures(path: Path) -> Path:
     images = torch.rand(16, 3, 8, 8, generator=torch.manual_seed(0))
     content = {"original": images, "projected": images + 1e-6, "samples": 1.2 * images}
@@ -83,6 +80,9 @@ FIGURES = {
     "training_curves": (curve, {"what": "curve", "defense": "at", "threat": "pgd20"}),
     "attacked_images": (examples, {"what": "examples", "defense": "at"}),
     "compared_attacks": (examples, {"what": "examples", "defense": "at"}),
+    "attacked_levels": (examples, {"what": "examples", "defense": "at"}),
+    "compared_defenses": (examples, {"what": "examples", "defense": "at"}),
+    "activation_maps": (maps, {"what": "cam", "defense": "at", "threat": "pgd20"}),
     "manifold_sheet": (pictures, {"what": "manifold", "manifold": "glow"}),
     "interpolations": (pictures, {"what": "manifold", "manifold": "glow"}),
     "projection_errors": (distances, {"what": "distances", "manifold": "glow"}),
@@ -130,7 +130,7 @@ def test_a_figure_refuses_panels_that_it_cannot_show(
     assert not outputs["png"].exists()
 
 
-def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
+def test_a_table_in_four_forms(verdicts: Path, tmp_path: Path) -> None:
     content: dict[str, Any] = {"paper": "ijsat", "table": "table1", "average": None}
     content["title"] = "Table 1"
     columns = [{"name": "Standard", "threat": "clean"}]
@@ -146,7 +146,9 @@ def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
     }
     spec = TableSpec.model_validate(content)
     inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
-    outputs = {form: tmp_path / f"table.{form}" for form in ("csv", "html", "png")}
+    outputs = {
+        form: tmp_path / f"table.{form}" for form in ("csv", "html", "png", "tex")
+    }
     step(make_table, spec, inputs, outputs)
     table = pd.read_csv(outputs["csv"])
     assert table["published"].tolist() == [84.15]
@@ -154,27 +156,84 @@ def test_a_table_in_three_forms(verdicts: Path, tmp_path: Path) -> None:
     assert all(path.stat().st_size for path in outputs.values())
 
 
-def test_claims_as_a_tidy_file_and_a_page(verdicts: Path, tmp_path: Path) -> None:
-    side = {"defense": "at", "threat": "clean"}
-    holds = [{"left": side, "relation": ">", "right": {"number": 50}}]
-    about = {"place": "Table 1", "dataset": "digits"}
-    claims = [
-        {"name": "resists", "says": "it <resists>", "holds": holds, **about},
-        {"name": "other", "says": "more", "not_run": "no attack", **about},
-    ]
-    content = {"papers": [{"paper": "ijsat", "claims": claims}], "runs": [RUN]}
-    spec = ClaimsSpec.model_validate(
-        {"scale": "demo", "scale_title": "toy", "manifolds": [], **content}
-    )
+def claims_of_ijsat(*claims: dict[str, Any], papers_size: bool = False) -> ClaimsSpec:
+    about = {"place": "Table 1", "dataset": "cifar10", "says": "it <resists>"}
+    content = {
+        "scale": "paper" if papers_size else "demo",
+        "papers_size": papers_size,
+        "stand_ins": {} if papers_size else {"cifar10": "digits"},
+        "paper": "ijsat",
+        "claims": [about | claim for claim in claims],
+        "printed": {"resists": True},
+        "seeds": [0],
+        "once": [],
+    }
+    return ClaimsSpec.model_validate(content)
+
+
+AT = {"defense": "at", "threat": "clean"}
+RESISTS = {"left": AT, "relation": ">", "right": {"number": 50}}
+
+
+@pytest.mark.parametrize("papers_size", [False, True])
+def test_claims_as_a_tidy_file_and_a_page(
+    verdicts: Path, tmp_path: Path, papers_size: bool
+) -> None:
+    resists = {"name": "resists", "holds": [RESISTS]}
+    if papers_size:
+        resists["dataset"] = "digits"
+    other = {"name": "other", "not_run": "no attack"}
+    spec = claims_of_ijsat(resists, other, papers_size=papers_size)
     inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
+    inputs |= {"curves": [], "curves_card": [], "manifolds": []}
+    one = {"csv": tmp_path / "one.csv", "card": tmp_path / "one.json"}
+    step(check_claims, spec, inputs, one)
     outputs = {form: tmp_path / f"claims.{form}" for form in ("csv", "html")}
-    step(check_claims, spec, inputs | {"manifolds": []}, outputs)
-    table = pd.read_csv(outputs["csv"])
-    assert table["verdict"].tolist() == ["reproduced", "not run"]
+    about = {"scale": spec.scale, "papers_size": papers_size, "datasets": ["digits"]}
+    whole = AllClaimsSpec(papers=["ijsat"], **about)
+    gathered = {"claims": [one["csv"]], "claims_card": [one["card"]]}
+    step(gather_claims, whole, gathered, outputs)
+    table = pd.read_csv(outputs["csv"], keep_default_na=False)
     page = outputs["html"].read_text()
-    assert "1 reproduced, 0 not reproduced, 1 not run" in page
+    good = "reproduced" if papers_size else "at this scale: holds"
+    assert table["verdict"].tolist() == [good, "not run"]
+    assert table["printed"].tolist() == ["holds", ""]
+    held = "1 reproduced, 0 not reproduced" if papers_size else "1 hold, 0 do not hold"
+    assert f"{held}, 1 not run</h2>" in page
     assert "it &lt;resists&gt;" in page
-    assert "not whether the paper reproduces" in page
+    assert ("not whether the paper reproduces" in page) is not papers_size
+    assert ("reproduced" in outputs["csv"].read_text()) is papers_size
+
+
+def test_claims_read_sizes_of_edits_and_training_curves(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.parquet"
+    right = np.arange(100) < 80
+    moved = {"linf": np.full(100, 0.125), "l2": np.linspace(0, 2, 100)}
+    pd.DataFrame({"image": range(100), "correct": right, **moved}).to_parquet(path)
+    size = {**AT, "size": "linf"}
+    last = {**AT, "epoch": "last", "less": {"epoch": "best"}}
+    spec = claims_of_ijsat(
+        {
+            "name": "far",
+            "holds": [{"left": size, "relation": ">", "right": {"number": 0.1}}],
+        },
+        {
+            "name": "overfits",
+            "holds": [{"left": last, "relation": "<", "right": {"number": 0}}],
+        },
+    )
+    curves = tmp_path / "curve.parquet"
+    inputs = {"verdicts": [path], "verdicts_card": [card(path, "verdicts")]}
+    inputs |= {"curves": [curves], "curves_card": [curve(curves)], "manifolds": []}
+    output = {"csv": tmp_path / "claims.csv"}
+    step(check_claims, spec, inputs, output)
+    table = pd.read_csv(output["csv"])
+    assert table["verdict"].str.removeprefix("at this scale: ").tolist() == [
+        "holds",
+        "does not hold",
+    ]
+    assert "0.125 against 0.1" in table["detail"][0]
+    assert "0.00 points against 0" in table["detail"][1]
 
 
 def test_the_report_needs_no_records(verdicts: Path, tmp_path: Path) -> None:

@@ -8,63 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from papers_house import IMAGES, found, made, spec
 
-from pipeline_steps.papers.make_table import as_page, draw
+from pipeline_steps.papers.forms.page import as_page
+from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.spec import TableSpec
-from pipeline_steps.papers.statistics import Key, Outcomes
-from pipeline_steps.papers.tables import COLUMNS, Cell, Footnotes, Found, cells
-
-IMAGES = 200
-
-
-def spec(**changes: Any) -> TableSpec:
-    content = {
-        "paper": "ijsat",
-        "table": "table1",
-        "title": "Table 1: accuracy",
-        "scale": "demo",
-        "scale_title": "minutes on two cores",
-        "dataset": "cifar10",
-        "stand_ins": {"cifar10": "digits"},
-        "average": "Avg",
-        "columns": [
-            {"name": "Standard", "threat": "clean"},
-            {"name": "PGD-20", "threat": "pgd20"},
-        ],
-        "rows": [
-            {
-                "name": "AT",
-                "defense": "at",
-                "published": [84.0, 50.0],
-                "published_average": 67.0,
-                "note": "84 here, 83 elsewhere",
-            },
-            {
-                "name": "DMAT",
-                "not_run": "not part of this",
-                "published": [82.0, 45.0],
-                "published_average": 63.5,
-            },
-        ],
-        "runs": [],
-    }
-    return TableSpec.model_validate(content | changes)
-
-
-def found(**accuracies: list[float]) -> dict[Key, Outcomes]:
-    """Made-up outcomes of `at`: by threat, an accuracy for each seed."""
-    order = np.random.default_rng(0).permutation(IMAGES)
-    return {
-        ("digits", "at", threat): np.stack([order < a * IMAGES / 100 for a in seeds])
-        for threat, seeds in accuracies.items()
-    }
-
-
-def made(
-    outcomes: dict[Key, Outcomes], table: TableSpec | None = None, **card: Any
-) -> list[list[Cell]]:
-    metrics = {key: [card] * len(seeds) for key, seeds in outcomes.items()}
-    return cells(table or spec(), Found(outcomes, metrics))
+from pipeline_steps.papers.tables import COLUMNS, Footnotes
 
 
 def test_a_measured_cell() -> None:
@@ -77,8 +26,14 @@ def test_a_measured_cell() -> None:
         "measured": "90.00",
         "low": 0,
         "high": 0,
+        "deviation": "",
         "images": IMAGES,
         "seeds": 1,
+        "dataset": "digits",
+        "defense": "at",
+        "threat": "clean",
+        "verdicts": "digits/at/clean@0",
+        "cards": "card of clean 0",
         "flags": "84 here, 83 elsewhere",
     }
     assert cell.interval is not None and cell.interval.holds(90)
@@ -179,6 +134,43 @@ def test_a_row_that_is_not_the_paper_s_is_measured_throughout() -> None:
     own = {"name": "Mine", "defense": "at", "published": [None, None]}
     outcomes = found(clean=[90], pgd20=[60], mia=[60])
     assert all(cell.measured for cell in made(outcomes, wide([own]))[0])
+
+
+def test_corruptions_count_by_their_mean_image_by_image() -> None:
+    corrupted = {"name": "Corrupted", "threat": "clean", "corruptions": ["fog", "snow"]}
+    row = {"name": "AT", "defense": "at", "published": [84.0, 50.0]}
+    columns = [{"name": "Standard", "threat": "clean"}, corrupted]
+    table = spec(columns=columns, rows=[row], average=None)
+    outcomes = found(clean=[90])
+    # Two images at five severities: fog breaks the second from severity 3 on.
+    fog = np.array([[True, True, True, True, True, False, True, False, True, False]])
+    snow = np.ones((1, 10), dtype=bool)
+    outcomes |= {("digits.fog", "at", "clean"): fog}
+    outcomes |= {("digits.snow", "at", "clean"): snow}
+    clean, cell = made(outcomes, table, same_when_asked_twice=False)[0]
+    assert cell.measured == pytest.approx(100 * (1 + 0.7) / 2)
+    assert (clean.images, cell.images) == (IMAGES, 2)
+    assert cell.record()["dataset"] == "digits.fog digits.snow"
+    assert "asked twice" in cell.flags[0]
+    del outcomes["digits.snow", "at", "clean"]
+    assert made(outcomes, table)[0][1].flags == ["not run: no verdicts were given"]
+
+
+def test_no_average_is_taken_over_different_images() -> None:
+    outcomes = found(clean=[90])
+    outcomes["digits", "at", "pgd20"] = np.ones((1, 50), dtype=bool)
+    average = made(outcomes)[0][2]
+    assert average.flags == ["not run: the columns were measured on different images"]
+
+
+def test_a_defense_from_elsewhere_is_told_in_its_cells() -> None:
+    row = {"name": "AT", "defense": "at", "published": [84.0, 50.0]}
+    table = spec(rows=[row | {"trained_on": "om-digits"}])
+    own = found(clean=[90], pgd20=[60])
+    outcomes = {(d, "at.from-om-digits", t): o for (d, _, t), o in own.items()}
+    cell = made(outcomes, table)[0][1]
+    assert cell.source == "at.from-om-digits under pgd20 on digits"
+    assert made(own, table)[0][1].measured is None
 
 
 def test_what_the_paper_leaves_open_is_told() -> None:

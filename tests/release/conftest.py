@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 from release_checkout import STORE, Checkout, settings, succeeded
+from workflow_house import tiny_demo
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -21,9 +22,11 @@ def own_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A checkout in which everything was run, with links into Snakemake's cache."""
+    demo = tiny_demo(tmp_path_factory)
     checkout = Checkout.tracked(tmp_path_factory.mktemp("built") / "first")
-    os.environ["SNAKEMAKE_OUTPUT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-    checkout.build("--cache")
+    for made in ("data", "results", ".snakemake"):
+        shutil.copytree(demo.root / made, checkout.root / made, symlinks=True)
+    os.environ["SNAKEMAKE_OUTPUT_CACHE"] = str(demo.cache)
     return checkout
 
 

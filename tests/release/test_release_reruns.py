@@ -23,7 +23,8 @@ ALL = FETCH | BUILD | FLOW | TRAIN | TABLE | CURVES
 PAGES = {
     "make_table ijsat table1",
     *(f"make_figure ijsat figure{name}" for name in ("2", "4", "-glow")),
-    "check_claims",
+    "check_claims ijsat",
+    "gather_claims",
     "make_report",
 }
 EDITS = {

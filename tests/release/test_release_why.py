@@ -20,13 +20,22 @@ from pipeline_steps.release.why_text import branch, heading, plain, show
 CARDS = Path("results/demo/cards")
 TABLE = "results/demo/papers/ijsat/table1.csv"
 WEIGHTS = "results/demo/checkpoints/defenses/digits/{}.safetensors"
-CSV = """method,column,published,measured,low,high,images,seeds,flags
-AT,Standard,84.15,97.96,96.66,99.07,539,2,
-AT,PGD-20,49.85,74.95,71.24,78.48,539,2,red flag: it is odd; a note
-AT,AA,44.71,,,,,,not run: no attack
-AT,Avg,59.57,,,,,,not run: 2 of 3 columns measured
-"Ours, mixed",Standard,83.16,97.40,95.92,98.70,539,1,
-"Ours, mixed",PGD-20,53.68,75.70,71.99,79.22,539,1,
+
+
+def cards(*judged: tuple[str, str]) -> str:
+    """Verdicts' cards as they lie from the table."""
+    return " ".join(f"../../cards/verdicts/digits/{d}/{t}.json" for d, t in judged)
+
+
+CLEAN, PGD = (cards(("at", threat), ("at@1", threat)) for threat in ("clean", "pgd20"))
+CSV = f"""method,column,published,measured,low,high,images,seeds,cards,flags
+AT,Standard,84.15,97.96,96.66,99.07,539,2,{CLEAN},
+AT,PGD-20,49.85,74.95,71.24,78.48,539,2,{PGD},red flag: it is odd; a note
+AT,AA,44.71,,,,,,,not run: no attack
+AT,Avg,59.57,86.46,84.90,88.02,539,2,{CLEAN} {PGD},
+"Ours, mixed",Standard,83.16,97.40,95.92,98.70,539,1,{cards(("ijsat", "clean"))},
+"Ours, mixed",PGD-20,53.68,75.70,71.99,79.22,539,1,{cards(("ijsat", "pgd20"))},
+"Ours, mixed",AA,47.58,,,,,,,not run: no attack
 """
 RUNS = [
     ("at", "clean", 0),
@@ -36,6 +45,7 @@ RUNS = [
     ("ijsat", "clean", 0),
     ("ijsat", "pgd20", 0),
 ]
+DEFENSES = ("at", "at@1", "ijsat")
 RECORD = {
     "machine": "node7",
     "device": "cpu",
@@ -234,6 +244,50 @@ def test_an_average_stands_on_its_row_and_a_cell_that_was_not_run_on_nothing(
     told = explain(toy.root, TABLE, cell)
     assert sum("verdicts" in card for card in cards_of(told)) == behind
     assert text(told)
+
+
+@pytest.mark.parametrize(
+    ("cell", "behind"),
+    [
+        ("ResNet: AT, White box: PGD-20", ["at/pgd20", "at@1/pgd20"]),
+        ("AT, PGD-20", ["at/pgd20", "at@1/pgd20"]),
+        ("Ours, Worst", ["ijsat/clean", "ijsat/pgd20"]),
+        ("Gain, Worst", [f"{d}/{t}" for t in ("clean", "pgd20") for d in DEFENSES]),
+    ],
+)
+def test_a_cell_stands_on_its_verdicts_however_the_table_is_made(
+    toy: Toy, cell: str, behind: list[str]
+) -> None:
+    """Another data set stands in; rows and columns have parts, differ, are the worst."""
+    row = {"part": None, "dataset": "cifar10", "difference": []}
+    spec = table_spec() | {
+        "average": None,
+        "dataset": "svhn",
+        "stand_ins": {"cifar10": "digits"},
+        "rows": [
+            row | {"name": "AT", "part": "ResNet", "defense": "at"},
+            row | {"name": "Ours", "defense": "ijsat"},
+            row | {"name": "Gain", "defense": None, "difference": ["Ours", "AT"]},
+        ],
+        "columns": [
+            {"name": "PGD-20", "part": "White box", "threat": "pgd20", "worst_of": []},
+            {"name": "Worst", "threat": None, "worst_of": ["clean", "pgd20"]},
+        ],
+    }
+    table = "results/demo/papers/ijsat/table2.csv"
+    lines = ["ResNet: AT,White box: PGD-20", "Ours,Worst", "Gain,Worst"]
+    head = CSV.splitlines()[0]
+    text = "\n".join([head, *(f"{line},1.00,2.00,1.50,2.50,539,1," for line in lines)])
+    (toy.root / table).write_text(text)
+    verdicts = [f"{CARDS}/verdicts/digits/{label(d, s)}/{t}.json" for d, t, s in RUNS]
+    inputs = {"verdicts_card": verdicts}
+    card = table.replace("demo/", "demo/cards/").replace(".csv", ".json")
+    toy.card(card, "papers.make_table", spec, inputs, {"csv": table})
+    cards = [
+        card for card in cards_of(explain(toy.root, table, cell)) if "verd" in card
+    ]
+    expected = {f"{CARDS}/verdicts/digits/{name}.json" for name in behind}
+    assert set(cards) == expected
 
 
 @pytest.mark.parametrize(

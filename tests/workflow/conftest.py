@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workflow_house import House
+from workflow_house import House, TinyDemo, tiny_demo
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> House:
 def house(demo: House, tmp_path: Path) -> House:
     """A copy of the finished demo, to be changed at will."""
     return demo.copy(tmp_path / "house")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> TinyDemo:
+    """The tiny demo, finished; not to be changed."""
+    return tiny_demo(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

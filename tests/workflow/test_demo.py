@@ -59,6 +59,7 @@ def test_the_flow_is_exact(demo: House) -> None:
         "papers/ijsat/table1.csv",
         "papers/ijsat/table1.html",
         "papers/ijsat/table1.png",
+        "papers/ijsat/table1.tex",
         "papers/ijsat/figure2.png",
         "papers/ijsat/figure2.svg",
         "papers/ijsat/figure1.png",
@@ -67,6 +68,7 @@ def test_the_flow_is_exact(demo: House) -> None:
         "papers/dmat/figure2.png",
         "manifolds/digits/sngan/test.latents.npy",
         "claims.csv",
+        "index.html",
         "verdicts/digits/ijsat/jsa50.parquet",
         "checkpoints/defenses/digits/at.safetensors",
         "checkpoints/generators/digits/glow.safetensors",
@@ -108,5 +110,5 @@ def test_the_report_is_one_file_that_opens_offline(demo: House, tmp_path: Path) 
         timeout=120,
         check=True,
     ).stdout
-    for word in ("ijsat", "claims", "runs"):
+    for word in ("all papers", "ijsat", "claims", "runs"):
         assert word in page

@@ -1,16 +1,16 @@
 """What the docs tell people to do works as it is written there."""
 
 import re
-from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from workflow_house import PROJECT, House
+from workflow_house import PROJECT, TinyDemo
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
 
-def test_a_threat_is_added_as_the_docs_say(tiny: Callable[[], House]) -> None:
-    house = tiny()
+def test_a_threat_is_added_as_the_docs_say(made: TinyDemo, tmp_path: Path) -> None:
+    house = made.copy(tmp_path / "house")
     page = (PROJECT / "docs/architecture.md").read_text()
     section = page.split("### Add a threat")[1].split("### ")[0]
     code = re.search(r"```python\n(.*?)```", section, re.DOTALL).group(1)

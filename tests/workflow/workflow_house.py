@@ -1,5 +1,6 @@
 """A copy of the project in a folder of its own: build, change one thing, build again."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 PROJECT = Path(__file__).parents[2]
 PARTS = (
@@ -101,10 +104,36 @@ class House:
         assert "missing metadata" not in told.lower()
         if "Nothing to be done" in told:
             return set()
-        return _jobs(told) - {"all"}
+        return jobs_in(told) - {"all"}
 
 
-def _jobs(told: str) -> set[str]:
+@dataclass
+class TinyDemo(House):
+    """The tiny demo as it was run, with links into Snakemake's cache."""
+
+    cache: Path
+
+
+def tiny_demo(factory: pytest.TempPathFactory) -> TinyDemo:
+    """Made by the first worker that asks for it, for all of them; copy it to change it."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    place, made = base / "tiny-demo", base / "tiny-demo.made"
+    demo = TinyDemo(place / "house", place / "cache")
+    with (base / "tiny-demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            demo.cache.mkdir(parents=True)
+            house = House.fresh(demo.root).tiny()
+            house.build("--cache", SNAKEMAKE_OUTPUT_CACHE=str(demo.cache))
+            made.touch()
+    return demo
+
+
+def jobs_in(told: str) -> set[str]:
+    """The jobs that Snakemake says it runs, or would run."""
     found = set()
     for block in re.split(r"\n(?=(?:local)?rule )", told):
         rule = re.match(r"(?:local)?rule (\w+):", block)
@@ -115,3 +144,14 @@ def _jobs(told: str) -> set[str]:
         values = [p.split("=", 1)[1] for p in pairs if not p.startswith("scale=")]
         found.add(" ".join([rule.group(1), *values]))
     return found
+
+
+def blocks(page: str) -> list[tuple[str, str, str]]:
+    """Each block of code of the page: the file that is named before it, kind, text."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    before = re.split(r"^```\w+\n.*?^```", page, flags=re.MULTILINE | re.DOTALL)
+    named = [re.findall(r"`([\w./]+\.(?:py|yaml))`", text) for text in before]
+    return [
+        (names[-1] if names else "", *block)
+        for names, block in zip(named, found, strict=False)
+    ]

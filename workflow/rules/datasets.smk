@@ -123,5 +123,5 @@ rule corrupt_dataset:
         " --inputs images={input.images} images_card={input.card}"
         " labels={input.labels} labels_card={input.card}"
         " archive={input.archive} archive_card={input.archive_card}"
-        " --outputs images={output.images} labels={output.labels}"
+        " --outputs test_images={output.images} test_labels={output.labels}"
         " card={output.card} record={output.record} 2> {log}"

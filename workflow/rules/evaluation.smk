@@ -2,6 +2,9 @@ localrules:
     gather_verdicts,
 
 
+include: "explanations.smk"
+
+
 JUDGED = "results/{scale}/shards/verdicts/{dataset}/{defense}/{threat}/{shard}"
 
 
@@ -27,6 +30,8 @@ rule attack_defense:
         record=temp(f"{JUDGED}.record.json"),
     log:
         "results/{scale}/logs/attack_defense/{dataset}/{defense}/{threat}/{shard}.log",
+    wildcard_constraints:
+        dataset=jobs.judged_on(),
     cache: True
     conda:
         "../../environment.yml"
@@ -73,6 +78,8 @@ rule gather_verdicts:
         record="results/{scale}/cards/verdicts/{dataset}/{defense}/{threat}.record.json",
     log:
         "results/{scale}/logs/gather_verdicts/{dataset}/{defense}/{threat}.log",
+    wildcard_constraints:
+        dataset=jobs.judged_on(),
     cache: True
     conda:
         "../../environment.yml"

@@ -1,8 +1,6 @@
 localrules:
     make_table,
     make_figure,
-    check_claims,
-    make_report,
 
 
 for paper, pages in jobs.papers.items():
@@ -40,6 +38,7 @@ rule make_table:
             category="{paper}",
             labels={"what": "{table}", "form": "picture"},
         ),
+        tex="results/{scale}/papers/{paper}/{table}.tex",
         card="results/{scale}/cards/papers/{paper}/{table}.json",
         record="results/{scale}/cards/papers/{paper}/{table}.record.json",
     log:
@@ -54,7 +53,7 @@ rule make_table:
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
         " --outputs csv={output.csv} html={output.html} png={output.png}"
-        " card={output.card} record={output.record} 2> {log}"
+        " tex={output.tex} card={output.card} record={output.record} 2> {log}"
 
 
 rule make_figure:
@@ -84,61 +83,3 @@ rule make_figure:
         " --inputs panels={input.panels} panels_card={input.panel_cards}"
         " --outputs png={output.png} svg={output.svg}"
         " card={output.card} record={output.record} 2> {log}"
-
-
-rule check_claims:
-    input:
-        verdicts=jobs.verdicts("check_claims"),
-        verdict_cards=jobs.verdict_cards("check_claims"),
-        manifolds=jobs.manifold_cards,
-    output:
-        csv="results/{scale}/claims.csv",
-        html=report(
-            "results/{scale}/claims.html",
-            caption="../report/claims.rst",
-            category="claims",
-            labels={"what": "claims", "form": "page"},
-        ),
-        card="results/{scale}/cards/papers/claims.json",
-        record="results/{scale}/cards/papers/claims.record.json",
-    log:
-        "results/{scale}/logs/check_claims.log",
-    conda:
-        "../../environment.yml"
-    params:
-        spec=jobs.spec("check_claims"),
-        code=jobs.code("check_claims"),
-    shell:
-        "python -m pipeline_steps.papers.check_claims"
-        " --spec {params.spec:q} --code {params.code}"
-        " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
-        " manifolds={input.manifolds}"
-        " --outputs csv={output.csv} html={output.html}"
-        " card={output.card} record={output.record} 2> {log}"
-
-
-rule make_report:
-    input:
-        cards=jobs.all_cards,
-    output:
-        csv="results/{scale}/runs.csv",
-        html=report(
-            "results/{scale}/runs.html",
-            caption="../report/runs.rst",
-            category="runs",
-            labels={"what": "cards and run times", "form": "page"},
-        ),
-        summary="results/{scale}/summary.json",
-    log:
-        "results/{scale}/logs/make_report.log",
-    conda:
-        "../../environment.yml"
-    params:
-        spec=jobs.spec("make_report"),
-        code=jobs.code("make_report"),
-    shell:
-        "python -m pipeline_steps.papers.make_report"
-        " --spec {params.spec:q} --code {params.code}"
-        " --inputs cards={input.cards}"
-        " --outputs csv={output.csv} html={output.html}"
-        " summary={output.summary} 2> {log}"

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_steps.core.settings import Count, Positive
-from pipeline_steps.core.tensors import read_tensors
-from pipeline_steps.papers.spec import FigureSpec, Panel
-from pipeline_steps.papers.style import GREEN, GREY, VERMILLION, heading
+from pipeline_steps.papers.pictures import (
+    read_pictures,
+    say_verdict,
+    sheet,
+    show_difference,
+    show_row,
+)
+from pipeline_steps.papers.spec import FigureSpec
 
 
 class AttackedImages:
@@ -21,49 +24,16 @@ class AttackedImages:
         self.magnify, self.images = magnify, images
 
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
-        blocks = [read_tensors(path) for path in files]
-        count = min(self.images, *(len(block["label"]) for block in blocks))
-        figure = Figure(figsize=(1.3 + 0.85 * count, 0.9 + 2.9 * len(files)))
-        heading(figure, spec)
-        grid = figure.subplots(3 * len(files), count, squeeze=False)
+        blocks = read_pictures(files, self.images)
+        count = len(blocks[0]["label"])
+        figure, grid = sheet(spec, 3 * len(blocks), count, names=1.3, row=0.97)
         for i, (panel, block) in enumerate(zip(spec.panels, blocks, strict=True)):
-            arrays = {name: tensor.numpy()[:count] for name, tensor in block.items()}
-            self._block(grid[3 * i : 3 * i + 3], panel, arrays)
+            original, attacked, difference = grid[3 * i : 3 * i + 3]
+            show_row(original, "original", block["original"])
+            show_row(attacked, panel.label, block["edited"])
+            show_difference(
+                difference, block["edited"] - block["original"], self.magnify
+            )
+            for said in zip(attacked, block["label"], block["prediction"], strict=True):
+                say_verdict(*said)
         return figure
-
-    def _block(
-        self, grid: np.ndarray, panel: Panel, arrays: dict[str, np.ndarray]
-    ) -> None:
-        show_row(grid[0], "original", arrays["original"])
-        show_row(grid[1], panel.label, arrays["edited"])
-        show_difference(grid[2], arrays["edited"] - arrays["original"], self.magnify)
-        said = zip(grid[1], arrays["label"], arrays["prediction"], strict=True)
-        for axes, label, prediction in said:
-            fooled = label != prediction
-            text = f"✗ {label}, said {prediction}" if fooled else f"✓ {label}"
-            colour = VERMILLION if fooled else GREEN
-            axes.set_xlabel(text, color=colour, fontsize=7.5, labelpad=2)
-
-
-def show_difference(row: np.ndarray, differences: np.ndarray, magnify: float) -> None:
-    """One row of differences around grey, magnified as far as nothing is cut off."""
-    largest = float(np.abs(differences).max())
-    # Halves, so that the number that stands beside the row is the one that was used.
-    factor = min(magnify, max(1.0, np.floor(1 / max(largest, 1e-12)) / 2))
-    name = f"difference\n× {factor:g}"
-    show_row(row, name, 0.5 + factor * differences)
-
-
-def show_row(row: np.ndarray, name: str, images: np.ndarray) -> None:
-    """One row of images, [N, 3, H, W] in [0, 1], with its name at the left."""
-    for axes, image in zip(row, images, strict=True):
-        _show(axes, image)
-    row[0].set_ylabel(name, rotation=0, ha="right", va="center", labelpad=6, color=GREY)
-
-
-def _show(axes: Axes, image: np.ndarray) -> None:
-    axes.imshow(np.clip(image, 0, 1).transpose(1, 2, 0))
-    axes.set(xticks=[], yticks=[])
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)

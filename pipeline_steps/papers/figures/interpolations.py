@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from pipeline_steps.core.tensors import read_tensors
-from pipeline_steps.papers.figures.attacked_images import show_row
+from pipeline_steps.papers.pictures import show_row
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import heading
 

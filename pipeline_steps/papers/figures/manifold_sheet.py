@@ -6,10 +6,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pipeline_steps.core.settings import Count, Positive
-from pipeline_steps.core.tensors import read_tensors
-from pipeline_steps.papers.figures.attacked_images import show_difference, show_row
+from pipeline_steps.papers.pictures import (
+    Arrays,
+    read_pictures,
+    sheet,
+    show_difference,
+    show_row,
+)
 from pipeline_steps.papers.spec import FigureSpec, Panel
-from pipeline_steps.papers.style import GREY, heading
+from pipeline_steps.papers.style import GREY
 
 
 class ManifoldSheet:
@@ -21,19 +26,14 @@ class ManifoldSheet:
         self.magnify, self.images = magnify, images
 
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
-        blocks = [read_tensors(path) for path in files]
-        count = min(self.images, *(len(block["original"]) for block in blocks))
-        figure = Figure(figsize=(1.5 + 0.85 * count, 0.9 + 3.8 * len(files)))
-        heading(figure, spec)
-        grid = figure.subplots(4 * len(files), count, squeeze=False)
+        blocks = read_pictures(files, self.images)
+        count = len(blocks[0]["original"])
+        figure, grid = sheet(spec, 4 * len(blocks), count, names=1.5, row=0.95)
         for i, (panel, block) in enumerate(zip(spec.panels, blocks, strict=True)):
-            arrays = {name: tensor.numpy()[:count] for name, tensor in block.items()}
-            self._block(grid[4 * i : 4 * i + 4], panel, arrays)
+            self._block(grid[4 * i : 4 * i + 4], panel, block)
         return figure
 
-    def _block(
-        self, grid: np.ndarray, panel: Panel, arrays: dict[str, np.ndarray]
-    ) -> None:
+    def _block(self, grid: np.ndarray, panel: Panel, arrays: Arrays) -> None:
         errors = arrays["projected"] - arrays["original"]
         show_row(grid[0], "original", arrays["original"])
         show_row(grid[1], f"through\n{panel.label}", arrays["projected"])

@@ -7,56 +7,51 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline_steps.papers.bands import SHADE, band
+from pipeline_steps.papers.panels import by_part
 from pipeline_steps.papers.spec import FigureSpec
-from pipeline_steps.papers.statistics import accuracy, interval
-from pipeline_steps.papers.style import COLOURS, DASHES, MARKERS, heading
+from pipeline_steps.papers.statistics import accuracy
+from pipeline_steps.papers.style import heading
 
 
 class TrainingCurves:
-    """Accuracy against epoch, a line for each panel, with its interval over images."""
+    """Accuracy against epoch, a line for each panel, with its interval over images.
+
+    Panels of one part share their axes; a label looks alike in all of them.
+    """
 
     shows = "curve"
 
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
-        figure = Figure(figsize=(6.2, 4.2))
+        parts = by_part(spec.panels, files)
+        labels = [*dict.fromkeys(panel.label for panel in spec.panels)]
+        figure = Figure(figsize=(2.6 + 3.6 * len(parts), 4.2 + 0.1 * len(labels)))
         heading(figure, spec)
-        axes = figure.add_subplot()
-        for i, (panel, path) in enumerate(zip(spec.panels, files, strict=True)):
-            _curve(axes, i, panel.label, pd.read_parquet(path))
-        threats = dict.fromkeys(panel.threat or "" for panel in spec.panels)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(f"accuracy under {' and '.join(threats)} (%)")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.16),
-            ncols=2,
-            title="shade: 95 % interval over the test images",
-            title_fontsize=8,
-        )
+        grid = figure.subplots(1, len(parts), squeeze=False)[0]
+        for axes, (part, members) in zip(grid, parts.items(), strict=True):
+            for panel, path in members:
+                number = labels.index(panel.label)
+                _curve(axes, number, panel.label, pd.read_parquet(path))
+            threats = dict.fromkeys(panel.threat or "" for panel, _ in members)
+            under = "" if part else f" under {' and '.join(threats)}"
+            axes.set_title(part or "", fontsize=9)
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(f"accuracy{under} (%)")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.legend(
+                loc="upper center",
+                bbox_to_anchor=(0.5, -0.16),
+                ncols=2 if len(parts) == 1 else 1,
+                title=SHADE,
+                title_fontsize=8,
+            )
         return figure
 
 
 def _curve(axes: Axes, i: int, label: str, table: pd.DataFrame) -> None:
     epochs = sorted(table["epoch"].unique())
     groups = (table.loc[table["epoch"] == epoch, "correct"] for epoch in epochs)
-    outcomes = [group.to_numpy(dtype=bool)[None] for group in groups]
-    means = [accuracy(one) for one in outcomes]
-    bands = [interval(one) for one in outcomes]
-    colour = COLOURS[i % len(COLOURS)]
-    axes.fill_between(
-        epochs,
-        [band.low for band in bands],
-        [band.high for band in bands],
-        color=colour,
-        alpha=0.18,
-        linewidth=0,
-    )
-    axes.plot(
-        epochs,
-        means,
-        color=colour,
-        linestyle=DASHES[i % len(DASHES)],
-        marker=MARKERS[i % len(MARKERS)],
-        label=f"{label}: last {means[-1]:.1f}, best {max(means):.1f}",
-    )
+    found = [group.to_numpy(dtype=bool)[None] for group in groups]
+    means = [accuracy(one) for one in found]
+    told = f"{label}: last {means[-1]:.1f}, best {max(means):.1f}"
+    band(axes, i, epochs, found, told)

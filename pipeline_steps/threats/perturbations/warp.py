@@ -38,6 +38,10 @@ class Warp:
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
         return warped(batch.images, parameters[0], outside="nearest")
 
+    def flow(self, parameters: Sequence[Tensor]) -> Tensor:
+        """Where each pixel is fetched, to the right and down of itself."""
+        return parameters[0].detach()
+
     def step(
         self,
         batch: Batch,

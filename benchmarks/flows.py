@@ -1,18 +1,13 @@
-"""Glow beside normflows' Glow of the same size: images a second, and memory.
+"""The flows that `benchmarks/generators.py` measures, and what they are measured at.
 
-python -m benchmarks.glow [--width 512] [--steps 8] [--size 32] [--batch 32] [--rounds 5]
-
-What an attack does (decode latents, and the gradient of the latents; weights frozen) and
-what training does (the likelihood, and the gradient of the weights). The contenders take
-turns, and each one's best round counts: on a CPU by the CPU's own seconds, so that other
-load matters little, on a GPU by the clock. `bfloat16` runs the networks inside the
-couplings in that precision, and adds x - decode(encode(x)) back to what is decoded.
+normflows' Glow of the same size as ours; and ours with the networks inside the couplings
+in bfloat16, which adds x - decode(encode(x)) back to what it decodes.
 """
 
-import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import accumulate
 from types import MethodType
 from typing import Any
 
@@ -20,6 +15,7 @@ import normflows
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d
+from torch.profiler import ProfilerActivity, profile
 
 from pipeline_steps.core.rng import rng
 from pipeline_steps.generators.flow_layers import (
@@ -95,14 +91,37 @@ def in_bfloat16(model: Glow) -> Glow:
     return model
 
 
-def edited(model: Glow, images: Tensor) -> Callable[[], None]:
-    """A step of an attack in the latents, its residual added back."""
-    latents = model.encode(images)
-    residual = images - model.decode(latents)
+class Brief:
+    """A frozen Glow that decodes in bfloat16; what that misses of a batch is kept.
+
+    So a zero edit gives the images again, up to float32's rounding.
+    """
+
+    exact = True
+
+    def __init__(self, exact: Glow, brief: Glow) -> None:
+        self.glow, self.brief = exact, in_bfloat16(brief)
+        self.level_slices = exact.level_slices
+
+    def encode(self, images: Tensor) -> Tensor:
+        latents: Tensor = self.glow.encode(images)
+        self.missed = 0.0
+        self.missed = images - self.decode(latents)
+        return latents
+
+    def decode(self, latents: Tensor) -> Tensor:
+        decoded: Tensor = self.brief.decode(latents)
+        return decoded + self.missed
+
+
+def edited(model: Any, images: Tensor) -> Callable[[], None]:
+    """A step of an attack in the latents."""
+    with torch.no_grad():
+        latents = model.encode(images)
 
     def step() -> None:
         moved = latents.clone().requires_grad_()
-        (model.decode(moved) + residual).square().sum().backward()
+        model.decode(moved).square().sum().backward()
 
     return step
 
@@ -123,7 +142,7 @@ def learned(model: nn.Module, density: Callable[[Tensor], Tensor], x: Tensor) ->
     (-density(x).mean()).backward()
 
 
-def seconds(step: Callable[[], None], device: torch.device) -> float:
+def seconds(step: Callable[[], object], device: torch.device) -> float:
     clock = time.perf_counter if device.type == "cuda" else time.process_time
     begun = clock()
     step()
@@ -133,9 +152,12 @@ def seconds(step: Callable[[], None], device: torch.device) -> float:
 
 
 def best(
-    contenders: dict[str, Callable[[], None]], rounds: int, device: torch.device
+    contenders: Mapping[str, Callable[[], object]], rounds: int, device: torch.device
 ) -> dict[str, float]:
-    """The best of each one's rounds, after one that doesn't count."""
+    """Seconds of the best of each one's rounds, after one that doesn't count.
+
+    They take turns. On a CPU its own seconds count, so that other load matters little.
+    """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds + 1):
         for name, step in contenders.items():
@@ -143,59 +165,17 @@ def best(
     return {name: min(own[1:]) for name, own in times.items()}
 
 
-@torch.no_grad()
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    for name, usual in (
-        ("width", 512), ("steps", 8), ("size", 32), ("batch", 32), ("rounds", 5)
-    ):  # fmt: skip
-        parser.add_argument(f"--{name}", type=int, default=usual)
-    told = parser.parse_args()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    form = (told.size, 3, told.steps, told.width)
-    images = rng(0, "images").uniform([told.batch, 3, told.size, told.size]).to(device)
-
-    def ours() -> Glow:
-        model = Glow(*form)
-        model.initialise(rng(1, "images").uniform([64, 3, told.size, told.size]))
-        return shaken(model).to(device)
-
-    theirs = shaken(peer(told.size, told.steps, told.width)).to(device)
-    learning, frozen = ours(), ours().eval().requires_grad_(False)
-    brief = in_bfloat16(ours().eval().requires_grad_(False))
-    with torch.enable_grad():
-        training = best(
-            {
-                "normflows": partial(
-                    learned, theirs, partial(theirs.log_prob, y=None), images
-                ),
-                "ours": partial(learned, learning, learning.log_likelihood, images),
-            },
-            told.rounds,
-            device,
-        )
-        theirs.eval().requires_grad_(False)
-        attacks = {
-            "normflows": edited_by_peer(theirs, images),
-            "ours": edited(frozen, images),
-            "ours, bfloat16": edited(brief, images),
-        }
-        attacking = best(attacks, told.rounds, device)
-    for title, times in (("decode and backward", attacking), ("training", training)):
-        print(f"{title}: {told.steps} steps a level, width {told.width}")
-        for name, time_taken in times.items():
-            ratio = times["normflows"] / time_taken
-            rate = told.batch / time_taken
-            print(f"  {name:15s} {rate:7.1f} images a second, {ratio:4.2f} times")
-    latents = brief.encode(images)
-    gap = brief.decode(latents) - images
-    moved = 0.02 * rng(2, "moved").uniform(latents.shape).sub(0.5).sign().to(device)
-    exact = frozen.decode(frozen.encode(images) + moved)
-    near = brief.decode(latents + moved) - gap
-    print(f"bfloat16 changes a pixel by {gap.abs().max():.2g} when it decodes what it")
-    print(f"encoded; with that added back, an edit of 0.02 lies within "
-          f"{(near - exact).abs().max():.2g} of float32's")  # fmt: skip
-
-
-if __name__ == "__main__":
-    main()
+def held(step: Callable[[], None], device: torch.device) -> float:
+    """MiB that a step's tensors take together at the worst moment, beyond the model's."""
+    if device.type == "cuda":
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        step()
+        return (torch.cuda.max_memory_allocated() - before) / 2**20
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        step()
+    events = [
+        e for e in seen.profiler.kineto_results.events() if e.name() == "[memory]"
+    ]
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in events)) / 2**20

@@ -1,0 +1,97 @@
+"""From the config to the claims: what decides each, and which a scale leaves out."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from pipeline_steps.config.pages import Pages
+from pipeline_steps.config.paper_models import Paper
+from pipeline_steps.papers.claim import AllClaimsSpec, Claim, ClaimsSpec, Result
+from pipeline_steps.papers.panels import KINDS
+from pipeline_steps.papers.printed import borne_out
+
+# So many of what a claim lacks are named.
+NAMED = 3
+
+
+class Claimed(Pages):
+    """The specs of the claims; a part of `Plan`."""
+
+    def claims(self, paper: str) -> ClaimsSpec:
+        """A paper's claims, those as not run that need what the scale doesn't make."""
+        content = self.config.papers[paper]
+        named = dict.fromkeys(claim.dataset for claim in content.claims)
+        whole = ClaimsSpec(
+            scale=self.config.name,
+            papers_size=self.config.is_papers_size,
+            stand_ins={n: used for n in named if (used := self.stand_in(n)) != n},
+            paper=paper,
+            claims=content.claims,
+            printed=_printed(content),
+            seeds=self.config.scale.seeds,
+            once=sorted(self.config.own.models),
+        )
+        decided = [self._at_scale(whole, claim) for claim in content.claims]
+        return whole.model_copy(update={"claims": decided})
+
+    def all_claims(self) -> AllClaimsSpec:
+        specs = [self.claims(paper) for paper in self.claiming]
+        return AllClaimsSpec(
+            scale=self.config.name,
+            papers_size=self.config.is_papers_size,
+            datasets=sorted({s.used(c) for s in specs for c in s.claims if c.holds}),
+            papers=self.claiming,
+        )
+
+    @property
+    def claiming(self) -> list[str]:
+        """The papers that have claims."""
+        return [name for name, paper in self.config.papers.items() if paper.claims]
+
+    def _at_scale(self, spec: ClaimsSpec, claim: Claim) -> Claim:
+        if not self.config.scale.pages:
+            return claim
+        needed = dict.fromkeys(spec.results(claim))
+        lacking = [str(one) for one in needed if one not in self._made]
+        if not lacking:
+            return claim
+        more = len(lacking) - NAMED
+        told = [*lacking[:NAMED], *([f"{more} more"] if more > 0 else [])]
+        why = f"left out at scale {self.config.name}: {', '.join(told)}"
+        return claim.model_copy(update={"holds": [], "not_run": why})
+
+    @cached_property
+    def _made(self) -> set[Result]:
+        """What stands behind the pages that the scale makes by default."""
+        return {
+            one
+            for paper, content in self.config.papers.items()
+            for page in self.pages(paper)
+            for one in (
+                self._of_table(paper, page)
+                if page in content.tables
+                else self._of_figure(paper, page)
+            )
+        }
+
+    def _of_table(self, paper: str, table: str) -> Iterator[Result]:
+        for run in self.table(paper, table).runs:
+            yield Result("verdicts", run.dataset, run.defense, run.threat)
+
+    def _of_figure(self, paper: str, figure: str) -> Iterator[Result]:
+        spec = self.figure(paper, figure)
+        for panel in spec.panels:
+            family, of = KINDS[panel.what].family, panel.defense or panel.manifold
+            yield Result(family, spec.used(panel), str(of), panel.threat or "")
+
+
+def _printed(paper: Paper) -> dict[str, bool]:
+    """What its tables make of its claims; of two numbers for one cell the first counts."""
+    numbers: dict[tuple[str, str, tuple[str, ...]], float] = {}
+    for table in paper.tables.values():
+        for row in table.rows:
+            for column, value in zip(table.columns, row.published, strict=True):
+                if row.defense and column.threats and value is not None:
+                    place = (row.dataset or table.dataset, row.defense)
+                    numbers.setdefault((*place, tuple(column.threats)), value)
+    told = {claim.name: borne_out(claim, numbers) for claim in paper.claims}
+    return {name: holds for name, holds in told.items() if holds is not None}

@@ -1,0 +1,69 @@
+"""Grad-CAM: which places of an image speak for a class, by the network's last map.
+
+Selvaraju et al. weigh each channel of the last convolutional features by the mean slope of
+the class's score along it. Where a network only averages these features and is linear then,
+as all of this project are, this is the class activation map of Zhou et al. itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.threats.still import held_still
+
+
+class LastMap(TorchFunctionMode):
+    """Keeps, of all that a network computes, the last features that have several places.
+
+    It looks at the functions that are called and not at modules, so it sees what a block
+    returns after its last `relu`, and asks nothing of how a network is built or wrapped.
+    """
+
+    features: Tensor | None = None
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        out = function(*args, **(kwargs or {}))
+        if isinstance(out, Tensor) and out.requires_grad and out.dim() == 4:
+            self.features = out if out.shape[2:].numel() > 1 else self.features
+        return out
+
+
+def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
+    """For each image a map of its own size, [N, H, W], from 0 to 1 where it says most.
+
+    All zero where nothing speaks for the class.
+    """
+    seen = images.detach().clone().requires_grad_()
+    with held_still(model), torch.enable_grad():
+        with LastMap() as last:
+            logits: Tensor = model(seen)
+        features = last.features
+        # Images in eval mode don't see each other, so the sum's slopes are each one's own.
+        score = logits.gather(1, classes[:, None]).sum()
+        if features is None:
+            raise _without_map(model)
+        (slopes,) = torch.autograd.grad(score, features, allow_unused=True)
+    if slopes is None:
+        raise _without_map(model)
+    weights = slopes.mean(dim=(2, 3), keepdim=True)  # Grad-CAM eq. 1
+    maps = (weights * features.detach()).sum(dim=1, keepdim=True).relu()  # eq. 2
+    maps = functional.interpolate(maps, images.shape[2:], mode="bilinear")[:, 0]
+    return maps / maps.amax(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+
+
+def _without_map(model: nn.Module) -> PipelineError:
+    return PipelineError(
+        f"{type(model).__name__} answers by no features with places, which Grad-CAM needs; "
+        "leave it out of figures that show panels of 'cam'"
+    )

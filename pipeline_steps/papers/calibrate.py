@@ -1,0 +1,114 @@
+"""Chooses the setting of an attack that a paper leaves open, on a few defenses alone."""
+
+from typing import Any
+
+import pandas as pd
+
+from pipeline_steps.core.progress import say
+from pipeline_steps.core.step import Job, run
+from pipeline_steps.papers.calibration import Fit, complaint, fits, verdict
+from pipeline_steps.papers.spec import CalibrationSpec
+from pipeline_steps.papers.statistics import read_outcomes
+from pipeline_steps.papers.style import (
+    escape,
+    html_table,
+    page,
+    paper_name,
+    scale_line,
+    standing_in,
+)
+
+LEGEND = (
+    "Accuracy in percent, and measured less printed in brackets. The distance is the root "
+    "of the mean square of these differences. No other defense is looked at, so that no "
+    "setting is chosen that flatters one."
+)
+
+
+def main(job: Job[CalibrationSpec]) -> dict[str, Any]:
+    """Every candidate with its distance, the closest first."""
+    spec = job.spec
+    files = job.all_verified("verdicts", "verdicts")
+    ranked = fits(spec, read_outcomes(spec.runs, files))
+    lines = [record(spec, fit) for fit in ranked]
+    pd.DataFrame(lines).to_csv(job.output("csv"), index=False, lineterminator="\n")
+    job.output("html").write_text(as_page(spec, ranked), encoding="utf-8")
+    wrong = complaint(spec, ranked)
+    if wrong and comparable(spec):
+        say(wrong)
+    return {
+        "closest": ranked[0].candidate.threat,
+        "distance": round(ranked[0].distance, 4),
+        "explains": ranked[0].within,
+        "frozen": spec.frozen,
+        "agrees": wrong is None,
+    }
+
+
+def comparable(spec: CalibrationSpec) -> bool:
+    """Whether what comes out says something of the paper."""
+    return spec.scale == "paper" and not standing_in(spec)
+
+
+def record(spec: CalibrationSpec, fit: Fit) -> dict[str, Any]:
+    """A candidate as one line of the tidy file."""
+    measured = {f"{name}": f"{fit.accuracies[name]:.2f}" for name in spec.targets}
+    printed = {
+        f"{name}_published": f"{spec.targets[name]:.2f}" for name in spec.targets
+    }
+    return {
+        "scale": spec.scale,
+        **fit.candidate.model_dump(),
+        **measured,
+        **printed,
+        "distance": f"{fit.distance:.2f}",
+        "within": fit.within,
+        "frozen": fit.candidate.threat == spec.frozen,
+    }
+
+
+def as_page(spec: CalibrationSpec, ranked: list[Fit]) -> str:
+    """The choice as a page."""
+    head = ["Setting", "ε", "Steps", "Aim"]
+    head += [f"{name} (paper {told:.2f})" for name, told in spec.targets.items()]
+    head = [f'<th scope="col">{escape(text)}</th>' for text in [*head, "Distance"]]
+    body = [_row(spec, fit) for fit in ranked]
+    told = f"<p>{escape(verdict(spec, ranked))}</p>"
+    warnings = filter(None, [_caution(spec), complaint(spec, ranked)])
+    shown = "\n".join(f'<p class="warning">{escape(text)}</p>' for text in warnings)
+    return page(
+        f"{paper_name(spec.paper)}, {spec.title}",
+        scale_line(spec),
+        f'{shown}\n{told}\n{html_table(head, body)}\n<p class="notes">{escape(LEGEND)}</p>',
+    )
+
+
+def _caution(spec: CalibrationSpec) -> str | None:
+    if comparable(spec):
+        return None
+    return (
+        "Not at the paper's size and on its data: nothing may be frozen by this page."
+    )
+
+
+def _row(spec: CalibrationSpec, fit: Fit) -> list[str]:
+    one = fit.candidate
+    used = " (in use)" if one.threat == spec.frozen else ""
+    aim = "towards a random class" if one.targeted else "away from the true class"
+    accuracies = [
+        f'<td class="number">{fit.accuracies[name]:.2f} '
+        f'<span class="small">({fit.accuracies[name] - told:+.2f})</span></td>'
+        for name, told in spec.targets.items()
+    ]
+    numbers = [f"{one.epsilon:g}", str(one.steps)]
+    return [
+        f'<th scope="row">{escape(one.threat + used)}</th>',
+        *(f'<td class="number">{number}</td>' for number in numbers),
+        escape(aim),
+        *accuracies,
+        f'<td class="number">{fit.distance:.2f}</td>',
+    ]
+
+
+if __name__ == "__main__":
+    run("papers.calibrate", CalibrationSpec, main)

@@ -1,0 +1,213 @@
+"""A sentence of a paper as something that numbers decide."""
+
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+
+from pipeline_steps.core.settings import Settings
+from pipeline_steps.papers.spec import Run
+
+Relation = Literal["<", ">", "within"]
+
+
+def near(value: float, bound: float) -> bool:
+    return abs(value) <= bound
+
+
+RELATIONS: dict[Relation, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    ">": operator.gt,
+    "within": near,
+}
+
+
+class Sparse(Settings):
+    """Told without what it leaves open: a job's command line has room for 128 kB."""
+
+    @model_serializer(mode="wrap")
+    def _told(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        told: dict[str, Any] = whole(self)
+        return {key: value for key, value in told.items() if value not in (None, [])}
+
+
+class Quantity(Sparse):
+    """What came out: an accuracy in percent, an error, or how far images were moved."""
+
+    defense: str | None = None
+    """Whose accuracy."""
+    threat: str | None = None
+    """Under which threat."""
+    worst_of: list[str] = Field(default_factory=list)
+    """In a threat's place: several, all of which an image must withstand."""
+    mean_of: list[str] = Field(default_factory=list)
+    """In a threat's place: several, over which the accuracy is averaged."""
+    epoch: Literal["last", "best"] | None = None
+    """With which of the weights that were kept while training."""
+    size: Literal["linf", "l2"] | None = None
+    """In the accuracy's place: how far the threat moves an image, on average."""
+    manifold: str | None = None
+    """The generator of whose manifold a metric is meant."""
+    metric: str | None = None
+    """A metric of that manifold's card."""
+
+    @property
+    def threats(self) -> list[str]:
+        return [self.threat] if self.threat else self.worst_of or self.mean_of
+
+    def over(self, more: "Quantity") -> "Quantity":
+        """This one, with what it leaves open taken from another."""
+        keys = Quantity.model_fields.keys() - (UNDER if self.threats else set())
+        given = more.model_dump(include=keys)
+        return Quantity(**given | self.model_dump(include=set(Quantity.model_fields)))
+
+
+UNDER = {"threat", "worst_of", "mean_of"}
+
+
+class Side(Quantity):
+    """One side of a comparison."""
+
+    each_of: list[str] = Field(default_factory=list)
+    """In a defense's place: several, for each of which the comparison must hold."""
+    less: Quantity | None = None
+    """What is taken off, for a gain or a gap; where it says nothing, it is as this side."""
+    number: float | None = None
+    """A plain number."""
+
+    def sides(self, under: Quantity) -> list["Side"]:
+        """One for each defense, with nothing left open."""
+        return [
+            Side(**dict(whole), less=self.less and self.less.over(whole))
+            for name in self.each_of or filter(None, [self.defense])
+            for whole in [Quantity(defense=name).over(self).over(under)]
+        ] or [self]
+
+
+class Comparison(Sparse):
+    """Two quantities, and how the paper says they relate."""
+
+    left: Side
+    """What is compared."""
+    relation: Relation
+    """How it must stand to the right side; within a number means no further from zero."""
+    right: Side
+    """What it is compared with."""
+    under: list[str] = Field(default_factory=list)
+    """Threats under each of which it must hold, for sides that name none."""
+
+    def each(self) -> list["Comparison"]:
+        """One for each threat and each defense that it speaks of."""
+        return [
+            Comparison(left=left, relation=self.relation, right=right)
+            for under in [Quantity(threat=one) for one in self.under] or [Quantity()]
+            for left in self.left.sides(under)
+            for right in self.right.sides(under)
+        ]
+
+    @property
+    def quantities(self) -> list[Quantity]:
+        sides = (self.left, self.right)
+        return [one for side in sides for one in (side, side.less) if one]
+
+
+class Claim(Sparse):
+    """A sentence of a paper as comparisons that must all hold."""
+
+    name: str
+    """A short name of its own."""
+    place: str
+    """Where the paper says it."""
+    says: str
+    """What it says, in our words."""
+    dataset: str
+    """The data set that it speaks of."""
+    holds: list[Comparison] = Field(default_factory=list)
+    """What must hold, all of it."""
+    not_run: str | None = None
+    """Why it can't be decided yet."""
+    ours: bool = False
+    """Whether the claim is this project's, not the paper's."""
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        return [one for comparison in self.holds for one in comparison.each()]
+
+
+class Result(NamedTuple):
+    """What a claim rests on: verdicts, a curve, or a manifold."""
+
+    family: str
+    dataset: str
+    of: str
+    """A defense or a generator."""
+    threat: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.of} under {self.threat}" if self.threat else self.of
+
+
+class ClaimsSpec(Settings):
+    """The claims of one paper. Which files decide them follows: they would be a long list."""
+
+    scale: str
+    papers_size: bool
+    """Whether nothing is smaller than the papers have it."""
+    stand_ins: dict[str, str]
+    """What was really used in place of a data set that a paper names."""
+    paper: str
+    claims: list[Claim]
+    printed: dict[str, bool]
+    """By a claim's name: whether it holds for the numbers that the paper prints."""
+    seeds: list[int]
+    once: list[str]
+    """Models that were not trained here, and so not from each seed."""
+
+    def used(self, claim: Claim) -> str:
+        """The data set that a claim was really decided on."""
+        return self.stand_ins.get(claim.dataset, claim.dataset)
+
+    def results(self, claim: Claim) -> Iterator[Result]:
+        dataset = self.used(claim)
+        for comparison in claim.comparisons:
+            for one in comparison.quantities:
+                family = "curves" if one.epoch else "verdicts"
+                for threat in one.threats if one.defense else ():
+                    yield Result(family, dataset, str(one.defense), threat)
+                if one.manifold:
+                    yield Result("manifolds", dataset, one.manifold)
+
+    @property
+    def runs(self) -> list[Run]:
+        """One for each input file of verdicts, in the same order."""
+        return [*self._runs("verdicts")]
+
+    @property
+    def curves(self) -> list[Run]:
+        """One for each input file of a training's curve, in the same order."""
+        return [*self._runs("curves")]
+
+    @property
+    def manifolds(self) -> list[str]:
+        """One for each input card of a manifold, in the same order."""
+        return [f"{one.dataset}/{one.of}" for one in self._all("manifolds")]
+
+    def _all(self, family: str) -> Iterable[Result]:
+        found = (one for claim in self.claims for one in self.results(claim))
+        return dict.fromkeys(one for one in found if one.family == family)
+
+    def _runs(self, family: str) -> Iterator[Run]:
+        for _, dataset, of, threat in self._all(family):
+            for seed in self.seeds[:1] if of in self.once else self.seeds:
+                yield Run(dataset=dataset, defense=of, threat=threat, seed=seed)
+
+
+class AllClaimsSpec(Settings):
+    """The papers whose claims are gathered, one for each input file, in the same order."""
+
+    scale: str
+    papers_size: bool
+    datasets: list[str]
+    """What the claims were decided on."""
+    papers: list[str]

@@ -1,0 +1,100 @@
+"""What claims are decided by: the numbers behind each quantity that they speak of.
+
+Whatever was sampled has a value for each seed and each test image, whose mean in
+hundredths is the number: right or wrong for an accuracy in percent, and a hundredth of
+the distance for how far an image was moved.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.papers.claim import Quantity, Side
+from pipeline_steps.papers.spec import Run
+from pipeline_steps.papers.statistics import Key, Outcomes, accuracy
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All numbers that came out, by data set, defense and threat."""
+
+    outcomes: Mapping[Key, Outcomes] = field(default_factory=dict)
+    """Right or wrong, by the last weights."""
+    sizes: Mapping[tuple[str, Key], Outcomes] = field(default_factory=dict)
+    """How far images were moved, by the norm before all else."""
+    curves: Mapping[tuple[str, Key], Outcomes] = field(default_factory=dict)
+    """Right or wrong, by the `last` and the `best` of the weights kept while training."""
+    manifolds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The metrics of each manifold, by data set and generator."""
+
+    def samples(self, side: Quantity, dataset: str) -> Outcomes | None:
+        """A side seed by seed and image by image, or nothing for a plain number."""
+        if side.defense is None:
+            return None
+        here = self._samples(side, dataset)
+        less = getattr(side, "less", None)
+        if less is None:
+            return here
+        other = self._samples(less, dataset)
+        if len(here) != len(other):
+            here, other = here.mean(axis=0)[None], other.mean(axis=0)[None]
+        return here.astype(float) - other
+
+    def value(self, side: Side, dataset: str) -> float:
+        samples = self.samples(side, dataset)
+        if samples is not None:
+            return accuracy(samples)
+        if side.manifold is None or side.metric is None:
+            return float(side.number or 0)
+        name = f"{dataset}/{side.manifold}"
+        if name not in self.manifolds:
+            raise PipelineError(f"no card of the manifold {name} was given")
+        metrics = self.manifolds[name]
+        if side.metric not in metrics:
+            hint = did_you_mean(side.metric, metrics)
+            raise PipelineError(
+                f"the card of the manifold {name} has no metric '{side.metric}'{hint}"
+            )
+        return float(metrics[side.metric])
+
+    def _samples(self, quantity: Quantity, dataset: str) -> Outcomes:
+        told = [(dataset, str(quantity.defense), one) for one in quantity.threats]
+        if quantity.epoch:
+            found = [_get(self.curves, (quantity.epoch, key), *key) for key in told]
+        elif quantity.size:
+            found = [_get(self.sizes, (quantity.size, key), *key) for key in told]
+        else:
+            found = [_get(self.outcomes, key, *key) for key in told]
+        if quantity.worst_of:
+            return np.logical_and.reduce(found)
+        return found[0] if len(found) == 1 else np.mean(found, axis=0)
+
+
+def _get(known: Mapping[Any, Outcomes], key: Any, *told: str) -> Outcomes:
+    if key not in known:
+        dataset, defense, threat = told
+        raise PipelineError(
+            f"no verdicts of {defense} under {threat} on {dataset} were given"
+        )
+    return known[key]
+
+
+def read_curves(
+    runs: Sequence[Run], files: Sequence[Path]
+) -> dict[tuple[str, Key], Outcomes]:
+    """The last and the best of the kept weights, each seed's own; seeds are stacked."""
+    found: dict[tuple[str, Key], list[np.ndarray]] = {}
+    for run, path in zip(runs, files, strict=True):
+        table = pd.read_parquet(path, columns=["epoch", "image", "correct"])
+        epochs = table.pivot(index="epoch", columns="image", values="correct")
+        right = epochs.sort_index().to_numpy(dtype=bool)
+        key = (run.dataset, run.defense, run.threat)
+        found.setdefault(("last", key), []).append(right[-1])
+        found.setdefault(("best", key), []).append(right[right.mean(axis=1).argmax()])
+    return {key: np.stack(seeds) for key, seeds in found.items()}

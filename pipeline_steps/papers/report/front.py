@@ -1,0 +1,214 @@
+"""The front page: what was reproduced, at which scale, what to doubt, and what it cost."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from pipeline_steps.papers.report import parts
+from pipeline_steps.papers.report.cells import box_of, cell_at
+from pipeline_steps.papers.report.contents import Contents, Number, Result
+from pipeline_steps.papers.report.paper import claim_at, sign, strength
+from pipeline_steps.papers.report.parts import code, duration, link, short, tag
+from pipeline_steps.papers.spec import PrintedPaper
+from pipeline_steps.papers.style import escape, paper_name
+
+SMALLER = (
+    "This scale is smaller than the papers': it shows that the pipeline works and what "
+    "came out here, not whether a paper reproduces."
+)
+MOST = 10
+
+
+def page(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
+    """What a reader sees first."""
+    return tag(
+        "section",
+        tag("h2", "Overview", id="overview/title"),
+        tag("p", SMALLER, class_="warning") if contents.scale != "paper" else "",
+        _counted(contents, papers),
+        tag("h3", "What was reproduced"),
+        _papers(contents, papers),
+        tag("h3", "Claims by verdict"),
+        *_claims(contents),
+        tag("h3", "Red flags", id="overview/red-flags"),
+        _red_flags(contents),
+        tag("h3", "Doubts about printed numbers"),
+        _contradictions(contents),
+        tag("h3", "What it cost", id="overview/costs"),
+        *costs([*contents.results.values()]),
+        id="overview",
+        class_="page",
+        aria_labelledby="overview/title",
+    )
+
+
+def _verdicts(claims: Sequence[dict[str, str]]) -> list[str]:
+    return [*dict.fromkeys(claim["verdict"] for claim in claims)]
+
+
+def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
+    measured = [
+        c for one in contents.tables for c in one.printed() if c.measured is not None
+    ]
+    tables, figures = (
+        sum(len(pages) for pages in kind)
+        for kind in ([p.tables for p in papers], [p.figures for p in papers])
+    )
+    numbers = sum(table.numbers for paper in papers for table in paper.tables)
+    counted = Counter(claim["verdict"] for claim in contents.claims)
+    shown = [
+        (f"{len(contents.tables)} of {tables}", "tables"),
+        (f"{len(contents.figures)} of {figures}", "figures"),
+        (f"{len(measured):,} of {numbers:,}", "printed numbers measured"),
+        *((f"{number}", f"claims: {verdict}") for verdict, number in counted.items()),
+        (f"{len([*_flagged(contents)])}", "numbers with a red flag"),
+    ]
+    boxes = (tag("li", tag("strong", number), escape(what)) for number, what in shown)
+    return tag("ul", "\n".join(boxes), class_="counts")
+
+
+def _papers(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
+    verdicts = _verdicts(contents.claims)
+    counts = ("Tables", "Figures", "Printed", "Measured", "Left out", "Published only")
+    heads = [parts.head("Paper")]
+    heads += [
+        parts.head(escape(n), True)
+        for n in (*counts, *map("Claims: {}".format, verdicts))
+    ]
+    rows = [[*_paper(contents.of(p.paper), p, verdicts)] for p in papers]
+    caption = (
+        "Tables and figures made here, of those that the config knows; numbers that the "
+        "tables print, averages apart: measured here, left out at this scale, or without "
+        "anything behind them at any scale; claims by verdict."
+    )
+    return parts.table("overview/papers", caption, heads, rows)
+
+
+def _paper(
+    contents: Contents, paper: PrintedPaper, verdicts: Sequence[str]
+) -> Iterator[str]:
+    name = paper.paper
+    title = tag("span", escape(paper.title), class_="small")
+    yield parts.row_head(f"{link(name, paper_name(name))}<br>{title}")
+    for made, known in (
+        (contents.tables, paper.tables),
+        (contents.figures, paper.figures),
+    ):
+        yield parts.number(f"{len(made)} of {len(known)}", len(made))
+    printed = sum(one.numbers for one in paper.tables)
+    only = sum(one.published_only for one in paper.tables)
+    cells = [cell for table in contents.tables for cell in table.printed()]
+    measured = sum(cell.measured is not None for cell in cells)
+    for count in (printed, measured, printed - only - measured, only):
+        yield parts.number(f"{count:,}", count)
+    met = Counter(claim["verdict"] for claim in contents.claims)
+    for verdict in verdicts:
+        yield parts.number(f"{met[verdict]}", met[verdict])
+
+
+def _claims(contents: Contents) -> Iterator[str]:
+    if not contents.claims:
+        yield tag("p", "No claim was decided.")
+    for verdict in _verdicts(contents.claims):
+        met = [claim for claim in contents.claims if claim["verdict"] == verdict]
+        lines = (f"{_claim(claim)}" for claim in met)
+        title = f"{sign(verdict)}: {len(met)}"
+        yield tag("details", tag("summary", title), parts.items(lines))
+
+
+def _claim(claim: dict[str, str]) -> str:
+    sure = f" ({strength(claim)})" if strength(claim) else ""
+    said = tag("span", f"{escape(claim['detail'])}{escape(sure)}", class_="small")
+    led = link(claim_at(claim), f"{paper_name(claim['paper'])}: {claim['says']}")
+    return f"{led}<br>{said}"
+
+
+def _numbers(contents: Contents) -> Iterator[tuple[str, str, Number]]:
+    """Each cell with its name and its place."""
+    for one in contents.tables:
+        for i, row in enumerate(one.spec.rows):
+            for j, column in enumerate(one.columns):
+                name = f"{paper_name(one.spec.paper)}, {short(one.spec.title)}"
+                label = f"{name}: {row.label}, {column}"
+                yield label, cell_at(box_of(one, i, j)), one.rows[i][j]
+
+
+def _flagged(contents: Contents) -> Iterator[str]:
+    for label, place, cell in _numbers(contents):
+        for flag in cell.red_flags:
+            mark = tag("span", "⚑", class_="bad", aria_hidden="true")
+            yield f"{mark} {link(place, label)}: {escape(flag)}"
+
+
+def _red_flags(contents: Contents) -> str:
+    none = "No number that was measured here raises one."
+    return parts.items(_flagged(contents)) or tag("p", none)
+
+
+def _contradictions(contents: Contents) -> str:
+    """What is printed in one place and otherwise in another, and averages that are off."""
+    notes = [
+        f"{link(one.place, f'{paper_name(one.spec.paper)}, {name}')}: {escape(note)}"
+        for one in contents.tables
+        for name, note in one.notes()
+    ]
+    notes += [
+        f"{link(place, label)}: the {escape(doubt)}"
+        for label, place, cell in _numbers(contents)
+        for doubt in cell.doubts
+    ]
+    return parts.items(notes) or tag("p", "None, in the tables made here.")
+
+
+def costs(results: Sequence[Result]) -> Iterator[str]:
+    """What computing took, by step, and the jobs that took most."""
+    timed = [one for one in results if one.record]
+    said = (
+        f"{len(timed)} of {len(results)} results have the record of a run; these took "
+        f"{duration(sum(one.seconds for one in timed))} of computing in all."
+    )
+    yield tag("p", said)
+    steps: dict[str, list[Result]] = {}
+    for one in timed:
+        steps.setdefault(one.card.step, []).append(one)
+    heads = [parts.head("Step"), parts.head("Jobs", True), parts.head("Time", True)]
+    heads += [parts.head("Longest", True), parts.head("Memory (MB)", True)]
+    rows = [
+        [
+            parts.row_head(code(step)),
+            parts.number(f"{len(some)}", len(some)),
+            _time(sum(one.seconds for one in some)),
+            _time(max(one.seconds for one in some)),
+            _memory(some),
+        ]
+        for step, some in sorted(
+            steps.items(), key=lambda s: -sum(r.seconds for r in s[1])
+        )
+    ]
+    yield parts.table("overview/steps", "Time by step, the longest first.", heads, rows)
+    dearest = sorted(timed, key=lambda one: (-one.seconds, one.name))[:MOST]
+    heads = [parts.head("Result"), parts.head("Time", True)]
+    heads += [parts.head("Memory (MB)", True), parts.head("Machine")]
+    rows = [
+        [
+            parts.row_head(code(one.name)),
+            _time(one.seconds),
+            _memory([one]),
+            _where(one),
+        ]
+        for one in dearest
+    ]
+    yield parts.table("overview/jobs", f"The {len(rows)} dearest jobs.", heads, rows)
+
+
+def _time(seconds: float) -> str:
+    return parts.number(duration(seconds), seconds)
+
+
+def _memory(some: Sequence[Result]) -> str:
+    peak = max(int(one.record.get("peak_memory_mb", 0)) for one in some)
+    gpu = max(int(one.record.get("peak_gpu_memory_mb", 0)) for one in some)
+    return parts.number(f"{peak:,}" + (f", GPU {gpu:,}" if gpu else ""), peak + gpu)
+
+
+def _where(one: Result) -> str:
+    return escape(f"{one.record.get('machine', '?')}, {one.record.get('device', '?')}")

@@ -1,0 +1,155 @@
+"""A paper's page: its tables, its figures, its claims, and what was not made."""
+
+import base64
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.report import cells, parts
+from pipeline_steps.papers.report.contents import Contents, Figure
+from pipeline_steps.papers.report.origins import told, why
+from pipeline_steps.papers.report.parts import code, link, short, tag
+from pipeline_steps.papers.spec import Printed, PrintedPaper
+from pipeline_steps.papers.style import LOOK, escape, paper_name, scale_line
+
+# Pixels of the screen for one of a picture's: as large as in print.
+SHOWN = 96 / LOOK["savefig.dpi"]
+
+
+def page(contents: Contents, paper: PrintedPaper) -> str:
+    """Everything of one paper, with a list of it at the top."""
+    name = paper.paper
+    shown = [
+        *(cells.table(contents, one) for one in contents.tables),
+        *(figure(one) for one in contents.figures),
+        claims(name, contents.claims),
+        *_not_made(paper),
+    ]
+    return tag(
+        "section",
+        tag("h2", f"{paper_name(name)}: {escape(paper.title)}", id=f"{name}/title"),
+        tag("p", escape(paper.authors), class_="soft"),
+        tag("nav", _list(contents, name), aria_label=f"On the page of {name.upper()}"),
+        "\n".join(shown),
+        id=name,
+        class_="page",
+        aria_labelledby=f"{name}/title",
+    )
+
+
+def _list(contents: Contents, paper: str) -> str:
+    tables = [(one.place, one.spec.title) for one in contents.tables]
+    figures = [(one.place, one.spec.title) for one in contents.figures]
+    led = [link(place, short(title)) for place, title in tables + figures]
+    return parts.items([*led, link(claims_of(paper), "Claims")])
+
+
+def figure(one: Figure) -> str:
+    """A figure with its caption; the picture stands in the page itself."""
+    spec, bytes_ = one.spec, one.png.read_bytes()
+    width, height = (round(pixels * SHOWN) for pixels in size_of(bytes_, one.png))
+    panels = ", ".join(panel.label for panel in spec.panels)
+    kind = str(spec.figure["figure"]).replace("_", " ")
+    image = base64.b64encode(bytes_).decode()
+    box = f"{one.place}/box"
+    return tag(
+        "section",
+        tag("h3", escape(spec.title), id=one.place),
+        tag(
+            "figure",
+            f'<img src="data:image/png;base64,{image}" width="{width}" '
+            f'height="{height}" loading="lazy" '
+            f'alt="{escape(f"{spec.title}. A picture of {kind}: {panels}.")}">',
+            tag(
+                "figcaption",
+                f"{escape(spec.title)}. {escape(scale_line(spec))}. ",
+                f"Shown: {escape(panels)}. ",
+                parts.opener(box, "Where does it come from?", f" ({spec.title})"),
+            ),
+        ),
+        parts.box(box, spec.title, _origin(one)),
+        aria_labelledby=one.place,
+    )
+
+
+def _origin(one: Figure) -> str:
+    panels = zip(one.spec.panels, one.result.behind("panels"), strict=True)
+    shown = [f"{escape(p.label)}: {p.what} of {code(str(card))}" for p, card in panels]
+    lines = [("Panels", parts.items(shown)), ("The whole chain", why(one.png))]
+    return parts.facts([*lines, *told(one.result)])
+
+
+def size_of(png: bytes, path: Path) -> tuple[int, int]:
+    """Width and height, told by the header, so that text does not jump as it loads."""
+    if png[:8] != b"\x89PNG\r\n\x1a\n":
+        raise PipelineError(f"{path} is no picture; delete it and build it again")
+    return struct.unpack(">II", png[16:24])
+
+
+def claims_of(paper: str) -> str:
+    return f"{paper}/claims"
+
+
+def claim_at(claim: dict[str, str]) -> str:
+    return f"{claims_of(claim['paper'])}/{claim['claim']}"
+
+
+def sign(verdict: str) -> str:
+    """A verdict, with a sign and a colour to it."""
+    if "not run" in verdict:
+        return tag("span", f"– {escape(verdict)}", class_="not-run")
+    against = "not" in verdict.split()
+    look, mark = ("bad", "✗") if against else ("good", "✓")
+    return tag("span", f"{mark} {escape(verdict)}", class_=look)
+
+
+def strength(claim: dict[str, str]) -> str:
+    tested = f"p = {float(claim['p']):.2g}" if claim["p"] else ""
+    return ", ".join(filter(None, [claim["strength"], tested]))
+
+
+def claims(paper: str, lines: Sequence[dict[str, str]]) -> str:
+    """What the paper says, and what came out."""
+    place = claims_of(paper)
+    rows = [
+        [
+            parts.row_head(escape(one["says"]) + _whose(one), claim_at(one)),
+            sign(one["verdict"]),
+            escape(strength(one)),
+            escape(one["detail"]),
+        ]
+        for one in lines
+    ]
+    heads = [*map(parts.head, ("Claim", "Verdict", "Strength", "What it rests on"))]
+    caption = (
+        f"{len(lines)} claims of {paper_name(paper)}, decided by the numbers here."
+    )
+    return tag("h3", "Claims", id=place) + (
+        parts.table(place, caption, heads, rows) if rows else tag("p", "None yet.")
+    )
+
+
+def _whose(claim: dict[str, str]) -> str:
+    told = "our own check" if claim["ours"] == "true" else "the paper's"
+    told += f", {claim['place']}"
+    if printed := claim.get("printed"):
+        told += f"; by the paper's own numbers it {printed}"
+    return "<br>" + tag("span", escape(told), class_="small")
+
+
+def _not_made(paper: PrintedPaper) -> Iterator[str]:
+    """What another scale makes, or this one if it is asked by name."""
+    missing = [one for one in [*paper.tables, *paper.figures] if not one.made]
+    if missing:
+        yield tag("h3", "Not made at this scale", id=f"{paper.paper}/not-made")
+        yield parts.items(_asked(paper.paper, one) for one in missing)
+
+
+def _asked(paper: str, one: Printed) -> str:
+    numbers = f", {one.numbers} numbers" if one.numbers else ""
+    only = (
+        f", {one.published_only} of them published only" if one.published_only else ""
+    )
+    target = code(f"snakemake {paper}_{one.name}")
+    return f"{escape(one.title)}{numbers}{only}: {target}"

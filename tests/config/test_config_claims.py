@@ -1,0 +1,131 @@
+"""The papers' claims: how many, in whose words, and what a scale leaves out of them."""
+
+import re
+
+import pytest
+
+from pipeline_steps.config.jobs import Jobs
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.models import StandIns
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core.registry import ROOT
+
+TEXTS = ROOT.parent / "shared" / "papers"
+LEAST = {"ijsat": 12, "dmat": 6, "atld": 6, "jat": 6}
+SO_MANY_WORDS = 8
+
+# What the papers' own tables contradict.
+NOT_BORNE_OUT = {
+    "ijsat": {"jsa-helps-other-methods", "jsa-improves-accuracy"},
+    "jat": {
+        "joint-best-by-several-steps",
+        "order-matters-little",
+        "no-attack-gains-accuracy",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def paper() -> Plan:
+    return Plan(load_config("paper"))
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_each_paper_has_its_claims(paper: Plan, name: str) -> None:
+    claims = paper.claims(name).claims
+    decidable = [claim for claim in claims if claim.holds and not claim.ours]
+    assert len(decidable) >= LEAST[name]
+    assert {claim.name for claim in claims if claim.ours}
+    assert all(claim.holds or len(str(claim.not_run)) > 20 for claim in claims)
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_the_papers_own_tables_bear_out_all_but_those_that_are_known(
+    paper: Plan, name: str
+) -> None:
+    told = paper.claims(name).printed
+    assert {claim for claim, holds in told.items() if not holds} == NOT_BORNE_OUT.get(
+        name, set()
+    )
+    assert sum(told.values()) > len(told) / 2
+
+
+@pytest.mark.parametrize("name", LEAST)
+def test_claims_are_told_in_our_words(paper: Plan, name: str) -> None:
+    if not TEXTS.is_dir():
+        pytest.skip("the papers' texts do not lie beside this checkout")
+    text = _words((TEXTS / f"{name}.txt").read_text())
+    theirs = {tuple(text[i : i + SO_MANY_WORDS]) for i in range(len(text))}
+    for claim in paper.claims(name).claims:
+        ours = _words(claim.says)
+        runs = {tuple(ours[i : i + SO_MANY_WORDS]) for i in range(len(ours) - 7)}
+        assert not runs & theirs, claim.name
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def test_the_papers_size_decides_all_that_can_be_decided(paper: Plan) -> None:
+    whole = {p: load_config("paper").papers[p].claims for p in paper.claiming}
+    assert {p: paper.claims(p).claims for p in paper.claiming} == whole
+    for spec in map(paper.claims, paper.claiming):
+        assert spec.papers_size
+        for run in (*spec.runs, *spec.curves):
+            assert paper.attack(run.dataset, run.defense, run.threat).threat
+
+
+def test_only_the_papers_size_is_the_papers_size() -> None:
+    config = load_config("paper")
+    assert config.is_papers_size
+    assert not load_config("small").is_papers_size
+    scale = config.scale
+    for smaller in (
+        {"stand_ins": StandIns(datasets={"cifar100": "cifar10"})},
+        {"training": scale.training.model_copy(update={"images": 5000})},
+        {"evaluation": scale.evaluation.model_copy(update={"images": 1000})},
+    ):
+        changed = config.model_copy(update={"scale": scale.model_copy(update=smaller)})
+        assert not changed.is_papers_size
+
+
+def test_a_scale_decides_what_its_own_pages_decide() -> None:
+    """No job is planned for a claim alone where a scale makes a part of the pages."""
+    plan = Plan(load_config("demo"))
+    made = set(plan.table("ijsat", "table1").runs)
+    spec = plan.claims("ijsat")
+    assert set(spec.runs) <= made
+    assert spec.runs
+    assert spec.curves
+    told = {claim.name: claim for claim in spec.claims}
+    assert told["at-resists-pgd"].holds
+    left_out = told["ijsat-second-under-autoattack"]
+    assert not left_out.holds
+    assert left_out.not_run == (
+        "left out at scale demo: trades under autoattack, ijsat under autoattack, "
+        "normal under autoattack, 4 more"
+    )
+    assert "not evaluated yet" in str(told["ijsat-best-on-corrupted-images"].not_run)
+
+
+def test_a_job_s_command_fits_its_line_with_four_seeds(
+    config_root, edit, wildcards
+) -> None:
+    """Linux takes 128 kB for one argument, and a rule's command is one."""
+    edit("scales/paper", "seeds", [0, 1, 2, 3])
+    jobs = Jobs("paper", root=config_root)
+    for name in jobs.plan(None).claiming:
+        told = wildcards(scale="paper", paper=name)
+        files = [*jobs.verdicts("check_claims")(told), *jobs.curves(told)]
+        files += [*jobs.verdict_cards("check_claims")(told), *jobs.curve_cards(told)]
+        words = [jobs.spec("check_claims")(told), *map(str, files)]
+        assert len(" ".join(words).encode()) < 127_000, name
+        assert len(files) % 8 == 0
+
+
+@pytest.fixture
+def wildcards():
+    class Named(dict):
+        __getattr__ = dict.__getitem__
+
+    return Named

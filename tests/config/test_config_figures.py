@@ -1,0 +1,63 @@
+"""A scale may make a part of a figure, and plans what stands behind that part alone."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline_steps.config.jobs import Jobs
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.shown import panels, shown
+from pipeline_steps.core.errors import PipelineError
+
+PART = {"defenses": ["normal", "at"], "threats": ["clean", "pgd20"]}
+
+
+@pytest.fixture
+def jobs(edit, config_root):
+    edit("scales/demo", "pages.ijsat", {"figure9": PART})
+    return Jobs("demo", root=config_root)
+
+
+def test_a_figure_shows_the_panels_that_are_asked_for(jobs):
+    spec = jobs.plan(None).figure("ijsat", "figure9")
+    places = [(panel.part, panel.threat) for panel in spec.panels]
+    assert places == [(d, t) for d in ("Normal", "AT") for t in ("clean", "pgd20")]
+
+
+def test_behind_a_map_stand_the_verdicts_and_the_training(jobs):
+    plan = jobs.plan(None)
+    assert panels(plan, "ijsat", "figure9")[1] == ("cam", "digits/normal/pgd20")
+    made = shown(plan)
+    for job in ("explanations/digits/at", "verdicts/digits/at"):
+        assert {f"{job}/clean", f"{job}/pgd20"} <= {*made}
+    assert "defenses/digits/at" in made
+    assert not [job for job in made if job.startswith("explanations/digits/trades")]
+
+
+def test_the_files_of_a_map_lie_where_the_rule_puts_them(jobs):
+    asked = SimpleNamespace(scale="demo", paper="ijsat", figure="figure9")
+    name = "explanations/digits/normal/clean"
+    assert jobs.panels(asked)[0] == f"results/demo/{name}.safetensors"
+    assert jobs.panel_cards(asked)[0] == f"results/demo/cards/{name}.json"
+
+
+def test_what_is_explained_is_what_was_judged(jobs):
+    asked = SimpleNamespace(
+        scale="demo", dataset="digits", defense="at", threat="pgd20"
+    )
+    judged, explained = (
+        jobs.spec(step)(asked) for step in ("gather_verdicts", "explain_defense")
+    )
+    assert explained == judged
+
+
+def test_a_part_that_leaves_nothing_is_refused(edit, config_root):
+    edit("scales/demo", "pages.ijsat", {"figure9": {"defenses": ["dmat"]}})
+    with pytest.raises(PipelineError, match=r"figure9: this leaves no panel of the"):
+        load_config("demo", config_root)
+
+
+def test_a_curve_that_a_scale_makes_needs_kept_weights(edit, config_root):
+    edit("scales/cores", "pages.ijsat.figure7", {})
+    with pytest.raises(PipelineError, match="'normal' keeps no weights on the way"):
+        load_config("cores", config_root)

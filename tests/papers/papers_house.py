@@ -1,0 +1,87 @@
+"""Made-up tables and verdicts for the tests of their forms, and steps run by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.step import run
+from pipeline_steps.papers.spec import TableSpec
+from pipeline_steps.papers.statistics import Key, Outcomes
+from pipeline_steps.papers.tables import Cell, Found, Verdicts, cells
+
+IMAGES = 200
+
+
+def spec(**changes: Any) -> TableSpec:
+    content = {
+        "paper": "ijsat",
+        "table": "table1",
+        "title": "Table 1: accuracy",
+        "scale": "demo",
+        "scale_title": "minutes on two cores",
+        "dataset": "cifar10",
+        "stand_ins": {"cifar10": "digits"},
+        "average": "Avg",
+        "columns": [
+            {"name": "Standard", "threat": "clean"},
+            {"name": "PGD-20", "threat": "pgd20"},
+        ],
+        "rows": [
+            {
+                "name": "AT",
+                "defense": "at",
+                "published": [84.0, 50.0],
+                "published_average": 67.0,
+                "note": "84 here, 83 elsewhere",
+            },
+            {
+                "name": "DMAT",
+                "not_run": "not part of this",
+                "published": [82.0, 45.0],
+                "published_average": 63.5,
+            },
+        ],
+        "runs": [],
+    }
+    return TableSpec.model_validate(content | changes)
+
+
+def found(**accuracies: list[float]) -> dict[Key, Outcomes]:
+    """Made-up outcomes of `at`: by threat, an accuracy for each seed."""
+    order = np.random.default_rng(0).permutation(IMAGES)
+    return {
+        ("digits", "at", threat): np.stack([order < a * IMAGES / 100 for a in seeds])
+        for threat, seeds in accuracies.items()
+    }
+
+
+def made(
+    outcomes: dict[Key, Outcomes], table: TableSpec | None = None, **card: Any
+) -> list[list[Cell]]:
+    metrics = {key: [card] * len(seeds) for key, seeds in outcomes.items()}
+    files = {
+        key: [
+            Verdicts(f"{'/'.join(key)}@{i}", f"card of {key[2]} {i}") for i in range(n)
+        ]
+        for key, n in ((key, len(seeds)) for key, seeds in outcomes.items())
+    }
+    return cells(table or spec(), Found(outcomes, metrics, files))
+
+
+def card(path: Path, role: str, **metrics: Any) -> Path:
+    beside = path.with_suffix(".json")
+    facts = {role: file_facts(path)}
+    Card("a.step", {}, {"digest": "c" * 64}, {}, facts, metrics).write(beside)
+    return beside
+
+
+def step(
+    module: Any, spec: Any, inputs: dict[str, list[Path]], outputs: dict[str, Path]
+) -> None:
+    name = module.__name__.removeprefix("pipeline_steps.")
+    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
+    places = [f"{role}={path}" for role, path in outputs.items()]
+    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
+    run(name, type(spec), module.main, told)

@@ -1,0 +1,129 @@
+"""All forms of a table say the same, and LaTeX is given nothing that it can't set."""
+
+import re
+from pathlib import Path
+
+import pytest
+from papers_house import IMAGES, found, made, spec
+
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.papers.forms import picture
+from pipeline_steps.papers.forms.latex import as_latex, escape
+from pipeline_steps.papers.forms.page import as_page
+from pipeline_steps.papers.forms.picture import draw
+from pipeline_steps.papers.forms.tidy import tidy
+from pipeline_steps.papers.spec import TableSpec
+from pipeline_steps.papers.tables import Cell, Footnotes, Found, cells
+
+PLANS = {scale: Plan(load_config(scale)) for scale in ("paper", "demo")}
+TABLES = [
+    (paper, table)
+    for paper, content in PLANS["paper"].config.papers.items()
+    for table in content.tables
+]
+
+
+def columns_of(line: str) -> int:
+    """How many columns a line of a table fills."""
+    spans = [int(n) for n in re.findall(r"\\multicolumn\{(\d+)\}", line)]
+    return 1 + len(re.findall(r"(?<!\\)&", line)) + sum(spans) - len(spans)
+
+
+def assert_latex_sets(text: str) -> None:
+    """Environments and braces close in order, and every line has all columns."""
+    opened: list[str] = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if kind == "begin":
+            opened.append(name)
+        else:
+            assert opened.pop() == name
+    assert opened == []
+    depth = 0
+    for brace in re.findall(r"(?<!\\)[{}]", text):
+        depth += 1 if brace == "{" else -1
+        assert depth >= 0
+    assert depth == 0
+    assert len(re.findall(r"(?<!\\)\$", text)) % 2 == 0
+    told = re.search(r"begin\{tabular\}\{(\w+)\}", text)
+    assert told
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {columns_of(line) for line in lines} == {len(told[1])}
+    assert not re.findall(r"(?<!\\)[#_^~]", text.replace("$^", ""))
+    assert max(text) <= "\u017f"
+
+
+@pytest.mark.parametrize(("paper", "table"), TABLES, ids=lambda name: name)
+def test_every_table_of_the_papers_is_sound_latex(paper: str, table: str) -> None:
+    for plan in PLANS.values():
+        told = plan.table(paper, table)
+        rows, notes = cells(told, Found({}, {})), Footnotes()
+        text = as_latex(told, rows, notes)
+        assert_latex_sets(text)
+        assert "U+" not in text
+        assert as_latex(told, rows, Footnotes()) == text
+        for row in told.rows:
+            assert escape(row.label) in text
+
+
+def test_what_latex_would_read_as_a_command_is_escaped() -> None:
+    assert escape(r"50 % & a_b {x} #1 ~ ^ $5 \n") == (
+        r"50 \% \& a\_b \{x\} \#1 \textasciitilde{} \textasciicircum{} \$5 "
+        r"\textbackslash{}n"
+    )
+    assert escape("ε = 8/255, λ ± é") == r"$\varepsilon$ = 8/255, $\lambda$ $\pm$ é"
+    assert escape("漢") == "U+6F22"
+
+
+def shown(
+    table: TableSpec, rows: list[list[Cell]], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """What each form says, a picture by all that is written on it."""
+    written: list[str] = []
+    monkeypatch.setattr(
+        picture,
+        "save",
+        lambda figure, _: written.extend(t.get_text() for t in texts(figure)),
+    )
+    notes = Footnotes()
+    page = as_page(table, rows, notes)
+    draw(table, rows, notes, Path("table.png"))
+    return {
+        "csv": tidy(table, rows).to_csv(index=False),
+        "html": page,
+        "png": " ".join(" ".join(written).split()),
+        "tex": as_latex(table, rows, notes),
+    }
+
+
+def texts(figure):
+    return figure.axes[0].texts
+
+
+def test_all_forms_tell_scale_seeds_flags_and_wrong_averages(monkeypatch) -> None:
+    row = {"name": "AT", "defense": "at", "published": [84.0, 50.0]}
+    table = spec(rows=[row | {"published_average": 70.0}])
+    rows = made(found(clean=[60, 64], pgd20=[90, 92]), table)
+    for form, said in shown(table, rows, monkeypatch).items():
+        assert "published average is not the mean of its row (67.00)" in said, form
+        assert "pgd20 leaves 91.00 where clean leaves 62.00" in said, form
+        assert "62.00" in said and "2.83" in said, form  # the deviation of 60 and 64
+        assert "76.50" in said, form  # the average that was measured
+        assert "demo" in said, form
+
+
+def test_a_cell_tells_which_cards_it_comes_from() -> None:
+    page = as_page(spec(), made(found(clean=[60], pgd20=[90])), Footnotes())
+    assert 'data-card="card of clean 0"' in page
+    assert '<a href="card of clean 0">60.00</a>' in page
+    rows = made(found(clean=[60, 61], pgd20=[90, 91]))
+    page = as_page(spec(), rows, Footnotes())
+    assert 'data-card="card of pgd20 0 card of pgd20 1"' in page
+    assert "at under pgd20 on digits" in page
+    line = tidy(spec(), rows).iloc[1]
+    assert (line.scale, line.dataset, line.defense, line.threat) == (
+        *("demo", "digits", "at", "pgd20"),
+    )
+    assert line.verdicts == "digits/at/pgd20@0 digits/at/pgd20@1"
+    average = tidy(spec(), made(found(clean=[60], pgd20=[90]))).iloc[2]
+    assert (average.threat, average.images) == ("clean pgd20", IMAGES)
