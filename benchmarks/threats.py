@@ -261,8 +261,8 @@ def where_the_time_goes(house: House, steps: int) -> Iterator[str]:
         share = speed / peak(images.device, getattr(torch, precision))
         yield (
             f"  {precision}: the loop's own cost is {100 * (1 - alone / min(whole)):.1f} % "
-            f"of PGD-{steps}; its passes reach {100 * share:.0f} % of a large matrix "
-            f"product's {speed / share / 1e9:.0f} billion operations a second"
+            f"of PGD-{steps}; its passes reach {100 * share:.0f} % of the "
+            f"{speed / share / 1e9:.0f} billion operations a second of the machine's best"
         )
 
 
