@@ -8,6 +8,7 @@ from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.papers.claim import AllClaimsSpec, Claim, ClaimsSpec, Result
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.printed import borne_out
+from pipeline_steps.papers.spec import Key, judged, keys
 
 # So many of what a claim lacks are named.
 NAMED = 3
@@ -19,7 +20,12 @@ class Claimed(Pages):
     def claims(self, paper: str) -> ClaimsSpec:
         """A paper's claims, those as not run that need what the scale doesn't make."""
         content = self.config.papers[paper]
-        named = dict.fromkeys(claim.dataset for claim in content.claims)
+        named = dict.fromkeys(
+            name
+            for claim in content.claims
+            for name in (claim.dataset, *(one.trained_on for one in claim.quantities))
+            if name
+        )
         whole = ClaimsSpec(
             scale=self.config.name,
             papers_size=self.config.is_papers_size,
@@ -86,12 +92,14 @@ class Claimed(Pages):
 
 def _printed(paper: Paper) -> dict[str, bool]:
     """What its tables make of its claims; of two numbers for one cell the first counts."""
-    numbers: dict[tuple[str, str, tuple[str, ...]], float] = {}
+    numbers: dict[tuple[Key, ...], float] = {}
     for table in paper.tables.values():
         for row in table.rows:
             for column, value in zip(table.columns, row.published, strict=True):
                 if row.defense and column.threats and value is not None:
-                    place = (row.dataset or table.dataset, row.defense)
-                    numbers.setdefault((*place, tuple(column.threats)), value)
+                    place = row.dataset or table.dataset
+                    defense = judged(row.defense, place, row.trained_on)
+                    cell = keys(place, defense, column.threats, column.corruptions)
+                    numbers.setdefault(tuple(cell), value)
     told = {claim.name: borne_out(claim, numbers) for claim in paper.claims}
     return {name: holds for name, holds in told.items() if holds is not None}

@@ -9,12 +9,12 @@ from typing import Any
 
 from snakemake.io import ancient
 
-from pipeline_steps.config.files import Files, Function, Wildcards
+from pipeline_steps.config.files import Function, Wildcards
 from pipeline_steps.config.labels import BEST, base, origin
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.networks import trained
+from pipeline_steps.config.page_files import PageFiles
 from pipeline_steps.config.resolve import Plan
-from pipeline_steps.config.shown import panels, place, shown
 from pipeline_steps.config.wildcards import defenses_like, judged_on, patterns
 from pipeline_steps.core.digest import code, spec_text
 from pipeline_steps.core.errors import PipelineError
@@ -22,8 +22,6 @@ from pipeline_steps.core.registry import ROOT
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.spec import FlowTraining, GanTraining
-from pipeline_steps.papers.panels import KINDS
-from pipeline_steps.papers.spec import Run
 
 # For each step its module, the method of Plan that makes its spec, and what it takes.
 STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -63,7 +61,7 @@ def plan(scale: str, root: Path = ROOT) -> Plan:
     return Plan(load_config(scale, root))
 
 
-class Jobs(Files):
+class Jobs(PageFiles):
     """The functions of the rule files; rules without a scale of their own use `scale`."""
 
     def __init__(self, scale: str, gpus: str = "gpu", root: Path = ROOT) -> None:
@@ -187,54 +185,6 @@ class Jobs(Files):
 
         return files
 
-    def verdicts(self, step: str) -> Function:
-        """The verdicts behind a table or the claims, in the order of its runs."""
-        return lambda w: ancient(
-            [
-                f"results/{w.scale}/verdicts/{run}.parquet"
-                for run in self._runs(w, self._typed(step, w).runs)
-            ]
-        )
-
-    def verdict_cards(self, step: str) -> Function:
-        return lambda w: [
-            f"results/{w.scale}/cards/verdicts/{run}.json"
-            for run in self._runs(w, self._typed(step, w).runs)
-        ]
-
-    def panels(self, wildcards: Wildcards) -> list[str]:
-        """The file behind each panel of a figure."""
-        folder = f"results/{wildcards.scale}"
-        shown = self._panels(wildcards)
-        return ancient([f"{folder}/{KINDS[w].file.format(name)}" for w, name in shown])
-
-    def panel_cards(self, wildcards: Wildcards) -> list[str]:
-        folder = f"results/{wildcards.scale}/cards"
-        shown = self._panels(wildcards)
-        return [f"{folder}/{KINDS[w].card.format(name)}.json" for w, name in shown]
-
-    def manifold_cards(self, wildcards: Wildcards) -> list[str]:
-        """The cards of the manifolds that the claims speak of."""
-        return [
-            f"results/{wildcards.scale}/cards/manifolds/{name}/test.json"
-            for name in self._typed("check_claims", wildcards).manifolds
-        ]
-
-    def curves(self, wildcards: Wildcards) -> list[str]:
-        """The curves of trainings that the claims speak of, in the order of their runs."""
-        runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
-        return ancient([f"results/{wildcards.scale}/curves/{r}.parquet" for r in runs])
-
-    def curve_cards(self, wildcards: Wildcards) -> list[str]:
-        runs = self._runs(wildcards, self._typed("check_claims", wildcards).curves)
-        return [f"results/{wildcards.scale}/cards/curves/{run}.json" for run in runs]
-
-    def claims(self, place: str) -> Function:
-        """The decided claims of each paper that has any; the place says which file."""
-        return lambda w: [
-            place.format(paper=paper, **w) for paper in self.plan(w).claiming
-        ]
-
     def targets(self, paper: str | None = None) -> list[str]:
         """What the scale makes of all papers, or all that it can make of one."""
         plan = self.plan(None)
@@ -249,13 +199,6 @@ class Jobs(Files):
         known = self.plan(None).config.papers[paper]
         suffix = "png" if page in known.figures else "csv"
         return f"results/{self.scale}/papers/{paper}/{page}.{suffix}"
-
-    def all_cards(self, wildcards: Wildcards) -> list[str]:
-        """The card of every job whose result some table, figure or claim shows."""
-        return [
-            f"results/{wildcards.scale}/cards/{name}.json"
-            for name in shown(self.plan(wildcards))
-        ]
 
     @property
     def papers(self) -> dict[str, list[str]]:
@@ -284,12 +227,6 @@ class Jobs(Files):
 
     def _spec(self, step: str, wildcards: Wildcards) -> dict[str, Any]:
         return self._typed(step, wildcards).model_dump(mode="json")
-
-    def _runs(self, wildcards: Wildcards, runs: Iterable[Run]) -> list[str]:
-        return [place(self.plan(wildcards), run) for run in runs]
-
-    def _panels(self, wildcards: Wildcards) -> list[tuple[str, str]]:
-        return panels(self.plan(wildcards), wildcards.paper, wildcards.figure)
 
 
 def _trained(

@@ -243,3 +243,7 @@ def _quantity(one: Quantity) -> Iterator[str]:
         yield "a side is a defense under a threat, a metric of a manifold, or a number"
     if (one.epoch or one.size) and (one.threat is None or (one.epoch and one.size)):
         yield "`epoch` and `size` go with one threat, and not with each other"
+    if one.corruptions and (one.threat is None or one.epoch or one.size):
+        yield "a mean over corruptions is taken under one threat, of an accuracy"
+    if one.trained_on and (one.defense is None or one.epoch):
+        yield "`trained_on` tells where a defense's last weights are from"

@@ -20,10 +20,7 @@ def main(job: Job[ClaimsSpec]) -> dict[str, Any]:
     """Every claim of the paper, decided."""
     spec = job.spec
     found = evidence(job)
-    decided = [
-        (claim, decide(claim, found, spec.papers_size, spec.used(claim)))
-        for claim in spec.claims
-    ]
+    decided = [(claim, decide(claim, found, spec.papers_size)) for claim in spec.claims]
     lines = [record(spec, claim, decision) for claim, decision in decided]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     table.to_csv(job.output("csv"), index=False, lineterminator="\n")
@@ -40,16 +37,16 @@ def evidence(job: Job[ClaimsSpec]) -> Evidence:
         _sizes(spec, files),
         read_curves(spec.curves, job.all_verified("curves", "curve")),
         {name: read_card(card).metrics for name, card in cards},
+        spec.stand_ins,
     )
 
 
 def _sizes(spec: ClaimsSpec, files: Sequence[Path]) -> dict[tuple[str, Key], Outcomes]:
     """How far images were moved, wherever a claim asks for it."""
     asked = {
-        (str(one.size), (spec.used(claim), str(one.defense), str(one.threat)))
+        (str(one.size), one.behind(spec.used(claim), spec.stand_ins)[0])
         for claim in spec.claims
-        for comparison in claim.comparisons
-        for one in comparison.quantities
+        for one in claim.quantities
         if one.size
     }
     found = {}
@@ -58,7 +55,7 @@ def _sizes(spec: ClaimsSpec, files: Sequence[Path]) -> dict[tuple[str, Key], Out
             *(
                 (run, path)
                 for run, path in zip(spec.runs, files, strict=True)
-                if (run.dataset, run.defense, run.threat) == key
+                if run.key == key
             ),
             strict=True,
         )

@@ -1,13 +1,13 @@
 """A sentence of a paper as something that numbers decide."""
 
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from pipeline_steps.core.settings import Settings
-from pipeline_steps.papers.spec import Run
+from pipeline_steps.papers.spec import Key, Run, judged, keys
 
 Relation = Literal["<", ">", "within"]
 
@@ -43,6 +43,10 @@ class Quantity(Sparse):
     """In a threat's place: several, all of which an image must withstand."""
     mean_of: list[str] = Field(default_factory=list)
     """In a threat's place: several, over which the accuracy is averaged."""
+    corruptions: list[str] = Field(default_factory=list)
+    """If there are any, the mean over these of the test images, at all severities."""
+    trained_on: str | None = None
+    """The data set that the defense was trained on, where it is judged on another."""
     epoch: Literal["last", "best"] | None = None
     """With which of the weights that were kept while training."""
     size: Literal["linf", "l2"] | None = None
@@ -56,14 +60,22 @@ class Quantity(Sparse):
     def threats(self) -> list[str]:
         return [self.threat] if self.threat else self.worst_of or self.mean_of
 
+    def behind(self, dataset: str, stand_ins: Mapping[str, str]) -> list[Key]:
+        """The jobs behind an accuracy."""
+        if self.defense is None:
+            return []
+        home = stand_ins.get(self.trained_on or "", self.trained_on)
+        defense = judged(self.defense, dataset, home)
+        return keys(dataset, defense, self.threats, self.corruptions)
+
     def over(self, more: "Quantity") -> "Quantity":
         """This one, with what it leaves open taken from another."""
-        keys = Quantity.model_fields.keys() - (UNDER if self.threats else set())
-        given = more.model_dump(include=keys)
+        open_ = Quantity.model_fields.keys() - (UNDER if self.threats else set())
+        given = more.model_dump(include=open_)
         return Quantity(**given | self.model_dump(include=set(Quantity.model_fields)))
 
 
-UNDER = {"threat", "worst_of", "mean_of"}
+UNDER = {"threat", "worst_of", "mean_of", "corruptions"}
 
 
 class Side(Quantity):
@@ -79,7 +91,11 @@ class Side(Quantity):
     def sides(self, under: Quantity) -> list["Side"]:
         """One for each defense, with nothing left open."""
         return [
-            Side(**dict(whole), less=self.less and self.less.over(whole))
+            Side(
+                **dict(whole),
+                less=self.less and self.less.over(whole),
+                number=self.number,
+            )
             for name in self.each_of or filter(None, [self.defense])
             for whole in [Quantity(defense=name).over(self).over(under)]
         ] or [self]
@@ -134,6 +150,10 @@ class Claim(Sparse):
     def comparisons(self) -> list[Comparison]:
         return [one for comparison in self.holds for one in comparison.each()]
 
+    @property
+    def quantities(self) -> list[Quantity]:
+        return [one for told in self.comparisons for one in told.quantities]
+
 
 class Result(NamedTuple):
     """What a claim rests on: verdicts, a curve, or a manifold."""
@@ -145,7 +165,9 @@ class Result(NamedTuple):
     threat: str = ""
 
     def __str__(self) -> str:
-        return f"{self.of} under {self.threat}" if self.threat else self.of
+        corrupted = f" on {self.dataset}" if "." in self.dataset else ""
+        under = f" under {self.threat}" if self.threat else ""
+        return self.of + under + corrupted
 
 
 class ClaimsSpec(Settings):
@@ -170,13 +192,12 @@ class ClaimsSpec(Settings):
 
     def results(self, claim: Claim) -> Iterator[Result]:
         dataset = self.used(claim)
-        for comparison in claim.comparisons:
-            for one in comparison.quantities:
-                family = "curves" if one.epoch else "verdicts"
-                for threat in one.threats if one.defense else ():
-                    yield Result(family, dataset, str(one.defense), threat)
-                if one.manifold:
-                    yield Result("manifolds", dataset, one.manifold)
+        for one in claim.quantities:
+            family = "curves" if one.epoch else "verdicts"
+            for key in one.behind(dataset, self.stand_ins):
+                yield Result(family, *key)
+            if one.manifold:
+                yield Result("manifolds", dataset, one.manifold)
 
     @property
     def runs(self) -> list[Run]:

@@ -81,21 +81,15 @@ def verdicts(papers_size: bool) -> tuple[str, str, str]:
     return (*((REPRODUCED, NOT_REPRODUCED) if papers_size else (HOLDS, FAILS)), NOT_RUN)
 
 
-def decide(
-    claim: Claim,
-    evidence: Evidence,
-    papers_size: bool = False,
-    dataset: str | None = None,
-) -> Decision:
+def decide(claim: Claim, evidence: Evidence, papers_size: bool = False) -> Decision:
     """It holds if every comparison points the stated way.
 
     A verdict is strong if what it rests on is: all comparisons where the claim holds,
-    any one of the contradicting ones where it does not. The data set is told where
-    another stands in for the claim's.
+    any one of the contradicting ones where it does not.
     """
     if not claim.holds:
         return Decision(NOT_RUN, detail=claim.not_run or "")
-    used = dataset or claim.dataset
+    used = evidence.stand_ins.get(claim.dataset, claim.dataset)
     findings = [compare(one, used, evidence) for one in claim.comparisons]
     against = [finding for finding in findings if not finding.holds]
     for_it, against_it, _ = verdicts(papers_size)
@@ -154,7 +148,7 @@ def _sampled(
 
 def _counts_images(side: Side) -> bool:
     """Whether it is a share of images that were right, and so has exact tests."""
-    return not (side.less or side.mean_of or side.size)
+    return not (side.less or side.mean_of or side.corruptions or side.size)
 
 
 def _all_of(within: Interval, comparison: Comparison, values: Sequence[float]) -> bool:
@@ -219,9 +213,12 @@ def _quantity(quantity: Quantity) -> str:
         if quantity.mean_of
         else ""
     )
+    home = f" trained on {quantity.trained_on}" if quantity.trained_on else ""
+    copies = len(quantity.corruptions)
+    corrupted = f", the mean over {copies} corruptions" if copies else ""
     weights = f" by its {quantity.epoch} weights" if quantity.epoch else ""
     size = f"{quantity.size} of edits of " if quantity.size else ""
-    return f"{size}{quantity.defense}{weights} under {kind}{threats}"
+    return f"{size}{quantity.defense}{home}{weights} under {kind}{threats}{corrupted}"
 
 
 def _text(within: Interval, sign: str = "") -> str:

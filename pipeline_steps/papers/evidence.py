@@ -17,7 +17,12 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.papers.claim import Quantity, Side
 from pipeline_steps.papers.spec import Run
-from pipeline_steps.papers.statistics import Key, Outcomes, accuracy
+from pipeline_steps.papers.statistics import (
+    Key,
+    Outcomes,
+    accuracy,
+    over_corruptions,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,8 @@ class Evidence:
     """Right or wrong, by the `last` and the `best` of the weights kept while training."""
     manifolds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """The metrics of each manifold, by data set and generator."""
+    stand_ins: Mapping[str, str] = field(default_factory=dict)
+    """What was really used in place of a data set that the paper names."""
 
     def samples(self, side: Quantity, dataset: str) -> Outcomes | None:
         """A side seed by seed and image by image, or nothing for a plain number."""
@@ -64,7 +71,7 @@ class Evidence:
         return float(metrics[side.metric])
 
     def _samples(self, quantity: Quantity, dataset: str) -> Outcomes:
-        told = [(dataset, str(quantity.defense), one) for one in quantity.threats]
+        told = quantity.behind(dataset, self.stand_ins)
         if quantity.epoch:
             found = [_get(self.curves, (quantity.epoch, key), *key) for key in told]
         elif quantity.size:
@@ -73,6 +80,8 @@ class Evidence:
             found = [_get(self.outcomes, key, *key) for key in told]
         if quantity.worst_of:
             return np.logical_and.reduce(found)
+        if quantity.corruptions:
+            return over_corruptions(found)
         return found[0] if len(found) == 1 else np.mean(found, axis=0)
 
 

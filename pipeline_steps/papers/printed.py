@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from pipeline_steps.papers.claim import RELATIONS, Claim, Quantity, Side
+from pipeline_steps.papers.spec import Key
 
-Numbers = Mapping[tuple[str, str, tuple[str, ...]], float]
-"""Printed accuracies, by data set, defense, and the threats that a column is of."""
+Numbers = Mapping[tuple[Key, ...], float]
+"""Printed accuracies, by the jobs that stand behind them."""
 
 
 def borne_out(claim: Claim, numbers: Numbers) -> bool | None:
@@ -31,9 +32,8 @@ def _side(side: Side, dataset: str, numbers: Numbers) -> float | None:
 def _quantity(quantity: Quantity, dataset: str, numbers: Numbers) -> float | None:
     if quantity.epoch or quantity.size:
         return None
-    columns: list[tuple[str, ...]] = [(one,) for one in quantity.mean_of]
-    columns = columns or [tuple(quantity.threats)]
-    place = (dataset, str(quantity.defense))
-    found = [numbers.get((*place, column)) for column in columns]
+    jobs = quantity.behind(dataset, {})
+    cells = [(job,) for job in jobs] if quantity.mean_of else [tuple(jobs)]
+    found = [numbers.get(cell) for cell in cells]
     told = [value for value in found if value is not None]
     return sum(told) / len(told) if len(told) == len(found) else None

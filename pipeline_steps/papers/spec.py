@@ -1,5 +1,6 @@
 """What a job must know of a table or a figure."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -13,6 +14,19 @@ Key = tuple[str, str, str]
 FROM = ".from-"
 
 NOT_PRINTED = "the paper prints no number here"
+
+
+def judged(defense: str, dataset: str, home: str | None) -> str:
+    """A defense on a data set, and where it was trained if that was elsewhere."""
+    return f"{defense}{FROM}{home}" if home and home != dataset else defense
+
+
+def keys(
+    dataset: str, defense: str, threats: Sequence[str], corruptions: Sequence[str]
+) -> list[Key]:
+    """The jobs behind a number: its threats, on each corrupted copy of the images."""
+    places = [f"{dataset}.{name}" for name in corruptions] or [dataset]
+    return [(place, defense, threat) for place in places for threat in threats]
 
 
 class Column(Settings):
@@ -117,16 +131,15 @@ class TableSpec(Settings):
     def judged(self, row: Row) -> str:
         """A row's defense, and where it was trained if that was elsewhere."""
         home = self.stand_ins.get(row.trained_on or "", row.trained_on)
-        elsewhere = home and home != self.used(row)
-        return f"{row.defense}{FROM}{home}" if elsewhere else row.defense or ""
+        return judged(row.defense or "", self.used(row), home)
 
     def behind(self, row: Row, place: int) -> list[Key]:
         """The jobs behind a row's cell in this column, if it is measured."""
         if not row.defense or self.not_run(row, place):
             return []
-        column, used = self.columns[place], self.used(row)
-        judged = [f"{used}.{name}" for name in column.corruptions] or [used]
-        return [(d, self.judged(row), t) for d in judged for t in column.threats]
+        column = self.columns[place]
+        told = (column.threats, column.corruptions)
+        return keys(self.used(row), self.judged(row), *told)
 
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, if it is not."""

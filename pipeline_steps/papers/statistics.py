@@ -84,11 +84,11 @@ def interval(outcomes: Outcomes) -> Interval:
     """Where the accuracy lies: a bootstrap over images, or exact near 0 and 100 %.
 
     The exact one is Clopper and Pearson's; a bootstrap of ten images out of ten would
-    claim to be certain. Differences, of which some are negative, have a bootstrap only.
+    claim to be certain. Differences are no such share of images: `bootstrap` is theirs.
     """
     values = outcomes.mean(axis=0)
     right = round(values.sum())
-    if values.min() >= 0 and min(right, len(values) - right) < FEW:
+    if min(right, len(values) - right) < FEW:
         exact = binomtest(right, len(values)).proportion_ci(LEVEL, "exact")
         return Interval(100 * float(exact.low), 100 * float(exact.high))
     return bootstrap(values)

@@ -13,6 +13,7 @@ from pipeline_steps.papers.statistics import (
     Key,
     Outcomes,
     accuracy,
+    bootstrap,
     differences,
     interval,
     over_corruptions,
@@ -54,6 +55,14 @@ class Measured:
 
     outcomes: Outcomes
     behind: tuple[Key, ...]
+    paired: bool = False
+    """Whether it is a difference, image by image."""
+
+    @property
+    def interval(self) -> Interval:
+        if self.paired:
+            return bootstrap(self.outcomes.mean(axis=0))
+        return interval(self.outcomes)
 
 
 @dataclass(frozen=True)
@@ -100,8 +109,6 @@ class Cell:
         """All that is to be said of the number, in words."""
         said = [f"not run: {self.not_run}"] if self.not_run else []
         said += [f"red flag: {flag}" for flag in self.red_flags]
-        if self.spread is not None:
-            said.append(f"spread {self.spread:.2f} over {self.seeds} seeds")
         return [*said, *self.notes, *self.doubts]
 
     def record(self) -> dict[str, Any]:
@@ -196,7 +203,7 @@ def _less(one: Measured | None, other: Measured | None) -> Measured | None:
     if one is None or other is None:
         return None
     less = differences(one.outcomes, other.outcomes)[None]
-    return Measured(less, one.behind + other.behind)
+    return Measured(less, one.behind + other.behind, paired=True)
 
 
 def _with_files(cell: Cell, found: Found) -> Cell:
@@ -233,7 +240,7 @@ def _measured(
         column=column,
         published=published,
         measured=accuracy(what.outcomes),
-        interval=interval(what.outcomes),
+        interval=what.interval,
         spread=spread(what.outcomes),
         images=what.outcomes.shape[1],
         seeds=len(what.outcomes),
@@ -264,7 +271,8 @@ def _average(spec: TableSpec, row: Row, measured: list[Measured]) -> Cell:
     # The same images stand behind all columns, so they are resampled together.
     together = np.mean([one.outcomes.astype(float) for one in measured], axis=0)
     behind = tuple(key for one in measured for key in one.behind)
-    cell = _measured(row.label, name, row.published_average, Measured(together, behind))
+    whole = Measured(together, behind, paired=bool(row.difference))
+    cell = _measured(row.label, name, row.published_average, whole)
     return replace(cell, doubts=doubts)
 
 

@@ -102,11 +102,12 @@ def test_it_is_one_sentence_with_its_line(write, old, new, line, told):
         ("defense: normal,", "defense: norml,", 22, "no defense 'norml'; did you mean"),
         ("normal, threat: pgd20", "normal, threat: pgd2", 22, "no threat 'pgd2'; did"),
         ("normal, threat: pgd20", "normal", 22, "shows a examples names its threat"),
-        ("what: examples", "what: example", 22, "'examples', 'verdicts'"),
-        ("what: examples", "what: curve", 22, "keeps no weights on the way"),
+        ("what: examples", "what: example", 22, "'examples', 'cam', 'verdicts'"),
+        ("what: examples", "what: curve", 22, "shows 'examples', and this is 'curve'"),
+        ("curve, defense: at", "curve, defense: iat", 28, "keeps no weights on the"),
         ("what: curve, ", "what: examples, ", 28, "'training_curves' shows 'curve'"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_so_it_is_of_a_figure(write, old, new, line, told):
     says_so(write, old, new, f"line {line}, figures.figure", told)
@@ -125,6 +126,10 @@ def test_so_it_is_of_a_figure(write, old, new, line, told):
         ("{each_of", "{defense: at, each_of", 39, "has one `defense`, or several"),
         ("relation: within", "relation: near", 40, "'<', '>' or 'within', not 'near'"),
         ("{number: 5}", "{defense: at}", 39, "lies `within` is a number"),
+        ("{defense: at}, r", "{defense: at, corruptions: [fgo]}, r", 35, "mean 'fog'?"),
+        ("pgd20, epoch", "pgd20, corruptions: [fog], epoch", 36, "a mean over corr"),
+        ("pgd20, epoch", "pgd20, trained_on: cifar, epoch", 36, "no dataset 'cifar'"),
+        ("pgd20, epoch", "pgd20, trained_on: cifar10, epoch", 36, "last weights are"),
         ("{number: 5}", "{number: five}", 41, "input should be a valid number"),
         ("at, threat: pgd20, e", "iat, threat: pgd20, e", 36, "keeps no weights on"),
         (
@@ -138,7 +143,7 @@ def test_so_it_is_of_a_figure(write, old, new, line, told):
         ("2, says", "2, sais", 42, "the key 'says' is missing"),
         ("and more, dataset: cifar10", "and, dataset: cifar", 42, "no dataset 'cifar'"),
     ],
-    ids=range(17),
+    ids=range(21),
 )
 def test_so_it_is_of_a_claim(write, old, new, line, told):
     says_so(write, old, new, f"line {line}, claims", told)

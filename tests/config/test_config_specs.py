@@ -105,7 +105,7 @@ EDITS = {
         among(["defense"], "ijsat"),
     ),
     "the snapshots of one defense": (
-        ("defenses", "defenses.normal.snapshots", 2),
+        ("scales/demo", "overrides.defenses.defenses.normal.snapshots", 2),
         among(["defense"], "normal"),
     ),
     "the title of a threat": (("threats", "pgd20.title", "other"), among()),

@@ -239,10 +239,83 @@ def test_what_is_taken_off_is_as_its_side_where_it_says_nothing() -> None:
 
 
 def test_the_paper_s_own_numbers_bear_a_claim_out_or_not() -> None:
-    printed = {("digits", d, ("pgd20",)): n for d, n in (("at", 50.0), ("ijsat", 53.0))}
+    printed = {(("digits", d, "pgd20"),): n for d, n in (("at", 50.0), ("ijsat", 53.0))}
     assert borne_out(claim((IJSAT, ">", AT)), printed) is True
     assert borne_out(claim((GAIN, ">", {"number": 4})), printed) is False
     assert borne_out(claim((GAIN, "within", {"number": 3})), printed) is True
     assert borne_out(claim((IJSAT, ">", NORMAL)), printed) is None
     assert borne_out(claim((IJSAT, ">", NORMAL), (AT, ">", IJSAT)), printed) is False
     assert borne_out(claim(not_run="no AutoAttack"), printed) is None
+    printed |= {(("digits", "at.from-om-cifar10", "pgd20"),): 60.0}
+    assert borne_out(claim((ELSEWHERE, ">", IJSAT)), printed) is True
+    at, ijsat = ({"defense": name, **CORRUPTED} for name in ("at", "ijsat"))
+    copies = [
+        (("digits.fog", d, "clean"), ("digits.snow", d, "clean"))
+        for d in ("at", "ijsat")
+    ]
+    assert borne_out(claim((at, ">", ijsat)), printed) is None
+    assert (
+        borne_out(
+            claim((at, ">", ijsat)), printed | dict(zip(copies, (9, 8), strict=True))
+        )
+        is True
+    )
+
+
+ELSEWHERE = {**AT, "trained_on": "om-cifar10"}
+
+
+def test_what_is_judged_on_another_data_set_is_found_under_its_origin() -> None:
+    """Both the judging set and the one of the training may have stand-ins."""
+    half = np.arange(400)[None] < 200
+    outcomes = {
+        ("digits", "at.from-om-digits", "pgd20"): ~half & (np.arange(400) < 390)
+    }
+    outcomes |= {("digits", name, "pgd20"): half for name in ("at", "ijsat")}
+    used = {"cifar10": "digits", "om-cifar10": "om-digits"}
+    found = Evidence(outcomes, stand_ins=used)
+    lost = {**ELSEWHERE, "less": {"trained_on": "cifar10"}}
+    here = {"dataset": "cifar10"}
+    told = decide(claim((lost, "<", {"number": 0}), **here), found)
+    assert (told.verdict, told.strength) == ("at this scale: holds", "within noise")
+    assert "at trained on om-cifar10 under pgd20 less at" in told.detail
+    assert "-2.50 points" in told.detail
+    (one,) = claim((lost, "<", {"number": 0}), **here).comparisons
+    jobs = [quantity.behind("digits", used) for quantity in one.quantities]
+    assert jobs[:2] == [
+        [("digits", "at.from-om-digits", "pgd20")],
+        [("digits", "at", "pgd20")],
+    ]
+    with pytest.raises(PipelineError, match=r"at\.from-svhn under pgd20"):
+        decide(claim(({**ELSEWHERE, "trained_on": "svhn"}, ">", AT)), found)
+
+
+CORRUPTED = {"threat": "clean", "corruptions": ["fog", "snow"]}
+
+
+def test_corrupted_images_count_by_the_mean_over_their_copies() -> None:
+    """Forty images at five severities; fog breaks half of them from severity 3 on."""
+    fog = np.ones((1, 5, 40), dtype=bool)
+    fog[0, 2:, 20:] = False
+    fine = np.ones((1, 200), dtype=bool)
+    outcomes = {("digits.fog", "at", "clean"): fog.reshape(1, -1)}
+    outcomes |= {("digits.snow", "at", "clean"): fine}
+    outcomes |= {(f"digits.{c}", "ijsat", "clean"): fine for c in ("fog", "snow")}
+    at, ijsat = ({"defense": name, **CORRUPTED} for name in ("at", "ijsat"))
+    told = decide(claim((ijsat, ">", at)), Evidence(outcomes), papers_size=True)
+    assert (told.verdict, told.strength) == ("reproduced", "strong")
+    assert "at under clean, the mean over 2 corruptions 85.00 %" in told.detail
+    number = decide(claim((at, "<", {"number": 90})), Evidence(outcomes))
+    assert number.p is None  # an image is no longer right or wrong alone
+    del outcomes["digits.snow", "at", "clean"]
+    with pytest.raises(PipelineError, match=r"at under clean on digits\.snow"):
+        decide(claim((ijsat, ">", at)), Evidence(outcomes))
+
+
+def test_what_has_a_threat_of_its_own_is_not_corrupted_by_its_side() -> None:
+    side = {"defense": "at", **CORRUPTED, "less": {"threat": "clean"}}
+    (one,) = claim((side, "<", {"number": 0})).comparisons
+    assert [len(quantity.corruptions) for quantity in one.quantities[:2]] == [2, 0]
+    side["less"] = {"defense": "ijsat"}
+    (one,) = claim((side, "<", {"number": 0})).comparisons
+    assert [len(quantity.corruptions) for quantity in one.quantities[:2]] == [2, 2]

@@ -326,14 +326,14 @@ def test_a_number_says_where_it_comes_from(page: Page) -> None:
     assert "node7 (cpu), in 2.0 h" in model
 
 
-def test_a_table_that_names_its_verdicts_is_believed(
+def test_a_cell_leads_to_the_cards_that_its_table_names(
     report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(report.parents[2])
     page = Path("results/demo/cards/papers/ijsat/table1.json")
     table = Table(Path("results/demo/papers/ijsat/told.csv"), Result.read(page))
     tidy = pd.read_csv(table.csv.with_name("table1.csv"), dtype=str).fillna("")
-    tidy["verdicts"] = "../../verdicts/digits/at@1/pgd100.parquet"
+    tidy["cards"] = "../../cards/verdicts/digits/at@1/pgd100.json"
     tidy.to_csv(table.csv, index=False)
     results = {path: Result.read(path) for path in behind([page])}
     contents = Contents("demo", "toy", [table], [], [], results)

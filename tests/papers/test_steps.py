@@ -253,7 +253,8 @@ def test_the_report_needs_no_records(verdicts: Path, tmp_path: Path) -> None:
 
 
 def overview(folder: Path) -> dict[str, Path]:
-    forms = {"csv": "runs.csv", "html": "runs.html", "summary": "summary.json"}
+    forms = {"csv": "runs.csv", "html": "runs.html", "index": "index.html"}
+    forms |= {"summary": "summary.json"}
     return {form: folder / name for form, name in forms.items()}
 
 

@@ -13,6 +13,7 @@ from papers_house import IMAGES, found, made, spec
 from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.spec import TableSpec
+from pipeline_steps.papers.statistics import bootstrap, differences
 from pipeline_steps.papers.tables import COLUMNS, Footnotes
 
 
@@ -67,7 +68,7 @@ def test_a_wrong_printed_average_is_told() -> None:
 def test_several_seeds_give_a_mean_and_a_spread() -> None:
     cell = made(found(clean=[90, 92, 94], pgd20=[60, 60, 60]))[0][0]
     assert (cell.measured, cell.seeds) == (pytest.approx(92), 3)
-    assert cell.flags[0] == "spread 2.00 over 3 seeds"
+    assert cell.record()["deviation"] == "2.00"
 
 
 def test_red_flags_stand_in_the_cell() -> None:
@@ -115,6 +116,35 @@ def test_a_difference_is_paired_and_may_be_negative() -> None:
     assert empty.flags == ["not run: the paper prints no number here"]
     rows[1] = {"name": "AT 2", "not_run": "quoted", "published": [82.0, None]}
     assert made(outcomes, wide(rows))[2][0].flags == ["not run: quoted"]
+
+
+@pytest.mark.parametrize(("gained", "low"), [(0, 0), (3, 0), (20, 6)])
+def test_a_difference_near_nothing_has_no_interval_of_a_share(
+    gained: int, low: float
+) -> None:
+    """Of two equal sides, or where no image is worse, the exact one would be wrong."""
+    rows: list[dict[str, Any]] = [
+        {"name": "AT", "defense": "at", "published": [84.0, 50.0]},
+        {"name": "AT 2", "defense": "at2", "published": [84.0, 50.0]},
+        {"name": "Gain", "difference": ["AT 2", "AT"], "published": [0.0, 0.0]},
+    ]
+    outcomes = found(clean=[50], pgd20=[50])
+    for threat in ("clean", "pgd20"):
+        right = outcomes["digits", "at", threat].copy()
+        right[0, np.flatnonzero(~right[0])[:gained]] = True
+        outcomes["digits", "at2", threat] = right
+    *cells, average = made(outcomes, spec(rows=rows))[2]
+    gain = differences(
+        outcomes["digits", "at2", "clean"], outcomes["digits", "at", "clean"]
+    )
+    for cell in cells:
+        assert cell.measured == pytest.approx(gained / 2)
+        assert cell.interval == bootstrap(gain)
+    for cell in (*cells, average):
+        assert cell.interval is not None
+        assert cell.interval.low >= low
+        assert cell.interval.holds(gained / 2)
+        assert (cell.interval.high == 0) is (gained == 0)
 
 
 def test_a_row_may_have_a_data_set_of_its_own() -> None:

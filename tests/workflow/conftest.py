@@ -9,8 +9,8 @@ from workflow_house import House, TinyDemo, tiny_demo
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> House:
-    """The demo as `make demo` runs it, in a copy of the project."""
-    house = House.fresh(tmp_path_factory.mktemp("demo") / "house")
+    """What `make demo` makes of IJSAT and of the generators, in a copy of the project."""
+    house = House.fresh(tmp_path_factory.mktemp("demo") / "house").of_ijsat()
     house.build()
     return house
 

@@ -22,9 +22,12 @@ rule check_claims:
         spec=jobs.spec("check_claims"),
         code=jobs.code("check_claims"),
     shell:
-        "python -m pipeline_steps.papers.check_claims"
+        # Each card's place follows, for with both lists a line would be too long.
+        "verdicts='{input.verdicts}';"
+        " python -m pipeline_steps.papers.check_claims"
         " --spec {params.spec:q} --code {params.code}"
-        " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
+        " --inputs verdicts=$verdicts verdicts_card="
+        "$(sed 's|/verdicts/|/cards&|g; s|[.]parquet|.json|g' <<< $verdicts)"
         " curves={input.curves} curves_card={input.curve_cards}"
         " manifolds={input.manifolds}"
         " --outputs csv={output.csv} card={output.card} record={output.record} 2> {log}"

@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from pipeline_steps.papers.spec import Column, FigureSpec, Row, TableSpec
 FAMILIES = ("generators", "manifolds", "defenses", "verdicts", "curves")
 
 RED_FLAG = "red flag: "
-SPREAD, NOT_RUN = "spread ", "not run: "
+NOT_RUN = "not run: "
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,16 @@ class Number:
     measured: float | None
     low: float | None
     high: float | None
+    deviation: float | None
+    """Between seeds, where there are several."""
     images: str
     seeds: str
     not_run: str
     """Why it was not measured, if it was not."""
     said: tuple[str, ...]
     """Red flags and doubts, each a clause."""
-    files: tuple[str, ...]
-    """The verdicts behind it, as they lie from the table, if it tells them."""
+    cards: tuple[str, ...]
+    """Those of the verdicts behind it, as they lie from the table."""
 
     @classmethod
     def read(
@@ -91,7 +93,7 @@ class Number:
             said = said.replace(known, "")
         numbers = {
             name: float(line[name]) if line[name] else None
-            for name in ("published", "measured", "low", "high")
+            for name in ("published", "measured", "low", "high", "deviation")
         }
         clauses = tuple(filter(None, said.split("; ")))
         rest = (c.removeprefix(NOT_RUN) for c in clauses if c.startswith(NOT_RUN))
@@ -101,7 +103,7 @@ class Number:
             seeds=line["seeds"],
             not_run=why_not or "".join(rest),
             said=clauses,
-            files=tuple(line.get("verdicts", "").split()),
+            cards=tuple(line["cards"].split()),
         )
 
     @property
@@ -118,17 +120,19 @@ class Number:
     @property
     def doubts(self) -> list[str]:
         """What contradicts the printed number itself, and what else there is to say."""
-        others = (RED_FLAG, SPREAD, NOT_RUN)
+        others = (RED_FLAG, NOT_RUN)
         return [clause for clause in self.said if not clause.startswith(others)]
 
     @property
     def spread(self) -> str:
-        return next((c for c in self.said if c.startswith(SPREAD)), "")
+        if self.deviation is None:
+            return ""
+        return f"spread {self.deviation:.2f} over {self.seeds} seeds"
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was made: its file, its card, and so what stands behind a cell."""
+    """A table that was made: its file and its card."""
 
     csv: Path
     result: Result
@@ -175,18 +179,6 @@ class Table:
             if part.note:
                 yield f"{short(self.spec.title)}, {part.label}", part.note
 
-    def behind(self, row: Row, columns: Sequence[Column]) -> list[Path]:
-        """The cards of the verdicts behind a row's cells."""
-        rows = [one for one in self.spec.rows if one.name in row.difference] or [row]
-        asked = {
-            (self.spec.used(one), one.defense, threat)
-            for one in rows
-            for column in columns
-            for threat in column.threats
-        }
-        runs = zip(self.spec.runs, self.result.behind("verdicts"), strict=True)
-        return [p for r, p in runs if (r.dataset, r.defense, r.threat) in asked]
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -227,18 +219,10 @@ class Contents:
             self.results,
         )
 
-    @cached_property
-    def _verdicts(self) -> dict[Path, Path]:
-        """The card of each file of verdicts."""
-        cards = ((path, one.card.files(path)) for path, one in self.results.items())
-        return {files["verdicts"]: p for p, files in cards if "verdicts" in files}
-
     def verdicts(self, table: Table, i: int, j: int) -> list[Path]:
         """The cards of the verdicts behind a cell, as its table tells them."""
-        if files := table.rows[i][j].files:
-            places = (os.path.normpath(table.csv.parent / file) for file in files)
-            return [self._verdicts[Path(place)] for place in places]
-        return table.behind(table.spec.rows[i], [table.spec.columns[j]])
+        places = (table.csv.parent / card for card in table.rows[i][j].cards)
+        return [Path(os.path.normpath(place)) for place in places]
 
     def model(self, verdict: Path) -> Result | None:
         """The training behind a verdict."""

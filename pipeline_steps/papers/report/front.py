@@ -25,7 +25,7 @@ def page(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
         tag("h2", "Overview", id="overview/title"),
         tag("p", SMALLER, class_="warning") if contents.scale != "paper" else "",
         _counted(contents, papers),
-        tag("h3", "What was reproduced"),
+        tag("h3", "What was computed"),
         _papers(contents, papers),
         tag("h3", "Claims by verdict"),
         *_claims(contents),
