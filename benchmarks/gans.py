@@ -61,10 +61,10 @@ class Drawing(Judge):
 def spec_of(gan: str, size: int, width: int, images: int, batch: int) -> GanSpec:
     """The published losses on narrow networks, at rates that suit few steps.
 
-    StyleGAN learns each resolution for long enough before the next, under its own R1:
-    thrown into 32 pixels early, or with a hundredth of R1, its discriminator knows 32
-    images by heart long before the generator has a shape. Its mapping has two layers, for
-    it learns at a hundredth of the rate, which is next to nothing in so few steps.
+    StyleGAN learns each resolution for hundreds of steps before the next, under its own
+    R1: hurried to 32 pixels with less of it, its discriminator knew 32 images by heart
+    long before the generator had a shape. Its mapping has two layers, for it learns at a
+    hundredth of the rate, which is next to nothing in so few steps.
     """
     models = {
         "stylegan": {"width": width, "base": 16 * width, "mapping": 2},
