@@ -130,7 +130,7 @@ DRAWS = {
     *("rand_like", "randn_like", "randint_like", "manual_seed", "seed", "dropout"),
 }
 # Networks draw their first weights inside `fork_rng`, from a seed of their own.
-MAY_SEED = {"defenses/load.py"}
+MAY_SEED = {"defenses/load.py", "papers/points.py"}
 
 
 @every_module

@@ -256,7 +256,7 @@ def test_a_set_of_large_images_is_streamed(tmp_path):
             check=True,
         )
         peaks.append(int(told.stdout.split()[1]) / 1024)
-        made = root / "out" / "brightness.images.npy"
+        made = root / "out" / "brightness.test_images.npy"
         assert made.stat().st_size > count * 5 * 3 * 256 * 256
     assert peaks[1] < 1024
     assert peaks[1] - peaks[0] < 60, "and 170 MiB more were written"
