@@ -19,7 +19,7 @@ help: ## list what can be made
 setup: .venv/ready ## set up .venv from the lock file, once
 
 .venv/ready: requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or later is needed" if sys.version_info < (3, 11, 4) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
 	touch $@

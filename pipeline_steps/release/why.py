@@ -100,6 +100,10 @@ def _cell(root: Path, path: Path, cell: str) -> tuple[dict[str, Any], set[Path]]
 
 def _named(kind: str, name: str, options: Iterable[str]) -> str:
     known = {one.casefold(): one for one in options}
+    # Without what is printed over it, where no other is named so.
+    bare = [key for key in known if key.rpartition(": ")[2] == name.casefold()]
+    if name.casefold() not in known and len(bare) == 1:
+        return known[bare[0]]
     if name.casefold() not in known:
         # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
         near = [one for key, one in known.items() if name and name.casefold() in key]

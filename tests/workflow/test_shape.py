@@ -16,8 +16,12 @@ def test_every_scale_has_the_demo_s_rule_graph(scale: str) -> None:
     assert rules == demo_rules
     # Images are told apart by published features, or offline by those of a defense.
     told = {"fetch_dataset", "train_defense"}, {"project_dataset", "gather_manifold"}
+    # What no table or figure of the demo shows is made there by name alone.
+    named = {"calibrate", "explain_defense"}
     odd = {
-        (a, b) for a, b in edges ^ demo_edges if a not in told[0] or b not in told[1]
+        (a, b)
+        for a, b in edges ^ demo_edges
+        if a not in named and (a not in told[0] or b not in told[1])
     }
     assert not odd
 
