@@ -37,6 +37,8 @@ from pipeline_steps.threats.spec import ThreatSpec
 
 Spec = Mapping[str, Any]
 
+NAMES = ("name", "projected")
+
 
 def operations(step: str, spec: Spec, train: int, test: int, before: Spec) -> float:
     """All operations of a job on so many images for training and for testing.
@@ -142,13 +144,28 @@ Run = Callable[[Tensor, Tensor], Any]
 
 
 def _per_image(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
-    return _counted(what, batch, *map(spec_text, parts)) / batch
+    """The same question is counted once, whatever its names and amounts are."""
+    question = (what, batch, spec_text([*map(_shapes, parts)]))
+    if question not in _ANSWERS:
+        _ANSWERS[question] = _counted(what, batch, *parts)
+    return _ANSWERS[question] / batch
 
 
-@cache
-def _counted(what: Callable[..., Run], batch: int, *texts: str) -> float:
-    """Operations of a batch; the same question is counted once."""
-    *told, dataset = [json.loads(text) for text in texts]
+_ANSWERS: dict[tuple[Callable[..., Run], int, str], float] = {}
+
+
+def _shapes(told: Any) -> Any:
+    """What of a spec may move a shape: not a name, nor how large an amount is."""
+    if isinstance(told, Mapping):
+        return {k: _shapes(v) for k, v in told.items() if k not in NAMES}
+    if isinstance(told, list | tuple):
+        return [_shapes(value) for value in told]
+    return told != 0 if isinstance(told, float) else told
+
+
+def _counted(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
+    """Operations of a batch."""
+    *told, dataset = parts
     shape = (batch, dataset["channels"], dataset["size"], dataset["size"])
     run = what(*told)
     with FakeTensorMode(allow_non_fake_inputs=True):

@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline_steps.cluster.plan_durations import UNKNOWN
-from pipeline_steps.cluster.plan_whole import GPUS, Plan
+from pipeline_steps.cluster.plan_whole import GPUS, NO_PAPER, Plan
 from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.style import escape, html_table, page
 
 TOO_LONG = 1.15  # of the ideal bound; above it the remedy is told
-SHARED = "A job that several papers need is counted in each of them, and once in `all`."
+SHARED = "A job that several targets need is counted in each, and once in `all`."
 
 
 def stages(plan: Plan) -> pd.DataFrame:
@@ -21,9 +21,14 @@ def stages(plan: Plan) -> pd.DataFrame:
     return _lines(plan, "stage", {**plan.stages, **whole})
 
 
-def papers(plan: Plan) -> pd.DataFrame:
-    """A line for each paper, with every job that it needs."""
-    return _lines(plan, "paper", plan.papers)
+def targets(plan: Plan) -> pd.DataFrame:
+    """A line for each paper, table and figure, with every job that it needs."""
+    every = {**plan.papers, **plan.pages}
+    return _lines(
+        plan,
+        "target",
+        {name: every[name] for name in sorted(every, key=lambda n: (n == NO_PAPER, n))},
+    )
 
 
 def _lines(plan: Plan, kind: str, groups: Mapping[str, Iterable[int]]) -> pd.DataFrame:
@@ -144,7 +149,7 @@ def _shown(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def text(plan: Plan) -> str:
     """The plan for a terminal."""
     parts = [f"Scale {plan.scale}: {plan.settings.title}"]
-    for table in (stages(plan), papers(plan), schedules(plan)):
+    for table in (stages(plan), targets(plan), schedules(plan)):
         head, rows = _shown(table)
         widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
         lines = [
@@ -168,7 +173,7 @@ def write_tables(plan: Plan, folder: Path) -> None:
     """The tables as CSV, one of them with a line for each job, and all as a page."""
     tables = {
         "stages": stages(plan),
-        "papers": papers(plan),
+        "targets": targets(plan),
         "schedules": schedules(plan),
     }
     for name, table in {**tables, "jobs": jobs(plan)}.items():

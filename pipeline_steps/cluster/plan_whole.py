@@ -108,6 +108,15 @@ class Plan:
         rest = set(range(len(self.jobs))).difference(*needed.values())
         return dict(sorted(needed.items())) | ({NO_PAPER: rest} if rest else {})
 
+    @cached_property
+    def pages(self) -> dict[str, set[int]]:
+        """The jobs that each table and figure needs, by the name that asks for it."""
+        found = {}
+        for place, job in enumerate(self.jobs):
+            if page := job.wildcards.get("table") or job.wildcards.get("figure"):
+                found[f"{job.wildcards['paper']}_{page}"] = self._behind(place)
+        return found
+
     def _behind(self, place: int) -> set[int]:
         found, waiting = {place}, [place]
         while waiting:

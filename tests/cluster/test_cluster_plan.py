@@ -272,18 +272,21 @@ def two_papers(plan: Plan) -> Plan:
     )
 
 
-def test_a_shared_job_stands_in_each_paper_and_once_in_all(plan, tmp_path):
+def test_a_shared_job_stands_in_each_target_and_once_in_all(plan, tmp_path):
     both = two_papers(plan)
     write_tables(both, tmp_path)
-    papers = pd.read_csv(tmp_path / "papers.csv", index_col="paper")
+    targets = pd.read_csv(tmp_path / "targets.csv", index_col="target")
     stages = pd.read_csv(tmp_path / "stages.csv", index_col="stage")
     # Claims of each paper are checked, though this scale makes tables of one alone.
-    assert list(papers.index) == ["atld", "dmat", "ijsat", "jat", "other", NO_PAPER]
+    named = ["atld", "dmat", "ijsat", "ijsat_table1", "jat", "other", "other_table1"]
+    assert list(targets.index) == [*named, NO_PAPER]
+    assert targets.loc["other_table1", "jobs"] == targets.loc["other", "jobs"]
+    assert targets.loc["ijsat_table1", "jobs"] < targets.loc["ijsat", "jobs"]
     assert stages.loc["train_defense", "jobs"] == 3
     assert stages.loc["all", "jobs"] == len(both.jobs)
-    assert papers["jobs"].sum() > len(both.jobs)
+    assert targets["jobs"].sum() > len(both.jobs)
     hours = "GPU hours"
-    assert papers.loc["other", hours] > stages.loc["train_defense", hours]
+    assert targets.loc["other", hours] > stages.loc["train_defense", hours]
     assert stages.loc["all", hours] == pytest.approx(
         stages[hours].drop("all").sum(), abs=0.02
     )

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import pipeline_steps.cluster.operations as operations_module
 from pipeline_steps.cluster.operations import operations
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
@@ -73,6 +74,25 @@ def test_a_training_has_the_operations_of_a_real_one(plan, defense):
     told = operations("train_defense", spec.model_dump(), IMAGES, 0, {})
     once = spec.schedule.epochs * counter.get_total_flops()
     assert told == pytest.approx(once)
+
+
+def test_a_question_is_counted_once_whatever_its_amounts(plan, monkeypatch):
+    asked = []
+    monkeypatch.setattr(operations_module, "_ANSWERS", {})
+    monkeypatch.setattr(
+        operations_module, "_counted", lambda *question: asked.append(question) or 1.0
+    )
+    spec = plan.attack("digits", "at", "fgsm").model_dump()
+    edit = spec["threat"]["edit"]
+    for epsilon, name, counts in (
+        (0.1, "digits", 1),
+        (0.3, "digits", 1),
+        (0.3, "svhn", 1),
+        (0.0, "digits", 2),
+    ):
+        edit["epsilon"], spec["dataset"]["name"] = epsilon, name
+        operations("attack_defense", spec, 0, IMAGES, {})
+        assert len(asked) == counts
 
 
 def test_an_inference_is_counted_where_the_defense_answers_and_where_it_is_seen(plan):

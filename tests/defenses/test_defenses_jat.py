@@ -72,7 +72,7 @@ def test_multi_step_trainings(paper, name, steps, expected):
     assert (threat["objective"] == RANDOM) == (name != "jat-pixel-multi")
 
 
-@pytest.mark.parametrize(("x", "w"), product((2, 4, 6, 8), (1, 2, 3)))
+@pytest.mark.parametrize(("x", "w"), [*product((2, 4, 6, 8), (1, 2, 3))])
 def test_the_grid_of_budgets_has_twelve_cells(paper, x, w):
     name = "jat" if (x, w) == (8, 3) else f"jat-{x}-{w}"
     spec, whole = paper.defense("cifar10", name), paper.defense("cifar10", "jat")

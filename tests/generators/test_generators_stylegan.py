@@ -161,7 +161,7 @@ def test_truncation_draws_towards_the_mean_and_can_be_left_out():
     assert torch.allclose(mean, model.mean_latent.repeat(model.rows))
     w = model.styles(rng(9, "test").normal([5000, 8]))
     told = (w - mean[:8]).square().sum(1).mean().sqrt()
-    assert spread == pytest.approx(float(told), rel=0.05)
+    assert spread == pytest.approx(told.item(), rel=0.05)
     none, all_of_it = (model.sample(4, rng(1, "test"), psi) for psi in (0.0, 1.0))
     rows = mean.unflatten(0, (1, model.rows, 8)).expand(4, -1, -1)
     draw = rng(1, "test")
