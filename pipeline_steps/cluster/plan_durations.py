@@ -2,12 +2,13 @@
 
 First comes what records tell of a run with the same settings; then the counted
 operations, at the rate of the step's own records, or at the rate that the scale states
-where there are none.
+where there are none. Counts are kept, for to count all jobs of a large scale takes minutes.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -17,9 +18,9 @@ from pipeline_steps.cluster.plan_jobs import PlannedJob
 from pipeline_steps.config.whole import Config
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.card import read_card
-from pipeline_steps.core.digest import spec_text
+from pipeline_steps.core.digest import code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.files import read_json
+from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.progress import say
 
 SECONDS_TO_START = 30.0  # Python, torch and the data, for a job that was counted
@@ -78,7 +79,9 @@ def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Du
             return Duration(None, UNKNOWN)
         return Duration(SECONDS_OF_SMALL_JOBS, STATED)
 
-    return [expected(job) for job in jobs]
+    told = [expected(job) for job in jobs]
+    counter.keep()
+    return told
 
 
 def _runs(job: PlannedJob, counter: "_Counter", root: Path) -> Iterator[Run]:
@@ -118,7 +121,19 @@ class _Counter:
     jobs: Sequence[PlannedJob]
     config: Config
     root: Path
-    known: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def file(self) -> Path:
+        return self.root / "results" / self.config.name / "plan" / "operations.json"
+
+    @cached_property
+    def known(self) -> dict[str, float | None]:
+        """By all that a count depends on; from the last plan too."""
+        return read_json(self.file) if self.file.is_file() else {}
+
+    def keep(self) -> None:
+        if counts := {key: n for key, n in self.known.items() if n is not None}:
+            write_json(self.file, counts)
 
     def before(self, job: PlannedJob) -> list[PlannedJob]:
         return [self.jobs[place] for place in job.needs]
@@ -129,20 +144,26 @@ class _Counter:
             return None
         trained = [other for other in self.before(job) if "snapshots" in other.spec]
         before = trained[0].spec if trained else {}
-        key = spec_text([job.rule, spec, before])
+        train, test = self._images(job, "train"), self._images(job, "test")
+        asked = [job.rule, spec, train, test, before]
+        key = text_digest(spec_text([*asked, code("cluster.operations", spec).digest]))
         if key not in self.known:
             try:
-                train, test = self._images(job, "train"), self._images(job, "test")
-                told = operations(job.rule, spec, train, test, before)
-                self.known[key] = told
+                if train is None or test is None:
+                    name = job.spec["dataset"]["name"]
+                    raise PipelineError(
+                        f"{name} is not built, and workflow/config/datasets.yaml does "
+                        "not state its `train_images` and `test_images`"
+                    )
+                self.known[key] = operations(job.rule, spec, train, test, before)
             except Exception as error:  # whatever a new threat or recipe may do
                 why = next(iter(str(error).splitlines()), type(error).__name__)
                 say(f"{job.rule} {job.name} is not counted: {why}")
                 self.known[key] = None
         return self.known[key]
 
-    def _images(self, job: PlannedJob, split: str) -> int:
-        """How many images of a split the job takes."""
+    def _images(self, job: PlannedJob, split: str) -> int | None:
+        """How many images of a split the job takes, if that is known."""
         ending = f"/{split}.images.npy"
         path = next((file for file in job.inputs if file.endswith(ending)), None)
         if path is None:
@@ -151,9 +172,4 @@ class _Counter:
             return len(read_array(self.root / path))
         name = job.spec["dataset"]["name"]
         stated: int | None = getattr(self.config.datasets[name], f"{split}_images")
-        if stated is None:
-            raise PipelineError(
-                f"{path} is not built, and `{split}_images` of {name} is not stated in "
-                "workflow/config/datasets.yaml"
-            )
         return stated

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipeline_steps.cluster import plan_durations
 from pipeline_steps.cluster.operations import operations
 from pipeline_steps.cluster.plan_durations import SECONDS_TO_START, durations
 from pipeline_steps.cluster.plan_figure import draw
@@ -20,6 +21,7 @@ from pipeline_steps.config.load import load_config
 from pipeline_steps.config.shown import place
 from pipeline_steps.config.whole import Config
 from pipeline_steps.core.card import Card
+from pipeline_steps.core.digest import Code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.threats.perturbations.pixel import Pixel
@@ -149,6 +151,20 @@ def test_operations_are_shared_out_at_the_stated_rate(config, tmp_path):
     seconds = count / (config.scale.rate.teraflops * 1e12)
     assert known.seconds == pytest.approx(SECONDS_TO_START + seconds)
     assert known.basis == "counted at 8 TFLOP/s (A100 in float32)"
+
+
+def test_counts_are_kept_until_the_code_changes(config, tmp_path, monkeypatch):
+    job = training(config, "normal")
+    first = durations([job], config, tmp_path)
+
+    def never(*told: Any) -> float:
+        raise AssertionError("counted again")
+
+    monkeypatch.setattr(plan_durations, "operations", never)
+    assert durations([job], config, tmp_path) == first
+    monkeypatch.setattr(plan_durations, "code", lambda *told: Code("new", {}, {}))
+    (known,) = durations([job], config, tmp_path)
+    assert known.basis == "unknown"
 
 
 def test_a_record_of_the_same_settings_is_taken_as_it_is(config, tmp_path):
