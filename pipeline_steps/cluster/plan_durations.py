@@ -127,13 +127,13 @@ class _Counter:
         return self.root / "results" / self.config.name / "plan" / "operations.json"
 
     @cached_property
-    def known(self) -> dict[str, float | None]:
+    def known(self) -> dict[str, float]:
         """By all that a count depends on; from the last plan too."""
         return read_json(self.file) if self.file.is_file() else {}
 
     def keep(self) -> None:
-        if counts := {key: n for key, n in self.known.items() if n is not None}:
-            write_json(self.file, counts)
+        if self.known:
+            write_json(self.file, self.known)
 
     def before(self, job: PlannedJob) -> list[PlannedJob]:
         return [self.jobs[place] for place in job.needs]
@@ -142,28 +142,25 @@ class _Counter:
         """Nothing where the job has none that count, or cannot run on pretence."""
         if job.rule not in COUNTED:
             return None
+        try:
+            return self._count(job, spec)
+        except Exception as error:  # whatever a new threat or recipe may do
+            why = next(iter(str(error).splitlines()), type(error).__name__)
+            say(f"{job.rule} {job.name} is not counted: {why}")
+            return None
+
+    def _count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float:
         trained = [other for other in self.before(job) if "snapshots" in other.spec]
         before = trained[0].spec if trained else {}
         train, test = self._images(job, "train"), self._images(job, "test")
-        asked = [job.rule, spec, train, test, before]
+        asked = (job.rule, spec, train, test, before)
         key = text_digest(spec_text([*asked, code("cluster.operations", spec).digest]))
         if key not in self.known:
-            try:
-                if train is None or test is None:
-                    name = job.spec["dataset"]["name"]
-                    raise PipelineError(
-                        f"{name} is not built, and workflow/config/datasets.yaml does "
-                        "not state its `train_images` and `test_images`"
-                    )
-                self.known[key] = operations(job.rule, spec, train, test, before)
-            except Exception as error:  # whatever a new threat or recipe may do
-                why = next(iter(str(error).splitlines()), type(error).__name__)
-                say(f"{job.rule} {job.name} is not counted: {why}")
-                self.known[key] = None
+            self.known[key] = operations(*asked)
         return self.known[key]
 
-    def _images(self, job: PlannedJob, split: str) -> int | None:
-        """How many images of a split the job takes, if that is known."""
+    def _images(self, job: PlannedJob, split: str) -> int:
+        """How many images of a split the job takes."""
         ending = f"/{split}.images.npy"
         path = next((file for file in job.inputs if file.endswith(ending)), None)
         if path is None:
@@ -172,4 +169,9 @@ class _Counter:
             return len(read_array(self.root / path))
         name = job.spec["dataset"]["name"]
         stated: int | None = getattr(self.config.datasets[name], f"{split}_images")
+        if stated is None:
+            raise PipelineError(
+                f"{path} is not built, and `{split}_images` of {name} is not stated in "
+                "workflow/config/datasets.yaml"
+            )
         return stated

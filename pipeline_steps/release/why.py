@@ -99,17 +99,17 @@ def _cell(root: Path, path: Path, cell: str) -> tuple[dict[str, Any], set[Path]]
 
 
 def _named(kind: str, name: str, options: Iterable[str]) -> str:
-    known = {one.casefold(): one for one in options}
+    known, asked = {one.casefold(): one for one in options}, name.casefold()
+    if asked in known:
+        return known[asked]
     # Without what is printed over it, where no other is named so.
-    bare = [key for key in known if key.rpartition(": ")[2] == name.casefold()]
-    if name.casefold() not in known and len(bare) == 1:
-        return known[bare[0]]
-    if name.casefold() not in known:
-        # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
-        near = [one for key, one in known.items() if name and name.casefold() in key]
-        hint = did_you_mean(near[0] if len(near) == 1 else name, known.values())
-        raise PipelineError(f"there is no {kind} '{name}'{hint}")
-    return known[name.casefold()]
+    bare = [one for key, one in known.items() if key.rpartition(": ")[2] == asked]
+    if len(bare) == 1:
+        return bare[0]
+    # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
+    near = [one for key, one in known.items() if asked and asked in key]
+    hint = did_you_mean(near[0] if len(near) == 1 else name, known.values())
+    raise PipelineError(f"there is no {kind} '{name}'{hint}")
 
 
 def _chain(root: Path, start: Path, only: set[Path] | None) -> list[dict[str, Any]]:

@@ -256,12 +256,7 @@ def test_small_jobs_are_stated_and_unknown_steps_on_gpus_are_unknown(config, tmp
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory) -> Plan:
     """One table and the claims alone: to count all that is planned takes minutes."""
-    told = [
-        "ijsat_table1",
-        "results/small/claims.csv",
-        "--profile",
-        "slurm",
-    ]
+    told = ["ijsat_table1", "results/small/claims.csv", "--profile", "slurm"]
     jobs = planned_jobs([*told, "--config", "scale=small", "gpus=gres:a100"])
     config = load_config("small")
     known = durations(jobs, config, tmp_path_factory.mktemp("plan"))

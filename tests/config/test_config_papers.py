@@ -128,7 +128,7 @@ def test_so_it_is_of_a_figure(write, old, new, line, told):
         ("{number: 5}", "{defense: at}", 39, "lies `within` is a number"),
         ("{defense: at}, r", "{defense: at, corruptions: [fgo]}, r", 35, "mean 'fog'?"),
         ("pgd20, epoch", "pgd20, corruptions: [fog], epoch", 36, "a mean over corr"),
-        ("{defense: at}, r", "{defense: at, trained_on: cifar}, r", 35, "no dataset"),
+        ("at}, r", "at, trained_on: cifar}, r", 35, "no dataset 'cifar'"),
         ("pgd20, epoch", "pgd20, trained_on: cifar10, epoch", 36, "last weights are"),
         ("{number: 5}", "{number: five}", 41, "input should be a valid number"),
         ("at, threat: pgd20, e", "iat, threat: pgd20, e", 36, "keeps no weights on"),
