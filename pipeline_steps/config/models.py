@@ -216,6 +216,15 @@ class Training(Settings):
     """From the start of the training set; all if not stated."""
 
 
+class Limits(Settings):
+    """What an attack takes at the most, where all that counts is that it runs."""
+
+    steps: Count | None = None
+    """Steps, in training and in evaluation; as many as its entry says if not stated."""
+    queries: Count | None = None
+    """Queries of a black-box attack; likewise."""
+
+
 class Shards(Settings):
     """Into how many jobs wide work is cut; no result depends on it."""
 
@@ -267,6 +276,8 @@ class Scale(Settings):
     """What defenses learn from."""
     evaluation: Evaluation
     """How defenses are judged."""
+    limits: Limits = Limits()
+    """How long attacks may be."""
     shards: Shards = Shards()
     """What is cut into several jobs."""
     resources: dict[str, Resources]

@@ -237,13 +237,15 @@ class Plan(Claimed):
     def threat(self, name: str, dataset: str) -> ThreatSpec:
         config = _get(self.config.threats, "threat", name)
         _get(self.config.datasets, "dataset", dataset)
+        limits = self.config.scale.limits.model_dump(exclude_none=True)
         if config.attack:
-            return ThreatSpec(**self._resolved(config.attack, dataset))
+            attack = _limited(config.attack, limits)
+            return ThreatSpec(**self._resolved(attack, dataset))
         options = config.model_dump(include=OPTIONS, exclude_defaults=True)
         ascent = {
             "edit": self._resolved(config.edit, dataset),
             "objective": self._resolved(config.objective, dataset),
-            "steps": config.steps,
+            "steps": min(config.steps, limits.get("steps", config.steps)),
         }
         return ThreatSpec(**ascent, **options)
 
@@ -270,6 +272,16 @@ class Plan(Claimed):
         if isinstance(value, list):
             return [self._resolved(item, dataset) for item in value]
         return value
+
+
+def _limited(attack: Any, limits: Mapping[str, int]) -> Any:
+    """An attack's settings, and those of its parts, with no count above its limit."""
+    if isinstance(attack, list):
+        return [_limited(part, limits) for part in attack]
+    if not isinstance(attack, Mapping):
+        return attack
+    counts = {key: min(attack[key], limits[key]) for key in limits if attack.get(key)}
+    return {key: _limited(value, limits) for key, value in attack.items()} | counts
 
 
 def _shard(label: str) -> Shard:

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
+from pipeline_steps.core.settings import Count
 from pipeline_steps.datasets.canonical import Decoded, Split
 from pipeline_steps.datasets.spec import DatasetSpec
 
@@ -17,10 +18,14 @@ GREYS = 16
 
 
 class Digits:
-    """The digits inside the scikit-learn package, enlarged and in three channels."""
+    """The digits inside the scikit-learn package, enlarged and in three channels.
 
-    def __init__(self, digest: str) -> None:
+    All of them, or so many from the start.
+    """
+
+    def __init__(self, digest: str, images: Count | None = None) -> None:
         self.digest = digest
+        self.images = images
 
     def fetch(self, place: Path, spec: DatasetSpec) -> None:
         shipped = files("sklearn.datasets.data").joinpath("digits.csv.gz")
@@ -33,7 +38,7 @@ class Digits:
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         with gzip.open(archive, "rt") as file:
-            table = np.loadtxt(file, delimiter=",")
+            table = np.loadtxt(file, delimiter=",", max_rows=self.images)
         greys = torch.from_numpy(table[:, :-1]).reshape(-1, 1, 8, 8) / GREYS
         enlarged = functional.interpolate(greys, size=spec.size, mode="bilinear")
         images = (
