@@ -6,7 +6,8 @@ from snakemake.utils import min_version
 
 from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.core.registry import ROOT, did_you_mean
+from pipeline_steps.core.worker_pool import WORTH_A_POOL, start_pool
 
 min_version("9.20")
 
@@ -15,12 +16,19 @@ limited = "PIPELINE_LIMITED=1" if config.get("limited") else ""
 shell.prefix(f'export PATH="{Path(sys.executable).parent}:$PATH" {limited}; ')
 
 try:
-    keys = ["scale", "gpus", "limited"]
+    keys = ["scale", "gpus", "limited", "pool"]
     for key in set(config) - set(keys):
         raise PipelineError(f"there is no config key '{key}'{did_you_mean(key, keys)}")
     jobs = Jobs(str(config.get("scale", "demo")), str(config.get("gpus", "gpu")))
 except PipelineError as error:
     sys.exit(f"error: {error}")
+
+
+# Local jobs start as forks of one process; `--config pool=no` starts each by itself.
+onstart:
+    here = workflow.is_main_process and workflow.local_exec and not workflow.touch
+    if here and config.get("pool", True) and len(workflow.dag) >= WORTH_A_POOL:
+        start_pool(ROOT)
 
 
 report: "workflow/report/workflow.rst"

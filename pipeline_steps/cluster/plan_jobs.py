@@ -16,7 +16,7 @@ from pipeline_steps.core.registry import ROOT
 HEADER = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):$")
 FIELD = re.compile(r"    (input|output|wildcards|resources|priority): (.*)$")
 SHELL = "Shell command: "
-COMMAND = re.compile(r"-m pipeline_steps\.(\S+) --spec ('.*?') --code ")
+COMMAND = re.compile(r"-m pipeline_steps (\S+) --spec ('.*?') --code ")
 QUOTE = "'\"'\"'"
 NAMED = re.compile(r"(\w+)=(\S*(?: (?!\w+=)\S+)*)")
 

@@ -176,7 +176,8 @@ class Job(Generic[Spec]):
             self.output(role).unlink(missing_ok=True)
 
     def _record(self) -> dict[str, Any]:
-        torch = sys.modules.get("torch")
+        # A worker of the pool has torch in memory, whether its job uses it or not.
+        torch = sys.modules.get("torch") if "torch" in self.code.packages else None
         on_gpu = torch is not None and torch.cuda.is_available()
         return {
             "machine": platform.node(),

@@ -19,7 +19,7 @@ rule calibrate:
         spec=jobs.spec("calibrate"),
         code=jobs.code("calibrate"),
     shell:
-        "python -m pipeline_steps.papers.calibrate"
+        "python -m pipeline_steps papers.calibrate"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
         " --outputs csv={output.csv} html={output.html}"

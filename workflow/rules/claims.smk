@@ -24,7 +24,7 @@ rule check_claims:
     shell:
         # Each card's place follows, for with both lists a line would be too long.
         "verdicts='{input.verdicts}';"
-        " python -m pipeline_steps.papers.check_claims"
+        " python -m pipeline_steps papers.check_claims"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts=$verdicts verdicts_card="
         "$(sed 's|/verdicts/|/cards&|g; s|[.]parquet|.json|g' <<< $verdicts)"
@@ -55,7 +55,7 @@ rule gather_claims:
         spec=jobs.spec("gather_claims"),
         code=jobs.code("gather_claims"),
     shell:
-        "python -m pipeline_steps.papers.gather_claims"
+        "python -m pipeline_steps papers.gather_claims"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs claims={input.claims} claims_card={input.cards}"
         " --outputs csv={output.csv} html={output.html}"

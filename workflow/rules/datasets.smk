@@ -21,7 +21,7 @@ rule fetch_dataset:
         code=jobs.code("fetch_dataset"),
     shell:
         "DATASETS_MIRROR={resources.places:q}"
-        " python -m pipeline_steps.datasets.fetch_dataset"
+        " python -m pipeline_steps datasets.fetch_dataset"
         " --spec {params.spec:q} --code {params.code}"
         " --outputs archive={output.archive} card={output.card}"
         " record={output.record} 2> {log}"
@@ -53,7 +53,7 @@ rule build_dataset:
         code=jobs.code("build_dataset"),
     shell:
         "DATASETS_MIRROR={resources.places:q}"
-        " python -m pipeline_steps.datasets.build_dataset"
+        " python -m pipeline_steps datasets.build_dataset"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime}"
         " --inputs archive={input.archive} archive_card={input.archive_card}"
@@ -80,7 +80,7 @@ rule show_dataset:
         spec=jobs.spec("show_dataset"),
         code=jobs.code("show_dataset"),
     shell:
-        "python -m pipeline_steps.datasets.show_dataset"
+        "python -m pipeline_steps datasets.show_dataset"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs images={input.images} images_card={input.card}"
         " labels={input.labels} labels_card={input.card}"
@@ -117,7 +117,7 @@ rule corrupt_dataset:
         spec=jobs.spec("corrupt_dataset"),
         code=jobs.code("corrupt_dataset"),
     shell:
-        "python -m pipeline_steps.datasets.corrupt_dataset"
+        "python -m pipeline_steps datasets.corrupt_dataset"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime}"
         " --inputs images={input.images} images_card={input.card}"

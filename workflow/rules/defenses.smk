@@ -34,7 +34,7 @@ rule train_defense:
         code=jobs.code("train_defense"),
         watched=jobs.told_watched,
     shell:
-        "python -m pipeline_steps.defenses.train_defense"
+        "python -m pipeline_steps defenses.train_defense"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime} --processes {resources.processes}"
         " --inputs images={input.images} images_card={input.data_card}"
@@ -67,7 +67,7 @@ rule adopt_defense:
         spec=jobs.spec("adopt_defense"),
         code=jobs.code("adopt_defense"),
     shell:
-        "python -m pipeline_steps.defenses.adopt_defense"
+        "python -m pipeline_steps defenses.adopt_defense"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs given={input.given:q}"
         " images={input.images} images_card={input.data_card}"

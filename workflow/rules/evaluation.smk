@@ -45,7 +45,7 @@ rule attack_defense:
         spec=jobs.spec("attack_defense"),
         code=jobs.code("attack_defense"),
     shell:
-        "python -m pipeline_steps.evaluation.attack_defense"
+        "python -m pipeline_steps evaluation.attack_defense"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime}"
         " --inputs images={input.images} images_card={input.data_card}"
@@ -87,7 +87,7 @@ rule gather_verdicts:
         spec=jobs.spec("gather_verdicts"),
         code=jobs.code("gather_verdicts"),
     shell:
-        "python -m pipeline_steps.evaluation.gather_verdicts"
+        "python -m pipeline_steps evaluation.gather_verdicts"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs images_card={input.data_card} labels_card={input.data_card}"
         " weights_card={input.weights_card}"
@@ -133,7 +133,7 @@ rule attack_snapshots:
         spec=jobs.spec("attack_snapshots"),
         code=jobs.code("attack_snapshots"),
     shell:
-        "python -m pipeline_steps.evaluation.attack_snapshots"
+        "python -m pipeline_steps evaluation.attack_snapshots"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime}"
         " --inputs images={input.images} images_card={input.data_card}"

@@ -26,7 +26,7 @@ rule explain_defense:
         spec=jobs.spec("explain_defense"),
         code=jobs.code("explain_defense"),
     shell:
-        "python -m pipeline_steps.evaluation.explain_defense"
+        "python -m pipeline_steps evaluation.explain_defense"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs weights={input.weights} weights_card={input.weights_card}"
         " examples={input.examples} examples_card={input.examples_card}"

@@ -27,7 +27,7 @@ rule train_flow:
         spec=jobs.spec("train_flow"),
         code=jobs.code("train_flow"),
     shell:
-        "python -m pipeline_steps.generators.train_flow"
+        "python -m pipeline_steps generators.train_flow"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime} --processes {resources.processes}"
         " --inputs data={input.data} data_card={input.card}"
@@ -66,7 +66,7 @@ rule train_gan:
         spec=jobs.spec("train_gan"),
         code=jobs.code("train_gan"),
     shell:
-        "python -m pipeline_steps.generators.train_gan"
+        "python -m pipeline_steps generators.train_gan"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime} --processes {resources.processes}"
         " --inputs data={input.data} data_card={input.card}"

@@ -39,7 +39,7 @@ rule project_dataset:
         spec=jobs.spec("project_dataset"),
         code=jobs.code("project_dataset"),
     shell:
-        "python -m pipeline_steps.manifolds.project_dataset"
+        "python -m pipeline_steps manifolds.project_dataset"
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime}"
         " --inputs images={input.images} images_card={input.data_card}"
@@ -81,7 +81,7 @@ rule gather_manifold:
         spec=jobs.spec("gather_manifold"),
         code=jobs.code("gather_manifold"),
     shell:
-        "python -m pipeline_steps.manifolds.gather_manifold"
+        "python -m pipeline_steps manifolds.gather_manifold"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs images_card={input.data_card}"
         " labels={input.labels} labels_card={input.data_card}"

@@ -49,7 +49,7 @@ rule make_table:
         spec=jobs.spec("make_table"),
         code=jobs.code("make_table"),
     shell:
-        "python -m pipeline_steps.papers.make_table"
+        "python -m pipeline_steps papers.make_table"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
         " --outputs csv={output.csv} html={output.html} png={output.png}"
@@ -78,7 +78,7 @@ rule make_figure:
         spec=jobs.spec("make_figure"),
         code=jobs.code("make_figure"),
     shell:
-        "python -m pipeline_steps.papers.make_figure"
+        "python -m pipeline_steps papers.make_figure"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs panels={input.panels} panels_card={input.panel_cards}"
         " --outputs png={output.png} svg={output.svg}"

@@ -35,7 +35,7 @@ rule make_report:
         spec=jobs.spec("make_report"),
         code=jobs.code("make_report"),
     shell:
-        "python -m pipeline_steps.papers.make_report"
+        "python -m pipeline_steps papers.make_report"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs tables={input.tables} tables_card={input.table_cards}"
         " figures={input.figures} figures_card={input.figure_cards}"
