@@ -22,6 +22,8 @@ setup: .venv/ready ## set up .venv from the lock file, once
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or later is needed" if sys.version_info < (3, 11, 4) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
+	@# Where Python may not keep what it has compiled, torch would be compiled at each start.
+	@[ -z "$$PYTHONDONTWRITEBYTECODE" ] || $(BIN)/python -m compileall -q -j 0 .venv/lib || true
 	touch $@
 
 demo: setup ## run the whole pipeline at toy size, and its report

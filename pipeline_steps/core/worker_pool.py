@@ -34,7 +34,7 @@ ONE_THREAD = dict.fromkeys(
 WORTH_A_POOL = 8
 # What steps use of the installed packages, the slowest to import first.
 PACKAGES = (
-    *("torch", "torch.fx", "torch.export", "pandas", "pyarrow.parquet", "scipy.stats"),
+    *("torch", "torch._dynamo", "pandas", "pyarrow.parquet", "scipy.stats"),
     *("matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image"),
     *("safetensors.torch", "pydantic", "rich.progress", "sklearn.datasets.data"),
 )
