@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
 RUN := snakemake --cores $(CORES) --config scale=$(SCALE)
 
-.PHONY: help setup demo report data cluster plan tables publish pull why test lint format docs lock clean
+.PHONY: help setup demo report rehearsal data cluster plan tables publish pull why test lint format docs lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,6 +36,10 @@ results/$(SCALE)/report.html: $(wildcard results/$(SCALE)/papers/*/* results/$(S
 	snakemake --config scale=$(SCALE) --report $@
 	@echo "Open results/$(SCALE)/index.html: all papers, and where each number comes from."
 	@echo "Snakemake's own report, $@, has the rules and files behind them."
+
+rehearsal: setup ## run every job of all papers, each as small as it can be, and list what failed
+	python -m pipeline_steps.cluster.run_local --cores $(CORES) --config scale=rehearsal
+	@$(MAKE) --no-print-directory tables SCALE=rehearsal
 
 data: setup ## build one data set, and print its card (NAME=cifar10)
 	python -m pipeline_steps.release.data "$(NAME)" --cores $(CORES) --scale $(SCALE)

@@ -1,10 +1,33 @@
 """What came of a run, gathered from what Snakemake says while it runs."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-LAST_LINES = 5
+from pipeline_steps.core.processes import ERROR
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A job that failed, and the log that says why."""
+
+    rule: str
+    log: str
+
+    @property
+    def job(self) -> str:
+        """Its rule and its wildcards: `train_defense digits/at`."""
+        name = str(Path(self.log).with_suffix(""))
+        return f"{self.rule} {name.partition(f'logs/{self.rule}/')[2]}".rstrip()
+
+    def sentence(self, root: Path) -> str:
+        """What the job said of its failure, or the last line of its log."""
+        path = root / self.log
+        lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+        said = [line.partition(ERROR)[2] for line in lines if ERROR in line]
+        last = [line.strip() for line in lines if line.strip()]
+        return (said or last or ["it left no log"])[-1]
 
 
 @dataclass
@@ -14,40 +37,41 @@ class Summary:
     status: int = 0
     done: int = 0
     total: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    """For each failed job its log, by rule and wildcards where they are told."""
+    failed: list[Failure] = field(default_factory=list)
+    finished: Counter[str] = field(default_factory=Counter)
+    """How many jobs of each rule were run."""
     _rule: str = ""
     _jobid: str = ""
-    _ids: dict[str, str] = field(default_factory=dict)
+    _ids: dict[str, Failure] = field(default_factory=dict)
 
-    def read(self, line: str) -> None:
-        """One line of what Snakemake says."""
-        steps = re.match(r"(\d+) of (\d+) steps", line)
-        if steps:
+    def read(self, line: str) -> Failure | None:
+        """One line of what Snakemake says, and the failure that it completes."""
+        if steps := re.match(r"(\d+) of (\d+) steps", line):
             self.done, self.total = int(steps[1]), int(steps[2])
-        begun = re.match(r"Error in (?:group|rule) (\S+?):", line)
-        if begun:
+        elif begun := re.match(r"Error in (?:group|rule) (\S+?):", line):
             self._rule = begun[1]
-        jobid = re.match(r"    jobid: (\d+)", line)
-        if jobid:
+        elif jobid := re.match(r"    jobid: (\d+)", line):
             self._jobid = jobid[1]
-        log = re.match(r"    log: (\S+)", line)
-        if log and self._rule:
-            name = f"{self._rule} {Path(log[1]).with_suffix('')}"
-            self.failed[name] = log[1].rstrip(",")
-            self._ids[self._jobid] = name
-            self._rule = ""
-        finished = re.match(r"Finished jobid: (\d+)", line)
-        if finished and finished[1] in self._ids:  # a later attempt went well
-            self.failed.pop(self._ids.pop(finished[1]), None)
+        elif (log := re.match(r"    log: (\S+)", line)) and self._rule:
+            failure = Failure(self._rule, log[1].rstrip(","))
+            self._rule, self._ids[self._jobid] = "", failure
+            if failure not in self.failed:
+                self.failed.append(failure)
+                return failure
+        elif finished := re.match(r"Finished jobid: (\d+) \(Rule: (\w+)", line):
+            self.finished[finished[2]] += 1
+            if finished[1] in self._ids:  # a later attempt went well
+                self.failed.remove(self._ids.pop(finished[1]))
+        return None
 
     def text(self, root: Path) -> str:
-        """The summary as a person reads it, with the end of each failed job's log."""
+        """What failed, each with its sentence, below it what was run, then the counts."""
         left = max(self.total - self.done - len(self.failed), 0)
-        lines = [f"{self.done} jobs done, {len(self.failed)} failed, {left} left"]
-        for name, log in self.failed.items():
-            lines.append(f"failed: {name.split(' ')[0]}, log {log}")
-            path = root / log
-            told = path.read_text(errors="replace") if path.is_file() else "(no log)"
-            lines += [f"    {line}" for line in told.strip().splitlines()[-LAST_LINES:]]
+        lines = []
+        for failure in self.failed:
+            lines.append(f"failed: {failure.job}: {failure.sentence(root)}")
+            lines.append(f"    its log is {failure.log}")
+        for rule, jobs in sorted(self.finished.items()):
+            lines.append(f"{jobs:6} {rule}")
+        lines.append(f"{self.done} jobs done, {len(self.failed)} failed, {left} left")
         return "\n".join(lines)

@@ -43,6 +43,9 @@ class Pages:
         rows = [row for row in config.rows if row.defense]
         named = [config.dataset, *(n for r in rows for n in (r.dataset, r.trained_on))]
         stand_ins = {name: self.stand_in(name) for name in named if name}
+        if any("frost" in column.corruptions for column in config.columns):
+            homes = (self.config.datasets[used] for used in stand_ins.values())
+            stand_ins |= {"frost": home.corruptions.frost for home in homes}
         spec = TableSpec(
             paper=paper,
             table=table,

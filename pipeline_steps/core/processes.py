@@ -22,6 +22,8 @@ from pipeline_steps.core.progress import say
 
 CHANGES_NO_RESULT = True
 
+# What begins the one sentence of a job that failed.
+ERROR = "error: "
 INTERRUPTED = 75
 # How a process ends that can't go on because another one ended.
 LEFT_ALONE = 76
@@ -140,12 +142,12 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, Interrupted):
         return str(error)
     if isinstance(error, PipelineError):
-        return f"error: {error}"
+        return f"{ERROR}{error}"
     if disk_is_full(error):
         return (
-            "error: the disk is full; nothing of this job was kept; free some space and "
+            f"{ERROR}the disk is full; nothing of this job was kept; free some space and "
             "run the same command again"
         )
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return f"error: out of memory ({error}); ask for more, or use a smaller batch"
+        return f"{ERROR}out of memory ({error}); ask for more, or use a smaller batch"
     return None

@@ -200,15 +200,29 @@ Finished jobid: 4 (Rule: train_defense)
 """
 
 
-def test_a_summary_tells_what_failed_for_good_and_the_end_of_its_log(tmp_path):
+def read_summary() -> Summary:
     summary = Summary()
     for line in SAID.splitlines(keepends=True):
         summary.read(line)
+    return summary
+
+
+def test_a_summary_tells_what_failed_for_good_each_in_its_sentence(tmp_path):
     log = tmp_path / "results/demo/logs/train_flow/digits/glow.log"
     log.parent.mkdir(parents=True)
-    log.write_text("\n".join(f"line {n}" for n in range(9)))
-    assert summary.text(tmp_path).splitlines() == [
+    log.write_text("12:00:01 resumed after step 2\n12:00:02 error: no room for it\n\n")
+    assert read_summary().text(tmp_path).splitlines() == [
+        "failed: train_flow digits/glow: no room for it",
+        "    its log is results/demo/logs/train_flow/digits/glow.log",
+        "     1 train_defense",
         "5 jobs done, 1 failed, 3 left",
-        "failed: train_flow, log results/demo/logs/train_flow/digits/glow.log",
-        *(f"    line {n}" for n in range(4, 9)),
     ]
+
+
+def test_a_log_without_a_sentence_is_told_by_its_last_line(tmp_path):
+    [failure] = read_summary().failed
+    assert failure.sentence(tmp_path) == "it left no log"
+    log = tmp_path / failure.log
+    log.parent.mkdir(parents=True)
+    log.write_text("Traceback (most recent call last):\n  …\nKeyError: 'at'\n")
+    assert failure.sentence(tmp_path) == "KeyError: 'at'"

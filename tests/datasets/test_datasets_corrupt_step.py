@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +269,7 @@ def test_a_set_of_large_images_is_streamed(tmp_path):
         ("cifar10", "fog", {"source": "cifar_c"}, ["cifar10-c"]),
         ("cifar10", "frost", {"source": "cifar_c"}, ["cifar10-c"]),
         ("digits", "fog", {"corruption": "fog"}, []),
+        ("digits", "frost", {"corruption": "frost"}, ["drawn-ice"]),
         ("svhn", "frost", {"corruption": "frost"}, ["frost"]),
     ],
 )
@@ -351,3 +353,20 @@ def test_each_severity_lowers_a_plain_models_accuracy_on_average():
     means = np.mean(list(table.values()), axis=0).tolist()
     assert accuracy(images) > 0.95
     assert all(a > b for a, b in zip([accuracy(images), *means], means, strict=False))
+
+
+def test_drawn_ice_is_the_same_in_every_run_and_makes_frost(tmp_path):
+    spec = Plan(load_config("demo")).fetched("drawn-ice")
+    for name in ("first", "second"):
+        make("source", spec.source).fetch(tmp_path / name, spec.dataset)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+    pictures = textures(tmp_path / "first")
+    assert [picture.shape for picture in pictures] == [(3, 315, 315)] * 5
+    levels = torch.stack(pictures).float()
+    assert 60 < levels.mean() < 190  # as CIFAR-10-C's photographs, neither dark nor white
+    assert all(picture.float().std() > 20 for picture in pictures)
+    assert all((one != other).any() for one, other in pairwise(pictures))
+    images = torch.full((2, 3, 32, 32), 100, dtype=torch.uint8)
+    frost = make("corruption", {"corruption": "frost"}, textures=pictures)
+    for severity in range(1, 6):
+        assert (corrupt(frost, "frost", images, 0, severity, 0) != images).any()

@@ -1,0 +1,46 @@
+"""A local run ends with what failed, each in a sentence, and does all the rest."""
+
+import os
+import subprocess
+import sys
+
+SHEET = "pipeline_steps/papers/figures/manifold_sheet.py"
+FIGURES = [f"results/demo/papers/ijsat/{name}.png" for name in ("figure4", "figure-glow")]
+
+
+def run_local(house, *arguments):
+    """The status of a local run, and its last words."""
+    command = [sys.executable, "-m", "pipeline_steps.cluster.run_local", "--cores", "2"]
+    done = subprocess.run(
+        [*command, *arguments],
+        cwd=house.root,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+    )
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+def test_a_broken_job_says_its_sentence_and_the_others_go_on(made, tmp_path):
+    house = made.copy(tmp_path / "house")
+    # Both figures are to be made again, and one of them can't be.
+    house.append("pipeline_steps/papers/make_figure.py", "\nEDITED = True\n")
+    house.append(SHEET, '\nraise SystemExit("error: the paper has run out")\n')
+    status, lines, log = run_local(house, *FIGURES)
+    assert status == 1
+    assert lines[0] == "failed: make_figure ijsat/figure-glow: the paper has run out"
+    assert lines[-2:] == ["     1 make_figure", "1 jobs done, 1 failed, 1 left"]
+    assert "failed: make_figure ijsat/figure-glow: the paper has run out" in log
+    assert "--spec" not in log
+    assert (house.root / FIGURES[0]).is_file()
+    house.edit(SHEET, r"^raise .*\n", "")
+    status, lines, _ = run_local(house, *FIGURES)
+    assert (status, lines[-1]) == (0, "1 jobs done, 0 failed, 0 left")
+
+
+def test_what_ends_a_run_before_any_job_is_shown(made, tmp_path):
+    house = made.copy(tmp_path / "house")
+    status, _, log = run_local(house, "--config", "scale=demoo")
+    assert status == 1
+    assert "error: there is no scale 'demoo'; did you mean 'demo'?" in log
