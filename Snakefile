@@ -26,6 +26,9 @@ except PipelineError as error:
 
 # Local jobs start as forks of one process; `--config pool=no` starts each by itself.
 onstart:
+    # Snakemake 9.27 looks for jobs to start once a second for each job that has ended, to
+    # keep to its rate of 100 a second; after hundreds of jobs it does little else.
+    workflow.scheduler.job_rate_limiter = None
     here = workflow.is_main_process and workflow.local_exec and not workflow.touch
     if here and config.get("pool", True) and len(workflow.dag) >= WORTH_A_POOL:
         start_pool(ROOT)
