@@ -1,4 +1,4 @@
-# Four papers, one pipeline. `config["scale"]` is demo, cores, small or paper.
+# Four papers, one pipeline. `config["scale"]` is demo, cores, small, preflight or paper.
 import sys
 from pathlib import Path
 

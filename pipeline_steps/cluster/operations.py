@@ -49,14 +49,14 @@ def operations(step: str, spec: Spec, train: int, test: int, before: Spec) -> fl
 
 
 def _train_flow(spec: Spec, train: int, test: int, before: Spec) -> float:
-    seen = spec["training"]["epochs"] * train
     batch = spec["training"]["batch"]
+    seen = _seen(spec, spec["training"]["epochs"] * train, batch)
     return seen * _per_image(_likelihood, batch, spec["model"], spec["dataset"])
 
 
 def _train_gan(spec: Spec, train: int, test: int, before: Spec) -> float:
     training, dataset = spec["training"], spec["dataset"]
-    course = Course(GanTraining(**training), dataset["size"])
+    course = Course(GanTraining(**training), dataset["size"], spec.get("steps"))
     return sum(
         stage.steps
         * stage.batch
@@ -74,23 +74,29 @@ def _train_gan(spec: Spec, train: int, test: int, before: Spec) -> float:
 def _train_defense(spec: Spec, train: int, test: int, before: Spec) -> float:
     parts, batch = (spec["architecture"], spec["dataset"]), spec["schedule"]["batch"]
     each = in_steps(spec["recipe"], lambda r: _per_image(_learning, batch, r, *parts))
-    return spec["schedule"]["epochs"] * min(train, spec["images"] or train) * each
+    images = spec["schedule"]["epochs"] * min(train, spec["images"] or train)
+    return _seen(spec, images, batch) * each
+
+
+def _seen(spec: Spec, images: int, batch: int) -> int:
+    """How many images a training sees, where its steps may have a limit."""
+    return min(images, spec["steps"] * batch) if "steps" in spec else images
 
 
 def _attack_defense(spec: Spec, train: int, test: int, before: Spec) -> float:
     parts, batch = (spec["architecture"], spec["dataset"]), spec["batch"]
     each = in_steps(spec["threat"], lambda t: _per_image(_judging, batch, t, *parts))
-    return _images(spec, min(test, spec["images"] or test)) * each
+    return images_of(spec, min(test, spec["images"] or test)) * each
 
 
 def _attack_snapshots(spec: Spec, train: int, test: int, before: Spec) -> float:
-    kept = kept_epochs(before["schedule"]["epochs"], before["snapshots"])
-    return len(kept) * _attack_defense(spec, train, test, before)
+    return snapshots(before) * _attack_defense(spec, train, test, before)
 
 
 def _project_dataset(spec: Spec, train: int, test: int, before: Spec) -> float:
     how, dataset = spec["projection"], spec["dataset"]
-    images = _images(spec, test if spec["split"] == "test" else train)
+    images = test if spec["split"] == "test" else train
+    images = images_of(spec, min(images, spec.get("images", images)))
     if how is None:
         return images * _per_image(_encoding, spec["batch"], spec["generator"], dataset)
     parts = (spec["generator"], spec["features"], dataset)
@@ -107,11 +113,18 @@ COUNTED: dict[str, Callable[[Spec, int, int, Spec], float]] = {
 }
 
 
-def _images(spec: Spec, images: int) -> int:
+def images_of(spec: Spec, images: int) -> int:
     """Those of the job's shard, or all."""
     if "shard" not in spec:
         return images
     return sum(map(len, Shard(**spec["shard"]).batches(images, spec["batch"])))
+
+
+def snapshots(training: Spec) -> int:
+    """How many times a training keeps its weights."""
+    if "steps" in training:
+        return min(training["snapshots"], 1)
+    return len(kept_epochs(training["schedule"]["epochs"], training["snapshots"]))
 
 
 def in_steps(spec: Spec, count: Callable[[Spec], float]) -> float:

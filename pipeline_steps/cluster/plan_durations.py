@@ -1,31 +1,30 @@
 """How long each planned job will take, and where that number comes from.
 
-First comes what records tell of a run with the same settings; then the counted
-operations, at the rate of the step's own records, or at the rate that the scale states
-where there are none. Counts are kept, for to count all jobs of a large scale takes minutes.
+First comes what records tell of a run with the same settings; then what a trial of the job
+says, such as `preflight`; then the counted operations, at the rate of the step's own
+records, of its trials, or at the rate that the scale states where there are neither.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline_steps.cluster.operations import COUNTED, operations
+from pipeline_steps.cluster.operations import COUNTED
+from pipeline_steps.cluster.plan_counts import Counter
 from pipeline_steps.cluster.plan_jobs import PlannedJob
+from pipeline_steps.cluster.plan_trials import trial_rates, trials
 from pipeline_steps.config.whole import Config
-from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.card import read_card
-from pipeline_steps.core.digest import code, spec_text, text_digest
-from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.files import read_json, write_json
-from pipeline_steps.core.progress import say
+from pipeline_steps.core.digest import spec_text
+from pipeline_steps.core.files import read_json
 
 SECONDS_TO_START = 30.0  # Python, torch and the data, for a job that was counted
 SECONDS_OF_SMALL_JOBS = 60.0  # tables, pages, archives: nothing is counted for them
 MEASURED, STATED, UNKNOWN = "measured", "stated", "unknown"
+AT_LEAST = "at least"
 
 
 @dataclass(frozen=True)
@@ -49,25 +48,37 @@ class Run:
 
 def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Duration]:
     """For each job how long it will take."""
-    counter = _Counter(jobs, config, root)
+    counter = Counter(jobs, config, root)
     runs: dict[str, list[Run]] = defaultdict(list)
     for job in jobs:
         for run in _runs(job, counter, root):
             runs[run.step].append(run)
     rate = config.scale.rate
+    counts = [counter.count(job, job.spec) for job in jobs]
+    tried = trials(jobs, counter, root)
+    like = trial_rates(jobs, tried, counts)
     stated = f"counted at {rate.teraflops:g} TFLOP/s ({rate.device})"
 
-    def expected(job: PlannedJob) -> Duration:
-        count, known = counter.count(job, job.spec), runs[job.rule]
+    def expected(place: int, job: PlannedJob) -> Duration:
+        count, known = counts[place], runs[job.rule]
         wanted = (spec_text(job.spec), count)
         same = [run.seconds for run in known if (run.spec, run.operations) == wanted]
         if same:
             return Duration(median(same), MEASURED)
+        if trial := tried.get(place):
+            basis = f"from {trial.scale} on {trial.device}"
+            # What can't be counted depends on answers: an attack that leaves alone what
+            # is misclassified has little to do where hardly anything was learned.
+            basis = basis if count is not None else f"{AT_LEAST}, {basis}"
+            return Duration(trial.seconds, basis)
         devices = max(job.gpus, 1)
         rates = [r.operations / r.seconds / r.gpus for r in known if r.operations]
         if count is not None and rates:
             told = f"scaled from {len(rates)} measured"
             return Duration(count / median(rates) / devices, told)
+        if count is not None and (rates_tried := like.get(job.rule)):
+            seconds = count / rates_tried.per_second / devices
+            return Duration(rates_tried.start + seconds, rates_tried.basis)
         if count is not None:
             seconds = count / (rate.teraflops * 1e12) / devices
             return Duration(SECONDS_TO_START + seconds, stated)
@@ -79,12 +90,12 @@ def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Du
             return Duration(None, UNKNOWN)
         return Duration(SECONDS_OF_SMALL_JOBS, STATED)
 
-    told = [expected(job) for job in jobs]
+    told = [expected(place, job) for place, job in enumerate(jobs)]
     counter.keep()
     return told
 
 
-def _runs(job: PlannedJob, counter: "_Counter", root: Path) -> Iterator[Run]:
+def _runs(job: PlannedJob, counter: Counter, root: Path) -> Iterator[Run]:
     """What the job's record tells: of the job, and of the shards that it gathered."""
     outputs = job.files.get("outputs", {})
     places = [root / outputs[role][0] for role in ("card", "record") if role in outputs]
@@ -106,72 +117,9 @@ def _run(
     spec: Mapping[str, Any],
     record: Mapping[str, Any],
     seconds: float,
-    counter: "_Counter",
+    counter: Counter,
 ) -> Iterator[Run]:
     """The run, if it was on the kind of device that the job asks for."""
     if seconds > 0 and (record["device"] != "cpu") == bool(job.gpus):
         count = counter.count(job, spec)
         yield Run(job.rule, spec_text(spec), count, seconds, max(job.gpus, 1))
-
-
-@dataclass
-class _Counter:
-    """Counts operations, with the sizes of the data sets and the jobs before."""
-
-    jobs: Sequence[PlannedJob]
-    config: Config
-    root: Path
-
-    @property
-    def file(self) -> Path:
-        return self.root / "results" / self.config.name / "plan" / "operations.json"
-
-    @cached_property
-    def known(self) -> dict[str, float]:
-        """By all that a count depends on; from the last plan too."""
-        return read_json(self.file) if self.file.is_file() else {}
-
-    def keep(self) -> None:
-        if self.known:
-            write_json(self.file, self.known)
-
-    def before(self, job: PlannedJob) -> list[PlannedJob]:
-        return [self.jobs[place] for place in job.needs]
-
-    def count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float | None:
-        """Nothing where the job has none that count, or cannot run on pretence."""
-        if job.rule not in COUNTED:
-            return None
-        try:
-            return self._count(job, spec)
-        except Exception as error:  # whatever a new threat or recipe may do
-            why = next(iter(str(error).splitlines()), type(error).__name__)
-            say(f"{job.rule} {job.name} is not counted: {why}")
-            return None
-
-    def _count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float:
-        trained = [other for other in self.before(job) if "snapshots" in other.spec]
-        before = trained[0].spec if trained else {}
-        train, test = self._images(job, "train"), self._images(job, "test")
-        asked = (job.rule, spec, train, test, before)
-        key = text_digest(spec_text([*asked, code("cluster.operations", spec).digest]))
-        if key not in self.known:
-            self.known[key] = operations(*asked)
-        return self.known[key]
-
-    def _images(self, job: PlannedJob, split: str) -> int:
-        """How many images of a split the job takes."""
-        ending = f"/{split}.images.npy"
-        path = next((file for file in job.inputs if file.endswith(ending)), None)
-        if path is None:
-            return 0
-        if (self.root / path).is_file():
-            return len(read_array(self.root / path))
-        name = job.spec["dataset"]["name"]
-        stated: int | None = getattr(self.config.datasets[name], f"{split}_images")
-        if stated is None:
-            raise PipelineError(
-                f"{path} is not built, and `{split}_images` of {name} is not stated in "
-                "workflow/config/datasets.yaml"
-            )
-        return stated

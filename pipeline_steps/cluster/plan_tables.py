@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline_steps.cluster.plan_durations import UNKNOWN
+from pipeline_steps.cluster.plan_durations import AT_LEAST, UNKNOWN
 from pipeline_steps.cluster.plan_whole import GPUS, NO_PAPER, Plan
 from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.style import escape, html_table, page
@@ -108,6 +108,11 @@ def remarks(plan: Plan) -> Iterator[str]:
     both = list(zip(plan.jobs, plan.durations, strict=True))
     if unknown := sum(known.basis == UNKNOWN for _, known in both):
         yield f"{unknown} jobs of unknown duration count nothing: all times are at least."
+    if least := sum(known.basis.startswith(AT_LEAST) for _, known in both):
+        yield (
+            f"{least} jobs take at least what is told of them: they leave alone what is "
+            "misclassified, and in a trial hardly anything was learned."
+        )
     late = Counter(
         job.rule
         for job, known in both

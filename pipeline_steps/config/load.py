@@ -61,6 +61,12 @@ def scales(root: Path = ROOT) -> list[str]:
     return sorted(path.stem for path in (root / FOLDER / "scales").glob("*.yaml"))
 
 
+def trial_scales(root: Path = ROOT) -> list[str]:
+    """The scales that cut every training short: they try out what another one does."""
+    raw = {name: _yaml(root, f"scales/{name}") for name in scales(root)}
+    return [n for n, scale in raw.items() if (scale.get("training") or {}).get("steps")]
+
+
 class _Reader:
     """The files of one scale; the scale's overrides are laid over the others."""
 

@@ -210,10 +210,21 @@ class Evaluation(Settings):
 
 
 class Training(Settings):
-    """On how many training images defenses learn."""
+    """On how many training images defenses learn, and for how long anything is trained."""
 
     images: Count | None = None
     """From the start of the training set; all if not stated."""
+    steps: Count | None = None
+    """Steps after which each training ends, a GAN's at each stage of its growth, as if
+    they were all: for a trial of another scale. None ends early if not stated."""
+
+
+class Projecting(Settings):
+    """How much of a data set is projected onto a generator."""
+
+    batches: Count | None = None
+    """From the start of each split; the projections of these then stand in the place of
+    all others too, over and over, for a trial of another scale. All if not stated."""
 
 
 class Limits(Settings):
@@ -274,6 +285,8 @@ class Scale(Settings):
     """Smaller data sets and networks in the papers' place."""
     training: Training = Training()
     """What defenses learn from."""
+    projection: Projecting = Projecting()
+    """What is projected onto generators."""
     evaluation: Evaluation
     """How defenses are judged."""
     limits: Limits = Limits()

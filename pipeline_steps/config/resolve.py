@@ -85,12 +85,15 @@ class Plan(Claimed):
     def manifold(self, dataset: str, generator: str, split: str) -> ManifoldSpec:
         config = _get(self.config.generators, "generator", generator)
         how = config.projection if self.is_approximate(generator) else None
+        batch = (how and how.batch) or self.config.scale.evaluation.batch
+        batches = self.config.scale.projection.batches
         return ManifoldSpec.model_validate(
             {
                 "dataset": self._dataset(dataset),
                 "split": split,
                 "generator": self._generator(generator, dataset),
-                "batch": (how and how.batch) or self.config.scale.evaluation.batch,
+                "batch": batch,
+                "images": batches and batches * batch,
                 "projection": how,
                 "features": how and self._features(how.features, dataset),
             }
@@ -131,6 +134,7 @@ class Plan(Claimed):
             recipe=self._resolved(config.recipe, dataset),
             schedule=self.config.defenses.schedules[config.schedule],
             images=self.config.scale.training.images,
+            steps=self.config.scale.training.steps,
             monitor=self._monitor(config.monitor, dataset),
             snapshots=config.snapshots,
             seed=seed,
@@ -231,6 +235,7 @@ class Plan(Claimed):
             "dataset": self._dataset(dataset),
             "model": self._generator(generator, dataset),
             "training": config.training,
+            "steps": self.config.scale.training.steps,
             "seed": self.config.scale.seeds[0],
         }
 

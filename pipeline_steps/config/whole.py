@@ -8,6 +8,7 @@ from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.models import (
     Dataset,
     Defenses,
+    Projecting,
     Scale,
     StandIns,
     ThreatConfig,
@@ -84,7 +85,11 @@ class Config(Settings):
     def is_papers_size(self) -> bool:
         """Whether it is the papers' scale, and nothing makes it smaller than theirs."""
         scale = self.scale
-        smaller = (scale.stand_ins, scale.training, scale.evaluation.images)
+        smaller = (scale.stand_ins, scale.training, scale.projection)
         changed = scale.overrides.model_dump(exclude_defaults=True)
-        plain = (StandIns(), Training(), None)
-        return self.name == "paper" and smaller == plain and not changed
+        return (
+            self.name == "paper"
+            and smaller == (StandIns(), Training(), Projecting())
+            and scale.evaluation.images is None
+            and not changed
+        )

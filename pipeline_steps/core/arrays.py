@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -43,16 +44,23 @@ def read_array(path: Path) -> np.ndarray:
     return reading(path, _mapped)
 
 
-def join_arrays(paths: Iterable[Path], path: Path) -> None:
-    """Arrays behind one another in one file, without holding them in memory."""
+def join_arrays(paths: Iterable[Path], path: Path, rows: int | None = None) -> None:
+    """Arrays behind one another in one file, without holding them in memory.
+
+    Over and over, where they are to make more rows than they have.
+    """
     parts = [read_array(part) for part in paths]
-    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    rows = rows or sum(map(len, parts))
     with writing(path) as partial:
+        shape = (rows, *parts[0].shape[1:])
         whole = np.lib.format.open_memmap(partial, "w+", parts[0].dtype, shape)
         start = 0
-        for part in parts:
-            whole[start : start + len(part)] = part
-            start += len(part)
+        for part in cycle(filter(len, parts)):
+            taken = part[: rows - start]
+            whole[start : start + len(taken)] = taken
+            start += len(taken)
+            if start == rows:
+                break
         whole.flush()
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipeline_steps.core.pace import Stopwatch
+
 CHANGES_NO_RESULT = True
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -19,6 +21,7 @@ class Meter:
         self.title, self.total, self.shown = title, total, shown
         self.started = self.told = time.monotonic()
         self.numbers: dict[str, float] = {}
+        self.watch, self.unit = Stopwatch(), ""
         self.bar: Progress | None = None
         if shown and sys.stderr.isatty():
             self.bar = Progress(
@@ -34,6 +37,15 @@ class Meter:
     def show(self, **numbers: float) -> None:
         """Numbers to stand beside the count from now on."""
         self.numbers.update(numbers)
+
+    def begin(self, unit: str) -> None:
+        """A unit of the work begins."""
+        self.unit = unit
+        self.watch.start()
+
+    def end(self) -> None:
+        """It is over, so the record may tell what it took."""
+        self.watch.lap(self.unit)
 
     def at(self, done: int) -> None:
         text = " ".join(f"{name} {value:.4g}" for name, value in self.numbers.items())

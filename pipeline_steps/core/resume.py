@@ -38,11 +38,16 @@ class Resume:
         self.deadline = float(os.environ.get("PIPELINE_DEADLINE", "inf"))
 
     def steps(
-        self, parts: Mapping[str, Any], total: int, title: str
+        self,
+        parts: Mapping[str, Any],
+        total: int,
+        title: str,
+        unit: str = "steps",
     ) -> Iterator[tuple[int, Meter]]:
         """The steps still to do; between two of them the state may be saved.
 
-        A part is a list of plain numbers, or has `state_dict` and `load_state_dict`.
+        A part is a list of plain numbers, or has `state_dict` and `load_state_dict`. The
+        record tells how long such a unit took; `meter.unit` may say otherwise of a step.
         """
         start = self._restore(parts)
         meter = Meter(title, total, shown=first())
@@ -50,7 +55,9 @@ class Resume:
         with _signals() as asked:
             try:
                 for step in range(start, total):
+                    meter.begin(unit)
                     yield step, meter
+                    meter.end()
                     meter.at(step + 1)
                     if time.time() >= self.deadline and step + 1 < total:
                         asked.append(TIME_LIMIT)

@@ -55,6 +55,8 @@ class Read(Settings):
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+_-]*$")]
 Count = Annotated[int, Gt(0)]
 Whole = Annotated[int, Ge(0)]
+# Only trials state it; a spec without it has no such key, so its job stays the same job.
+Limit = Annotated[Count | None, Field(exclude_if=lambda limit: limit is None)]
 Share = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0)]
 NotNegative = Annotated[float, Ge(0)]

@@ -24,7 +24,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline_steps.core import processes
+from pipeline_steps.core import pace, processes
 from pipeline_steps.core.card import (
     Card,
     code_facts,
@@ -179,6 +179,7 @@ class Job(Generic[Spec]):
         # A worker of the pool has torch in memory, whether its job uses it or not.
         torch = sys.modules.get("torch") if "torch" in self.code.packages else None
         on_gpu = torch is not None and torch.cuda.is_available()
+        held = torch.cuda.max_memory_allocated() if torch and on_gpu else 0
         return {
             "machine": platform.node(),
             "system": platform.platform(),
@@ -187,14 +188,11 @@ class Job(Generic[Spec]):
             "device": torch.cuda.get_device_name() if torch and on_gpu else "cpu",
             "threads": os.environ.get("OMP_NUM_THREADS", "1"),
             **processes.facts(),
+            **pace.facts(),
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
             "seconds": round(time.time() - self.started, 2),
             "peak_memory_mb": processes.peak_memory_mb(),
-            "peak_gpu_memory_mb": (
-                round(torch.cuda.max_memory_allocated() / 2**20)
-                if torch and on_gpu
-                else 0
-            ),
+            "peak_gpu_memory_mb": round(held / 2**20),
             "revision": _revision(),
         }
 
@@ -253,6 +251,7 @@ def run(
 def _work(job: Job[Spec], main: Callable[[Job[Spec]], dict[str, Any]]) -> None:
     """Every process of a job does its part, and the first one writes."""
     keep_freed_memory()
+    pace.forget()
     metrics = main(job)
     if processes.first():
         job.finish(metrics)

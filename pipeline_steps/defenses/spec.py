@@ -9,6 +9,7 @@ from pipeline_steps.core.registry import mappings
 from pipeline_steps.core.settings import (
     Count,
     Entry,
+    Limit,
     NotNegative,
     Positive,
     Precision,
@@ -76,6 +77,8 @@ class DefenseSpec(Settings):
     schedule: Schedule
     images: Count | None = None
     """How many training images it learns from, from their start; all if none is said."""
+    steps: Limit = None
+    """How many steps it takes, whatever its schedule says."""
     monitor: MonitorSpec | None = None
     """How accuracy is watched on the way, and the best epoch chosen."""
     snapshots: Whole

@@ -1,7 +1,7 @@
 """Train a defense: its weights, the weights kept on the way, and its history."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,8 @@ from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
 
+EPOCHS_ENDS = "ends of epochs"
+
 
 def train_defense(
     spec: DefenseSpec,
@@ -57,7 +59,7 @@ def train_defense(
         weight_decay=schedule.weight_decay,
         nesterov=schedule.nesterov,
     )
-    course = Course(data, schedule, seed, spec.monitor)
+    course = Course(data, schedule, seed, spec.monitor, spec.steps)
     loss_of = workers.shared(model, recipe.loss)
     tutor = tutor_of(model, recipe, schedule)
     if schedule.compiled:
@@ -76,7 +78,7 @@ def train_defense(
         parts["average"] = average.model
     if monitor:
         parts["monitor"] = monitor
-    kept = snapshots.kept_epochs(schedule.epochs, spec.snapshots)
+    kept = course.kept_epochs(spec.snapshots)
 
     for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
         epoch, step = divmod(done, course.steps_of_epoch)
@@ -104,11 +106,13 @@ def train_defense(
         if average:
             average.follow(model, done)
 
-        if step + 1 == course.steps_of_epoch:
+        if not course.ends_epoch(done):
+            continue
+        with meter.watch.apart(EPOCHS_ENDS):
             epoch_losses.append(sum(losses) / len(losses))
             losses.clear()
             meter.show(epoch=epoch + 1, loss=epoch_losses[-1])
-            if monitor and (epoch + 1) % monitor.spec.every == 0:
+            if monitor and ((epoch + 1) % monitor.spec.every == 0 or spec.steps):
                 meter.show(**monitor.look(learned, epoch + 1, scratch))
             if epoch + 1 in kept and first():
                 snapshots.keep(learned, scratch, epoch + 1)
@@ -122,10 +126,11 @@ class Course:
 
     def __init__(
         self,
-        data: ImageSet,
+        data: Sized,
         schedule: Schedule,
         seed: int,
         monitor: MonitorSpec | None = None,
+        limit: int | None = None,
     ) -> None:
         held_out = monitor.images if monitor and monitor.of == "held_out" else 0
         if held_out >= len(data):
@@ -135,7 +140,9 @@ class Course:
             )
         self.count, self.batch, self.seed = len(data) - held_out, schedule.batch, seed
         self.steps_of_epoch = max(self.count // self.batch, 1)
-        self.steps = self.steps_of_epoch * schedule.epochs
+        self.limit, whole = limit, self.steps_of_epoch * schedule.epochs
+        self.steps = min(whole, limit or whole)
+        self.epochs = math.ceil(self.steps / self.steps_of_epoch)
         self.epoch, self.order = -1, torch.empty(0)
 
     def rows(self, epoch: int, step: int) -> torch.Tensor:
@@ -144,6 +151,16 @@ class Course:
             self.epoch = epoch
             self.order = rng(self.seed, "order", epoch).permutation(self.count)
         return self.order[step * self.batch : (step + 1) * self.batch]
+
+    def ends_epoch(self, step: int) -> bool:
+        """Whether a step, counted from the first of all, is the last of its epoch."""
+        return (step + 1) % self.steps_of_epoch == 0 or step + 1 == self.steps
+
+    def kept_epochs(self, count: int) -> set[int]:
+        """The epochs whose weights are kept; a run with a limit keeps those of its end."""
+        return snapshots.kept_epochs(
+            self.epochs, min(count, 1) if self.limit else count
+        )
 
     def rest(self, epoch: int, step: int) -> list[torch.Tensor]:
         """The rows of all steps that are left of an epoch."""

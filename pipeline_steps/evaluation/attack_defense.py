@@ -29,7 +29,8 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     batches = spec.shard.batches(len(data), spec.batch)
     docket = Docket()
     parts = {"docket": docket}
-    for number, _ in Resume(job.scratch).steps(parts, len(batches), "batches"):
+    resume = Resume(job.scratch)
+    for number, _ in resume.steps(parts, len(batches), "batches", "batches"):
         docket.add(judge(batches[number]), spec.kept)
     docket.table().to_parquet(job.output("verdicts"), index=False)
     write_tensors(job.output("examples"), docket.examples())

@@ -43,8 +43,8 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
 
     parts = list(product(snapshots, cut(len(data), spec.batch)))
     correct: list[bool] = []
-    resume = Resume(job.scratch)
-    for number, _ in resume.steps({"correct": correct}, len(parts), "batches"):
+    resume, kept = Resume(job.scratch), {"correct": correct}
+    for number, _ in resume.steps(kept, len(parts), "batches", "batches"):
         epoch, rows = parts[number]
         correct += judge(epoch)(rows).columns()["correct"].tolist()
     curve = pd.DataFrame(

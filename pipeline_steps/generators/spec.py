@@ -10,6 +10,7 @@ from pipeline_steps.core.settings import (
     Count,
     Digest,
     Entry,
+    Limit,
     NotNegative,
     Positive,
     Settings,
@@ -105,6 +106,8 @@ class FlowSpec(Settings):
     dataset: DatasetSpec
     model: Entry
     training: FlowTraining
+    steps: Limit = None
+    """How many steps it takes, whatever its training says."""
     seed: Whole
 
 
@@ -114,6 +117,8 @@ class GanSpec(Settings):
     dataset: DatasetSpec
     model: Entry
     training: GanTraining
+    steps: Limit = None
+    """How many steps it takes at each stage of its growth, whatever its training says."""
     mirror: bool = False
     """Whether images may be mirrored, as the data set's augmentation says."""
     inception: Digest | None = None

@@ -1,7 +1,7 @@
 """The stages of a GAN's training: which resolution each step has, and how far it is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.generators.resolution import Growth
@@ -18,6 +18,11 @@ class Stage:
     learning_rate: float
     fading: bool
 
+    @property
+    def unit(self) -> str:
+        """What a record calls its steps."""
+        return f"steps at {self.size} px{', fading' if self.fading else ''}"
+
     def growth(self, place: int) -> Growth:
         return Growth(self.size, place / self.steps if self.fading else 1.0)
 
@@ -33,10 +38,15 @@ class Moment:
 
 
 class Course:
-    """All steps of a training run, stage by stage."""
+    """All steps of a training run, stage by stage; each may have a limit."""
 
-    def __init__(self, training: GanTraining, size: int) -> None:
-        self.stages = stages(training, size)
+    def __init__(
+        self, training: GanTraining, size: int, limit: int | None = None
+    ) -> None:
+        self.stages = [
+            replace(stage, steps=min(stage.steps, limit or stage.steps))
+            for stage in stages(training, size)
+        ]
         self.steps = sum(stage.steps for stage in self.stages)
 
     def at(self, step: int) -> Moment:

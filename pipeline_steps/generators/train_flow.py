@@ -28,6 +28,7 @@ from pipeline_steps.generators.spec import FlowSpec, FlowTraining
 WORST_ERROR = 1e-3
 # Actnorm standardises this many images, as Glow's own code does.
 IMAGES_TO_FIT = 256
+EPOCHS_ENDS = "ends of epochs"
 
 
 def train_flow(
@@ -39,8 +40,8 @@ def train_flow(
     """
     training = spec.training
     images = images.to(device)
-    batch = min(training.batch, len(images))
-    each = len(images) // batch
+    course = Course(spec, len(images))
+    batch, each = course.batch, course.steps_of_epoch
     model = fresh_flow(spec, images, device)
     bits_of = workers.shared(model, mean_bits)
     optimiser = torch.optim.Adamax(
@@ -57,7 +58,7 @@ def train_flow(
         **history,
     }
     total = training.epochs * each
-    for step, meter in Resume(scratch).steps(parts, total, "flow"):
+    for step, meter in Resume(scratch).steps(parts, course.steps, "flow"):
         epoch, place = divmod(step, each)
         order = rng(spec.seed, "flow", "order", epoch).permutation(len(images))
         chosen = images[order[place * batch : (place + 1) * batch].to(device)]
@@ -66,13 +67,26 @@ def train_flow(
         bits = likelihood_step(spec, bits_of, optimiser, chosen, step)
         average.update_parameters(model)
         running.append(bits)
-        if place == each - 1:
-            history["bits_per_dimension"].append(sum(running) / each)
+        if place + 1 < each and step + 1 < course.steps:
+            continue
+        with meter.watch.apart(EPOCHS_ENDS):
+            history["bits_per_dimension"].append(sum(running) / len(running))
             history["worst_error"].append(worst_error(average.module, floats(chosen)))
             running.clear()
             meter.show(**{name: values[-1] for name, values in history.items()})
             check_error(history["worst_error"][-1], f"after epoch {epoch + 1}")
     return average.module, history
+
+
+class Course:
+    """How many steps a flow takes on so many images; there may be a limit."""
+
+    def __init__(self, spec: FlowSpec, images: int) -> None:
+        self.batch = min(spec.training.batch, images)
+        self.steps_of_epoch = images // self.batch
+        whole = spec.training.epochs * self.steps_of_epoch
+        self.steps = min(whole, spec.steps or whole)
+        self.epochs = math.ceil(self.steps / self.steps_of_epoch)
 
 
 @torch.no_grad()

@@ -26,6 +26,7 @@ from pipeline_steps.generators.spec import GanSpec
 from pipeline_steps.generators.stages import Course, Moment
 
 COLUMNS = ("step", "images", "size", "generator", "discriminator", "frechet_distance")
+JUDGINGS = "judgings"
 
 
 class Gan:
@@ -150,16 +151,20 @@ def train_gan(
     spec: GanSpec, data: ImageSet, judge: Judge, scratch: Path, device: torch.device
 ) -> tuple[Any, list[list[float]]]:
     """The trained generator, and a row of numbers for each time that it was judged."""
-    gan, course = Gan(spec, device), Course(spec.training, spec.dataset.size)
+    gan, size = Gan(spec, device), spec.dataset.size
+    course = Course(spec.training, size, spec.steps)
     rows: list[list[float]] = []
     losses: list[float] = []
     parts = gan.parts() | {"judge": judge, "rows": rows, "losses": losses}
-    judged = judged_steps(course.steps, spec.training.judge.times)
+    judged = judged_steps(course.steps, times_judged(spec))
     for step, meter in Resume(scratch).steps(parts, course.steps, "gan"):
         moment = course.at(step)
+        meter.unit = moment.stage.unit
         fall = 1 - step / course.steps if spec.training.fall else 1.0
         losses.extend(gan.step(data, step, moment, fall))
-        if step + 1 in judged:
+        if step + 1 not in judged:
+            continue
+        with meter.watch.apart(JUDGINGS):
             rows.append(
                 [
                     step + 1,
@@ -173,6 +178,12 @@ def train_gan(
             losses.clear()
             meter.show(**dict(zip(COLUMNS[1:], rows[-1][1:], strict=True)))
     return gan.kept.eval(), rows
+
+
+def times_judged(spec: GanSpec) -> int:
+    """A run with a limit is judged twice: the first time also learns how to judge."""
+    times = spec.training.judge.times
+    return min(times, 2) if spec.steps else times
 
 
 def judged_steps(steps: int, times: int) -> set[int]:

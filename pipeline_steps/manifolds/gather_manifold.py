@@ -5,6 +5,7 @@ What comes out has the form of a data set, so that one may be made of it.
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline_steps.core.arrays import join_arrays, join_named, read_array, write_array
@@ -17,9 +18,14 @@ GATHERS = "manifolds.project_dataset"
 
 def main(job: Job[ManifoldSpec]) -> dict[str, Any]:
     split = job.spec.split
-    join_arrays(gathered(job, "latents"), job.output("latents"))
-    join_arrays(gathered(job, "images"), job.output(f"{split}_images"))
     labels = read_array(job.verified("labels", f"{split}_labels"))
+    # Where there is a limit, what was projected stands for all: whoever reads the data
+    # set then reads as much as ever, and finds full batches.
+    rows = len(labels) if job.spec.images else None
+    join_arrays(gathered(job, "latents"), job.output("latents"), rows)
+    join_arrays(gathered(job, "images"), job.output(f"{split}_images"), rows)
+    if rows:
+        labels = np.resize(labels[: job.spec.images], rows)
     write_array(job.output(f"{split}_labels"), labels)
     join_named(gathered(job, "pictures"), job.output("pictures"))
     tables = [pd.read_parquet(path) for path in gathered(job, "errors")]

@@ -31,6 +31,7 @@ from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 PICTURES = 16
 # Of the first images, for a figure of what lies between them.
 PAIRS, STATIONS = 4, 8
+BATCHES_ENDS = "ends of batches"
 
 
 def project(
@@ -38,7 +39,8 @@ def project(
 ) -> list[Path]:
     """A folder of files for each batch of the shard, as they are done."""
     device = next(search.generator.parameters()).device
-    batches = spec.shard.batches(len(images), spec.batch)
+    count = min(len(images), spec.images or len(images))
+    batches = spec.shard.batches(count, spec.batch)
     folders = [scratch / f"batch-{number:05}" for number in range(len(batches))]
 
     @lru_cache(maxsize=1)
@@ -48,11 +50,13 @@ def project(
         return floats(torch.from_numpy(whole).to(device))
 
     total = len(batches) * search.steps
-    for done, _ in Resume(scratch).steps({"search": search}, total, "projection"):
+    for done, meter in Resume(scratch).steps({"search": search}, total, "projection"):
         number, step = divmod(done, search.steps)
         search.aim_at(originals(number))
         search.step(step, noise_of(spec, batches[number], step))
-        if step + 1 == search.steps:
+        if step + 1 < search.steps:
+            continue
+        with meter.watch.apart(BATCHES_ENDS):
             keep(spec, search, batches[number], folders[number])
     return folders
 

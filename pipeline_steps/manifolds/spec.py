@@ -5,6 +5,7 @@ from typing import Literal
 from pipeline_steps.core.settings import (
     Count,
     Entry,
+    Limit,
     NotNegative,
     Positive,
     Settings,
@@ -48,6 +49,8 @@ class ManifoldSpec(Settings):
     dataset: DatasetSpec
     split: Literal["train", "test"]
     generator: Entry
+    images: Limit = None
+    """How many are projected, from the start; theirs then stand for all others too."""
     batch: Count
     projection: Projection | None = None
     """How latents are sought; not stated for a generator that has an exact `encode`."""

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline_steps.config.jobs import STEPS, Jobs
 from pipeline_steps.config.labels import corruption, origin
-from pipeline_steps.config.load import load_config, scales
+from pipeline_steps.config.load import load_config, scales, trial_scales
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.generators.spec import generators_in
@@ -58,7 +58,7 @@ def uses(plan, run):
 
 
 def test_the_scales_are_those_that_the_project_speaks_of():
-    assert scales() == ["cores", "demo", "paper", "small"]
+    assert scales() == ["cores", "demo", "paper", "preflight", "small"]
 
 
 @pytest.mark.parametrize("scale", scales())
@@ -146,3 +146,50 @@ def test_the_runs_behind_a_table_are_its_inputs_in_order():
     assert [
         path.replace("/cards", "").removesuffix(".json") for path in cards
     ] == expected
+
+
+def test_preflight_is_the_papers_size_cut_short():
+    """It differs in how much is done, in minutes, and in nothing that takes memory."""
+    paper, preflight = (load_config(name).scale for name in ("paper", "preflight"))
+    for step, wanted in paper.resources.items():
+        granted = preflight.resources[step]
+        assert granted.minutes == min(wanted.minutes, 60)
+        assert granted.model_copy(update={"minutes": wanted.minutes}) == wanted
+    assert paper.resources.keys() == preflight.resources.keys()
+    assert not preflight.pages
+    for same in ("seeds", "stand_ins", "overrides", "rate"):
+        assert getattr(preflight, same) == getattr(paper, same)
+    assert preflight.evaluation.images == preflight.evaluation.batch
+    every = {"images": None}
+    assert preflight.evaluation.model_copy(update=every) == paper.evaluation
+
+
+@pytest.mark.parametrize(
+    ("step", "names", "limits"),
+    [
+        ("train_defense", ("cifar10", "at"), {"steps": 2}),
+        ("train_flow", ("cifar10", "glow"), {"steps": 2}),
+        ("train_gan", ("mixed10", "stylegan"), {"steps": 2}),
+        ("gather_manifold", ("mixed10", "stylegan", "train"), {"images": 32}),
+        ("gather_manifold", ("cifar10", "glow", "test"), {"images": 500}),
+        ("gather_verdicts", ("cifar10", "at", "pgd20"), {"images": 500}),
+    ],
+)
+def test_a_limit_stands_in_a_trial_s_spec_and_in_no_other(step, names, limits):
+    """So a spec without one is what it was before there were limits."""
+    whole, trial = (
+        getattr(Plan(load_config(scale)), STEPS[step][1])(*names).model_dump(
+            mode="json"
+        )
+        for scale in ("paper", "preflight")
+    )
+    # An evaluation always says of how many images it is.
+    absent = {"images": None} if step == "gather_verdicts" else {}
+    assert {key: whole[key] for key in limits.keys() & whole.keys()} == absent
+    assert trial == {**whole, **limits}
+
+
+def test_a_scale_that_cuts_trainings_short_is_a_trial():
+    assert trial_scales() == ["preflight"]
+    assert load_config("paper").is_papers_size
+    assert not load_config("preflight").is_papers_size

@@ -280,3 +280,40 @@ def test_resumed_after_every_step_it_ends_in_the_same_bytes(
     assert kept.keys() == parts.keys()
     assert any(name.startswith("best/") for name in kept)
     assert all(torch.equal(kept[name], parts[name]) for name in kept)
+
+
+def test_a_limit_of_steps_ends_a_training_as_if_it_had_no_more_epochs(
+    watch, toy_images, tmp_path
+):
+    """Two steps are an epoch here: what is learned and kept is that of one epoch."""
+    spec = watch(every=3, **{"epochs": 6, "ema": 0.9, "cyclic": False})
+    once = spec.schedule.model_copy(update={"epochs": 1})
+    one_epoch = spec.model_copy(update={"schedule": once, "snapshots": 1})
+    cut_short = spec.model_copy(update={"steps": 2, "snapshots": 6})
+    weights = []
+    for name, its in {"whole": one_epoch, "cut": cut_short}.items():
+        monitor = monitor_of(its, toy_images)
+        model, losses = train_defense(
+            its, toy_images, {}, tmp_path / name, CPU, monitor=monitor
+        )
+        assert len(losses) == 1
+        weights.append(model.state_dict())
+    assert all(torch.equal(t, weights[1][name]) for name, t in weights[0].items())
+    assert [epoch for epoch, *_ in monitor.seen] == [1], "it looks, though every=3"
+    snapshots.gather(tmp_path / "cut", tmp_path / "kept.safetensors")
+    kept = snapshots.by_epoch(tmp_path / "kept.safetensors")
+    best = snapshots.best_of(tmp_path / "kept.safetensors")
+    assert list(kept) == [1]
+    for name, tensor in weights[1].items():
+        assert torch.equal(kept[1][name], tensor) and torch.equal(best[name], tensor)
+
+
+def test_a_training_cut_short_in_an_epoch_does_what_comes_at_its_end(
+    watch, toy_images, tmp_path
+):
+    spec = watch(epochs=6).model_copy(update={"steps": 3, "snapshots": 6})
+    monitor = monitor_of(spec, toy_images)
+    _, losses = train_defense(spec, toy_images, {}, tmp_path, CPU, monitor=monitor)
+    assert len(losses) == len(monitor.seen) == 2
+    snapshots.gather(tmp_path, tmp_path / "kept.safetensors")
+    assert list(snapshots.by_epoch(tmp_path / "kept.safetensors")) == [2]

@@ -11,9 +11,11 @@ import pytest
 import torch
 import yaml
 
+from pipeline_steps.cluster.units import units
 from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.load import _checked, load_config
 from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core import pace
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
 from pipeline_steps.core.errors import PipelineError
@@ -346,3 +348,25 @@ def test_a_wrong_key_of_a_training_is_told_by_its_place(place, value, told):
     reduce(dict.__getitem__, above, entries)[last] = value
     with pytest.raises(PipelineError, match=re.escape(f"file: {place}: {told}")):
         _checked(dict[Word, Generator], entries, "file")
+
+
+def test_a_limit_holds_at_each_stage_and_the_images_are_judged_twice(tmp_path):
+    """So a trial meets the largest resolution, and every other one."""
+    spec = spec_of(
+        "stylegan", judge={"images": 48, "times": 50, "steps": 5, "width": 4}
+    )
+    cut = spec.model_copy(update={"steps": 2})
+    course = Course(cut.training, 16, cut.steps)
+    told = [(s.size, s.fading, s.steps) for s in course.stages]
+    assert told == [(8, False, 2), (16, True, 2), (16, False, 2)]
+    pace.forget()
+    _, rows = trained(cut, tmp_path)
+    assert [row[0] for row in rows] == [3, 6]
+    done = {unit: kind["done"] for unit, kind in pace.facts()["pace"].items()}
+    assert done == units("train_gan", cut.model_dump(mode="json"), 0, 0, {})
+    assert done == {
+        "steps at 8 px": 2,
+        "steps at 16 px, fading": 2,
+        "steps at 16 px": 2,
+        "judgings": 2,
+    }

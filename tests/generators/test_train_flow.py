@@ -16,6 +16,8 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel
 
+from pipeline_steps.cluster.units import units
+from pipeline_steps.core import pace
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
 from pipeline_steps.core.errors import PipelineError
@@ -262,3 +264,16 @@ def test_rate_rises_and_falls():
     assert rates[0] == pytest.approx(0.1)
     assert max(rates) == rates[9] == pytest.approx(0.91)
     assert 0 < rates[-1] < 0.02
+
+
+def test_a_limit_of_steps_ends_the_training_and_its_history(tmp_path):
+    images = torch.from_numpy(blobs(70))
+    spec = spec_of().model_copy(update={"steps": 2})
+    pace.forget()
+    _, history = step.train_flow(spec, images, tmp_path, CPU)
+    assert [len(values) for values in history.values()] == [1, 1]
+    done = {unit: kind["done"] for unit, kind in pace.facts()["pace"].items()}
+    assert done == {"steps": 2, "ends of epochs": 1}
+    assert done == units("train_flow", spec.model_dump(mode="json"), 70, 0, {})
+    whole = units("train_flow", spec_of().model_dump(mode="json"), 70, 0, {})
+    assert whole == {"steps": 12, "ends of epochs": 3}

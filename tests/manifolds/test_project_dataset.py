@@ -197,3 +197,15 @@ def test_mixtures_lie_between_their_images():
     assert torch.equal(mixed, mixtures(images, rng(0, "mixtures")))
     assert (mixed >= images.amin(0) - 1e-6).all()
     assert (mixed <= images.amax(0) + 1e-6).all()
+
+
+def test_where_one_batch_is_projected_it_stands_for_all(workplace):
+    """Whoever reads the data set finds as many images, each with its own label."""
+    project(spec_of(batch=8))
+    project(spec_of(batch=8).model_copy(update={"images": 8}), "few")
+    repeated = np.arange(COUNT) % 8
+    for name in ("latents.npy", "images.npy", "labels.npy"):
+        whole, few = (read_array(workplace / out / name) for out in ("out", "few"))
+        assert np.array_equal(few, whole[repeated])
+    card = read_card(workplace / "few/card.json")
+    assert card.metrics["images"] == len(pd.read_parquet("few/errors.parquet")) == 8

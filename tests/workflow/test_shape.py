@@ -10,7 +10,7 @@ from docs.generate import pages, rule_graph
 pytestmark = pytest.mark.xdist_group("workflow")
 
 
-@pytest.mark.parametrize("scale", ["small", "paper"])
+@pytest.mark.parametrize("scale", ["small", "paper", "preflight"])
 def test_every_scale_has_the_demo_s_rule_graph(scale: str) -> None:
     (rules, edges), (demo_rules, demo_edges) = rule_graph(scale), rule_graph("demo")
     assert rules == demo_rules

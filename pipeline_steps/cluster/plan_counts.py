@@ -1,0 +1,103 @@
+"""What the jobs of a plan have to do: operations, and units such as steps and batches.
+
+Operations that were counted are kept, for to count all jobs of a large scale takes minutes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline_steps.cluster.operations import COUNTED, operations
+from pipeline_steps.cluster.plan_jobs import PlannedJob
+from pipeline_steps.cluster.units import UNITS, units
+from pipeline_steps.config.labels import base, corruption
+from pipeline_steps.config.whole import Config
+from pipeline_steps.core.arrays import read_array
+from pipeline_steps.core.digest import code, spec_text, text_digest
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import read_json, write_json
+from pipeline_steps.core.progress import say
+from pipeline_steps.datasets.corruption import SEVERITIES
+
+
+@dataclass
+class Counter:
+    """Counts a job's work, with the sizes of the data sets and the jobs before."""
+
+    jobs: Sequence[PlannedJob]
+    config: Config
+    root: Path
+
+    @property
+    def file(self) -> Path:
+        return self.root / "results" / self.config.name / "plan" / "operations.json"
+
+    @cached_property
+    def known(self) -> dict[str, float]:
+        """By all that a count depends on; from the last plan too."""
+        return read_json(self.file) if self.file.is_file() else {}
+
+    def keep(self) -> None:
+        if self.known:
+            write_json(self.file, self.known)
+
+    def before(self, job: PlannedJob) -> list[PlannedJob]:
+        return [self.jobs[place] for place in job.needs]
+
+    def count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float | None:
+        """Nothing where the job has none that count, or cannot run on pretence."""
+        if job.rule not in COUNTED:
+            return None
+        try:
+            return self._count(job, spec)
+        except Exception as error:  # whatever a new threat or recipe may do
+            why = next(iter(str(error).splitlines()), type(error).__name__)
+            say(f"{job.rule} {job.name} is not counted: {why}")
+            return None
+
+    def units(self, job: PlannedJob) -> dict[str, float] | None:
+        """How many units of work the job has, by the names that records give them.
+
+        Nothing where its step has none, or where the size of its data isn't known.
+        """
+        if job.rule not in UNITS:
+            return None
+        try:
+            return units(job.rule, job.spec, *self._sizes(job))
+        except PipelineError as error:
+            say(f"the steps of {job.rule} {job.name} are not counted: {error}")
+            return None
+
+    def _sizes(self, job: PlannedJob) -> tuple[int, int, Mapping[str, Any]]:
+        """How many images the job takes, and the spec of what trained its weights."""
+        trained = [other for other in self.before(job) if "snapshots" in other.spec]
+        before = trained[0].spec if trained else {}
+        return self._images(job, "train"), self._images(job, "test"), before
+
+    def _count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float:
+        asked = (job.rule, spec, *self._sizes(job))
+        key = text_digest(spec_text([*asked, code("cluster.operations", spec).digest]))
+        if key not in self.known:
+            self.known[key] = operations(*asked)
+        return self.known[key]
+
+    def _images(self, job: PlannedJob, split: str) -> int:
+        """How many images of a split the job takes."""
+        name = job.spec["dataset"]["name"]
+        bad = corruption(name) if split == "test" else ""
+        ending = f"/corruptions/{bad}.images.npy" if bad else f"/{split}.images.npy"
+        path = next((file for file in job.inputs if file.endswith(ending)), None)
+        if path is None:
+            return 0
+        if (self.root / path).is_file():
+            return len(read_array(self.root / path))
+        name = base(name)
+        stated: int | None = getattr(self.config.datasets[name], f"{split}_images")
+        if stated is None:
+            raise PipelineError(
+                f"{path} is not built, and `{split}_images` of {name} is not stated in "
+                "workflow/config/datasets.yaml"
+            )
+        return stated * len(SEVERITIES) if bad else stated

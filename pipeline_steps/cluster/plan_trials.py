@@ -1,0 +1,136 @@
+"""What trials of jobs say of them: a scale such as `preflight` did a little of each.
+
+A record tells how many units of work a job did and what each of them took, so all its
+units can be reckoned up; what is left of its seconds is what the job needs once.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from pipeline_steps.cluster.plan_counts import Counter
+from pipeline_steps.cluster.plan_jobs import PlannedJob
+from pipeline_steps.config.load import trial_scales
+from pipeline_steps.core.card import read_card
+from pipeline_steps.core.files import read_json
+
+# A trial may differ from the job in how much of the work it is, and in nothing else.
+HOW_MUCH = ("steps", "images", "shard", "seed")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a job will take, as a trial of it says."""
+
+    scale: str
+    device: str
+    start: float
+    """Seconds that it takes once, however much work there is."""
+    work: float
+    """Seconds of all its units of work."""
+
+    @property
+    def seconds(self) -> float:
+        return self.start + self.work
+
+
+@dataclass(frozen=True)
+class TrialRate:
+    """How fast trials of a step's other jobs were."""
+
+    start: float
+    per_second: float
+    """Operations of one GPU, or of one core."""
+    basis: str
+
+
+def trials(
+    jobs: Sequence[PlannedJob], counter: Counter, root: Path
+) -> dict[int, Trial]:
+    """By the places of jobs, what trials on the kind of device that they want say."""
+    found: dict[int, Trial] = {}
+    for scale in trial_scales(root):
+        if scale == counter.config.name:
+            continue
+        for number in range(len(jobs)):
+            for place, spec, record in _records(number, jobs, scale, counter, root):
+                if trial := _trial(jobs[place], spec, record, scale, counter):
+                    found.setdefault(place, trial)
+    return found
+
+
+def trial_rates(
+    jobs: Sequence[PlannedJob],
+    tried: Mapping[int, Trial],
+    counts: Sequence[float | None],
+) -> dict[str, TrialRate]:
+    """By step, what the trials of its jobs say of those that were not tried."""
+    by_step: dict[str, list[int]] = defaultdict(list)
+    for place, trial in tried.items():
+        if trial.work and counts[place]:
+            by_step[jobs[place].rule].append(place)
+
+    def per_second(place: int) -> float:
+        count, devices = counts[place] or 0.0, max(jobs[place].gpus, 1)
+        return count / tried[place].work / devices
+
+    return {
+        step: TrialRate(
+            median(tried[place].start for place in places),
+            median(map(per_second, places)),
+            f"scaled from {len(places)} of {tried[places[0]].scale}",
+        )
+        for step, places in by_step.items()
+    }
+
+
+def _records(
+    place: int, jobs: Sequence[PlannedJob], scale: str, counter: Counter, root: Path
+) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
+    """The trial's spec and record of a job, or of each shard that it gathers."""
+    job, outputs = jobs[place], jobs[place].files.get("outputs", {})
+    own = Path("results") / counter.config.name
+    files = [outputs[role][0] for role in ("card", "record") if role in outputs]
+    if len(files) < 2 or not all(file.is_relative_to(own) for file in files):
+        return
+    card, record = (
+        root / "results" / scale / re.sub(r"@\d+", "", str(file.relative_to(own)))
+        for file in files
+    )
+    if not (card.is_file() and record.is_file()):
+        return
+    spec, told = read_card(card).spec, read_json(record)
+    shards = [need for need in job.needs if "shard" in jobs[need].spec]
+    for need in shards:
+        if parts := told.get("parts"):
+            yield need, spec, parts[0]
+    if not shards:
+        yield place, spec, told
+
+
+def _trial(
+    job: PlannedJob,
+    spec: Mapping[str, Any],
+    record: Mapping[str, Any],
+    scale: str,
+    counter: Counter,
+) -> Trial | None:
+    """What a record says of a job, if it is of the same work on the same devices."""
+    pace = record.get("pace")
+    here = (record["device"] != "cpu", record.get("processes", 1))
+    if not pace or here != (bool(job.gpus), max(job.gpus, 1)):
+        return None
+    units = counter.units(job) if _but_how_much(job.spec) == _but_how_much(spec) else {}
+    if not units or not units.keys() <= pace.keys():
+        return None
+    done = sum(unit["done"] * unit["seconds_each"] for unit in pace.values())
+    work = sum(count * pace[unit]["seconds_each"] for unit, count in units.items())
+    return Trial(scale, record["device"], max(record["seconds"] - done, 0.0), work)
+
+
+def _but_how_much(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key not in HOW_MUCH}
