@@ -7,13 +7,13 @@ results are percent.
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy.stats import binomtest, norm
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.tables import read_table
 from pipeline_steps.papers.spec import Key as Key
 from pipeline_steps.papers.spec import Run
 
@@ -48,15 +48,16 @@ def read_outcomes(
     judged: dict[str, tuple[Path, np.ndarray]] = {}
     found: dict[Key, list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
-        table = pd.read_parquet(path, columns=["image", column]).sort_values("image")
-        images = table["image"].to_numpy()
+        table = read_table(path, ["image", column])
+        order = np.argsort(table["image"])
+        images = table["image"][order]
         other, expected = judged.setdefault(run.dataset, (path, images))
         if not np.array_equal(images, expected):
             raise PipelineError(
                 f"{path} and {other} were judged on different images, so that they "
                 "can't be compared; delete both and build them again"
             )
-        found.setdefault(run.key, []).append(table[column].to_numpy())
+        found.setdefault(run.key, []).append(table[column][order])
     return {key: np.stack(seeds) for key, seeds in found.items()}
 
 
@@ -89,8 +90,7 @@ def interval(outcomes: Outcomes) -> Interval:
     values = outcomes.mean(axis=0)
     right = round(values.sum())
     if min(right, len(values) - right) < FEW:
-        exact = binomtest(right, len(values)).proportion_ci(LEVEL, "exact")
-        return Interval(100 * float(exact.low), 100 * float(exact.high))
+        return exact_interval(right, len(values))
     return bootstrap(values)
 
 
@@ -109,7 +109,7 @@ def bootstrap(values: np.ndarray) -> Interval:
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) > MANY:
         mean, error = values.mean(), values.std(ddof=1) / len(values) ** 0.5
-        ends = mean + norm.interval(LEVEL)[1] * error * np.array([-1, 1])
+        ends = mean + NormalDist().inv_cdf((1 + LEVEL) / 2) * error * np.array([-1, 1])
         return Interval(*(100 * ends).tolist())
     stream = np.random.default_rng(0)
     draws = stream.multinomial(len(values), counts / len(values), size=REPLICATES)
@@ -125,12 +125,33 @@ def sign_test(values: np.ndarray) -> float:
     With one seed on each side this is McNemar's exact test.
     """
     better, worse = int((values > 0).sum()), int((values < 0).sum())
-    if better + worse == 0:
-        return 1.0
-    return float(binomtest(better, better + worse).pvalue)
+    return exact_test(better, better + worse, 0.5)
 
 
 def binomial_test(outcomes: Outcomes, percent: float) -> float:
     """How likely such an accuracy is if the true one were `percent`, exactly."""
     values = outcomes.mean(axis=0)
-    return float(binomtest(round(values.sum()), len(values), percent / 100).pvalue)
+    return exact_test(round(values.sum()), len(values), percent / 100)
+
+
+def exact_interval(right: int, images: int) -> Interval:
+    """Where a share of images lies (Clopper and Pearson, 1934)."""
+    # Here, and no more of SciPy than this, for its `stats` take long to import.
+    from scipy.special import betaincinv
+
+    tail, wrong = (1 - LEVEL) / 2, images - right
+    low = betaincinv(right, wrong + 1, tail) if right else 0.0
+    high = betaincinv(right + 1, wrong, 1 - tail) if wrong else 1.0
+    return Interval(100 * float(low), 100 * float(high))
+
+
+def exact_test(right: int, images: int, share: float) -> float:
+    """The chance of all counts that are no likelier than this one, if `share` is true."""
+    from scipy.special import gammaln, xlog1py, xlogy
+
+    counts = np.arange(images + 1)
+    ways = gammaln(images + 1) - gammaln(counts + 1) - gammaln(images - counts + 1)
+    chances = np.exp(ways + xlogy(counts, share) + xlog1py(images - counts, -share))
+    # Counts as likely as this one on the other side may differ in their last digits.
+    no_likelier = chances <= chances[right] * (1 + 1e-7)
+    return float(min(1.0, chances[no_likelier].sum()))

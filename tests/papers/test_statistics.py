@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest, norm
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.papers.spec import Run
@@ -14,6 +15,8 @@ from pipeline_steps.papers.statistics import (
     binomial_test,
     bootstrap,
     differences,
+    exact_interval,
+    exact_test,
     interval,
     read_outcomes,
     sign_test,
@@ -73,6 +76,36 @@ def test_the_sign_test_is_exact_mcnemar() -> None:
 def test_the_binomial_test_agrees_with_hand_numbers() -> None:
     assert binomial_test(outcomes(0, 10), 50) == pytest.approx(2 / 2**10)
     assert binomial_test(outcomes(5, 10), 50) == pytest.approx(1)
+
+
+COUNTS = [
+    (0, 1),
+    (1, 1),
+    (0, 40),
+    (3, 40),
+    (20, 40),
+    (40, 40),
+    (9, 10_000),
+    (9_995, 10_000),
+]
+
+
+@pytest.mark.parametrize(("right", "images"), COUNTS)
+def test_exact_intervals_and_tests_are_those_of_scipy(right: int, images: int) -> None:
+    peer = binomtest(right, images).proportion_ci(0.95, "exact")
+    own = exact_interval(right, images)
+    # scipy's search for the ends stops at 2e-12.
+    assert own == pytest.approx((100 * peer.low, 100 * peer.high), abs=1e-8)
+    for share in (0.0, 0.001, 0.25, 0.5, right / images, 0.9991, 1.0):
+        expected = binomtest(right, images, share).pvalue
+        assert exact_test(right, images, share) == pytest.approx(expected, rel=1e-8)
+
+
+def test_a_mean_of_many_values_lies_in_the_normal_interval() -> None:
+    values = np.random.default_rng(1).random(2000)
+    half = norm.interval(0.95)[1] * values.std(ddof=1) / 2000**0.5
+    expected = (100 * (values.mean() - half), 100 * (values.mean() + half))
+    assert bootstrap(values) == pytest.approx(expected, rel=1e-14)
 
 
 def write(path: Path, images: list[int], correct: list[bool]) -> Path:
