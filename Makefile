@@ -7,6 +7,9 @@ SCALE ?= demo
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Each job is a Python of its own; one that keeps no bytecode compiles all that it
+# imports, and takes twice as long to start.
+unexport PYTHONDONTWRITEBYTECODE
 # A shared cache of results is used where the user names its folder.
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
 RUN := snakemake --cores $(CORES) --config scale=$(SCALE)

@@ -32,8 +32,9 @@ step = import_module("pipeline_steps." + name)
 spec = spec_type.model_validate(spec).model_dump(mode="json")
 from pipeline_steps.core import digest, registry
 digest.code(name, spec)
-for entry in registry.entries(spec):
-    registry.load(*entry)
+if not hasattr(step, "GATHERS"):
+    for entry in registry.entries(spec):
+        registry.load(*entry)
 """
 
 ON_DIGITS = {"dataset": "digits", "defense": "ijsat", "shard": "1-of-1"}
