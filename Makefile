@@ -7,6 +7,9 @@ SCALE ?= demo
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Each job is a Python of its own; one that keeps no bytecode compiles all that it
+# imports, and takes twice as long to start.
+unexport PYTHONDONTWRITEBYTECODE
 # A shared cache of results is used where the user names its folder.
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
 RUN := snakemake --cores $(CORES) --config scale=$(SCALE)
@@ -22,8 +25,6 @@ setup: .venv/ready ## set up .venv from the lock file, once
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or later is needed" if sys.version_info < (3, 11, 4) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
-	@# Where Python may not keep what it has compiled, torch would be compiled at each start.
-	@[ -z "$$PYTHONDONTWRITEBYTECODE" ] || $(BIN)/python -m compileall -q -j 0 .venv/lib || true
 	touch $@
 
 demo: setup ## run the whole pipeline at toy size, and its report

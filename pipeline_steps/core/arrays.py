@@ -66,10 +66,16 @@ def join_arrays(paths: Iterable[Path], path: Path, rows: int | None = None) -> N
 
 def join_named(paths: Iterable[Path], path: Path) -> None:
     """The same for small files of named arrays."""
-    parts = [reading(part, load_file) for part in paths]
+    parts = [read_named(part) for part in paths]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     with writing(path) as partial:
         save_file(whole, partial)
+
+
+def read_named(path: Path) -> dict[str, np.ndarray]:
+    """Named tensors, as `tensors.py` writes them, as arrays."""
+    arrays: dict[str, np.ndarray] = reading(path, load_file)
+    return arrays
 
 
 def reading(path: Path, load: Callable[[Path], Any]) -> Any:

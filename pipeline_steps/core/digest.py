@@ -83,7 +83,7 @@ def factory_digest(place: str) -> str:
         ]
     except SyntaxError as error:
         raise PipelineError(f"{error.filename} is not Python: {error}") from None
-    plain = (_canonical(_without_docstrings(tree)) for tree in trees)
+    plain = (_canonical(tree) for tree in trees)
     return text_digest(spec_text([text_digest(spec_text(tree)) for tree in plain]))
 
 
@@ -109,7 +109,7 @@ def _module(root: Path, name: str) -> _Module:
     modules = {m for n in local for m in _modules(root, n)}
     outside = {n.split(".")[0] for n in imported} - {PACKAGE}
     return _Module(
-        digest=text_digest(spec_text(_canonical(_without_docstrings(tree)))),
+        digest=text_digest(spec_text(_canonical(tree))),
         imports=tuple(sorted(modules - {name})),
         packages=frozenset(_distributions(outside)),
         changes_no_result=bool(_constant(tree, "CHANGES_NO_RESULT")),
@@ -119,11 +119,13 @@ def _module(root: Path, name: str) -> _Module:
 def _constant(tree: ast.Module, name: str) -> Any:
     """What a module declares at its top under this name, if it does."""
     for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+        named = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(named, ast.Name) and named.id == name:
             return ast.literal_eval(node.value)
     return None
 
 
+@cache
 def _path(root: Path, name: str) -> Path | None:
     stem = root / name.replace(".", "/")
     options = (stem.with_suffix(".py"), stem / "__init__.py")
@@ -140,7 +142,7 @@ def _modules(root: Path, name: str) -> Iterator[str]:
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -149,12 +151,14 @@ def _imported(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    """The tree without strings that stand alone: they document, and do nothing."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            node.body = [n for n in node.body if not _documents(n)]
-    return tree
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """All statements, however deep; no expression holds one, so none is looked into."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            waiting += getattr(node, name, ())
 
 
 def _documents(node: ast.stmt) -> bool:
@@ -168,6 +172,7 @@ def _documents(node: ast.stmt) -> bool:
 def _canonical(node: Any) -> Any:
     """A syntax tree as plain lists: no positions, and no field that is empty.
 
+    Strings that stand alone are left out, for they document, and do nothing.
     Python's own dump differs between releases; this form is the same on all that we
     support, so a result made under 3.11 is not stale under 3.12.
     """
@@ -176,9 +181,12 @@ def _canonical(node: Any) -> Any:
         parts = (p for p in node.values if getattr(p, "value", None) != "")
         return ["JoinedStr", ["values", [_canonical(part) for part in parts]]]
     if isinstance(node, ast.AST):
+        values = {name: getattr(node, name) for name in node._fields}
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            values["body"] = [n for n in node.body if not _documents(n)]
         fields = (
             [name, _canonical(value)]
-            for name, value in ast.iter_fields(node)
+            for name, value in values.items()
             if value not in (None, []) and name not in ("ctx", "kind", "type_comment")
         )
         return [type(node).__name__, *fields]

@@ -3,9 +3,10 @@
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 from pipeline_steps.core.pace import Stopwatch
 
@@ -24,13 +25,7 @@ class Meter:
         self.watch, self.unit = Stopwatch(), ""
         self.bar: Progress | None = None
         if shown and sys.stderr.isatty():
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.completed}/{task.total} {task.fields[numbers]}"),
-                TimeRemainingColumn(),
-                console=Console(stderr=True),
-            )
+            self.bar = _live_bar()
             self.bar.start()
             self.task = self.bar.add_task(title, total=total, numbers="")
 
@@ -61,6 +56,20 @@ class Meter:
     def close(self) -> None:
         if self.bar:
             self.bar.stop()
+
+
+def _live_bar() -> "Progress":
+    # Here, for a job whose log is a file never shows a bar.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} {task.fields[numbers]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
 
 
 def counted(title: str, total: int, start: int = 0) -> Iterator[tuple[int, Meter]]:

@@ -154,7 +154,7 @@ def mappings(spec: Any) -> Iterator[dict[str, Any]]:
 
 def load(kind: str, word: str) -> Any:
     """The class behind a word. The only dynamic import of this project's own code."""
-    if word not in words(kind):
+    if _class(kind, word) is None:
         raise PipelineError(unknown(kind, word))
     return getattr(importlib.import_module(module_of(kind, word)), class_name(word))
 

@@ -5,12 +5,13 @@ one that never stopped. `image_rng` gives each image numbers of its own, so that
 set can be cut into shards anywhere without changing a single start of an attack.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from pipeline_steps.core.seeds import derive
 
 
 class Rng(Protocol):
@@ -23,12 +24,6 @@ class Rng(Protocol):
     def take(self, rows: Tensor) -> "Rng":
         """What some images of the batch draw from, by their numbers."""
         ...
-
-
-def derive(seed: int, *labels: str | int) -> int:
-    """A 63-bit seed for what the labels name."""
-    name = "\0".join([str(seed), *map(str, labels)])
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 class BatchRng:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline_steps.core.arrays import write_array, write_batches
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.rng import derive
+from pipeline_steps.core.seeds import derive
 from pipeline_steps.datasets.spec import Cut, DatasetSpec
 
 SPLITS = ("train", "test")

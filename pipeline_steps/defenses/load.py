@@ -9,7 +9,7 @@ from torch import nn
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
-from pipeline_steps.core.rng import derive
+from pipeline_steps.core.seeds import derive
 from pipeline_steps.core.settings import Entry
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.companion import Companion

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from torch import nn
 
 from pipeline_steps.core.processes import first
@@ -66,5 +65,9 @@ class Monitor:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.seen = [list(row) for row in state["seen"]]
 
-    def columns(self) -> pd.DataFrame:
-        return pd.DataFrame(self.seen, columns=["epoch", "clean", "robust"])
+    def lines(self) -> dict[int, dict[str, float]]:
+        """The accuracies, by the epochs after which it looked."""
+        return {
+            int(epoch): {"clean": clean, "robust": robust}
+            for epoch, clean, robust in self.seen
+        }

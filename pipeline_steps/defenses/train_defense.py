@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from torch import nn
 
 from pipeline_steps.core import workers
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.processes import first
 from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.rng import PartRng, rng
@@ -210,6 +210,18 @@ def watching(
     return Monitor(spec, threat, data, batch, seed, projected)
 
 
+def write_history(path: Path, losses: list[float], monitor: Monitor | None) -> None:
+    """A line for each epoch; accuracies stand where the monitor looked."""
+    columns = ["epoch", "loss", *(("clean", "robust") if monitor else ())]
+    seen = monitor.lines() if monitor else {}
+    lines: list[dict[str, Any]] = []
+    for epoch, loss in enumerate(losses, 1):
+        numbers = {"loss": loss, **seen.get(epoch, {})}
+        told = {name: f"{value:.6g}" for name, value in numbers.items()}
+        lines.append({"epoch": epoch, **told})
+    write_lines(path, columns, lines)
+
+
 def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     device = prepare_device()
     workers.join(device)
@@ -231,10 +243,7 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
         return {}
     write_tensors(job.output("weights"), model.state_dict())
     snapshots.gather(job.scratch, job.output("snapshots"))
-    history = pd.DataFrame({"epoch": range(1, len(losses) + 1), "loss": losses})
-    if monitor:
-        history = history.merge(monitor.columns(), how="left", on="epoch")
-    history.to_csv(job.output("history"), index=False, float_format="%.6g")
+    write_history(job.output("history"), losses, monitor)
     parameters = sum(p.numel() for p in own_parameters(model))
     return {"loss": losses[-1], "parameters": parameters}
 

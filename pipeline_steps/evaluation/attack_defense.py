@@ -5,6 +5,7 @@ from typing import Any
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.core.tables import write_table
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.evaluation.probe import probe
@@ -32,7 +33,7 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     resume = Resume(job.scratch)
     for number, _ in resume.steps(parts, len(batches), "batches", "batches"):
         docket.add(judge(batches[number]), spec.kept)
-    docket.table().to_parquet(job.output("verdicts"), index=False)
+    write_table(job.output("verdicts"), docket.table())
     write_tensors(job.output("examples"), docket.examples())
     suspect = probe(model, *judge.probed)
     suspect["same_when_asked_twice"] &= docket.same_when_asked_twice

@@ -4,13 +4,14 @@ from functools import lru_cache
 from itertools import product
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from pipeline_steps.core.device import prepare_device
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.shards import cut
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.core.tables import Table, write_table
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import with_weights
 from pipeline_steps.defenses.snapshots import by_epoch
@@ -47,13 +48,18 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
     for number, _ in resume.steps(kept, len(parts), "batches", "batches"):
         epoch, rows = parts[number]
         correct += judge(epoch)(rows).columns()["correct"].tolist()
-    curve = pd.DataFrame(
-        [(epoch, image) for epoch, rows in parts for image in rows],
-        columns=["epoch", "image"],
-    ).assign(correct=correct)
-    curve.to_parquet(job.output("curve"), index=False)
-    accuracy = 100 * curve.groupby("epoch")["correct"].mean()
-    return {"accuracy": {str(e): round(float(a), 4) for e, a in accuracy.items()}}
+    curve = {
+        "epoch": np.array([epoch for epoch, rows in parts for _ in rows]),
+        "image": np.array([image for _, rows in parts for image in rows]),
+        "correct": np.array(correct),
+    }
+    write_table(job.output("curve"), curve)
+    return {"accuracy": {str(e): _accuracy(curve, e) for e in sorted(snapshots)}}
+
+
+def _accuracy(curve: Table, epoch: int) -> float:
+    right = curve["correct"][curve["epoch"] == epoch]
+    return round(100 * float(right.mean()), 4)
 
 
 if __name__ == "__main__":

@@ -2,33 +2,33 @@
 
 from typing import Any
 
-import pandas as pd
+import numpy as np
 
 from pipeline_steps.core.arrays import join_named
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.shards import gathered
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.core.tables import read_table, stacked, write_table
 from pipeline_steps.evaluation.spec import AttackSpec
 
 GATHERS = "evaluation.attack_defense"
 
 
 def main(job: Job[AttackSpec]) -> dict[str, Any]:
-    tables = [pd.read_parquet(path) for path in gathered(job, "verdicts")]
-    verdicts = pd.concat(tables, ignore_index=True)
-    verdicts.to_parquet(job.output("verdicts"), index=False)
+    verdicts = stacked([read_table(path) for path in gathered(job, "verdicts")])
+    write_table(job.output("verdicts"), verdicts)
     join_named(gathered(job, "examples"), job.output("examples"))
     metrics: dict[str, Any] = {
         "accuracy": round(100 * float(verdicts["correct"].mean()), 4),
-        "images": len(verdicts),
+        "images": len(verdicts["image"]),
         "largest_linf": round(float(verdicts["linf"].max()), 6),
         "mean_used": round(float(verdicts["used"].mean()), 2),
     }
     if "perceptual" in verdicts:
         metrics["mean_perceptual"] = round(float(verdicts["perceptual"].mean()), 6)
     if "broken_by" in verdicts:
-        counts = verdicts["broken_by"].value_counts()
-        metrics["broken_by"] = {str(k): int(v) for k, v in sorted(counts.items())}
+        parts, counts = np.unique(verdicts["broken_by"], return_counts=True)
+        metrics["broken_by"] = dict(zip(parts, counts.tolist(), strict=True))
     told = [read_card(card).metrics for card in job.parts["card"]]
     same = all(part["same_when_asked_twice"] for part in told)
     return metrics | told[0] | {"same_when_asked_twice": same}

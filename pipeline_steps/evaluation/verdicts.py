@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
 from pipeline_steps.core.room import Room
+from pipeline_steps.core.tables import Table, stacked
 from pipeline_steps.datasets.loader import ImageSet, check_range
 from pipeline_steps.evaluation.fast_model import climbed_on
 from pipeline_steps.evaluation.probe import PROBED
@@ -62,7 +62,7 @@ class Judged:
             columns["broken_by"] = self.attacked.broken_by.char()
         return {name: column.cpu() for name, column in columns.items()}
 
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Table:
         """One row an image."""
         return as_table(self.columns(), self.attacked.parts)
 
@@ -91,12 +91,12 @@ def joined(parts: Sequence[Judged]) -> Judged:
     )
 
 
-def as_table(columns: Mapping[str, Tensor], parts: Sequence[str]) -> pd.DataFrame:
+def as_table(columns: Mapping[str, Tensor], parts: Sequence[str]) -> Table:
     """Columns as a table, in which parts of an attack stand by their names."""
-    table = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
+    table = {name: column.numpy() for name, column in columns.items()}
     if "broken_by" in table:
         names = np.array([*parts, "none"], dtype=object)
-        table["broken_by"] = names[table["broken_by"].to_numpy()]
+        table["broken_by"] = names[table["broken_by"]]
     return table
 
 
@@ -190,8 +190,8 @@ class Docket:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.batches = list(state["batches"])
 
-    def table(self) -> pd.DataFrame:
-        return pd.concat([as_table(b["columns"], b["parts"]) for b in self.batches])
+    def table(self) -> Table:
+        return stacked([as_table(b["columns"], b["parts"]) for b in self.batches])
 
     def examples(self) -> dict[str, Tensor]:
         every = [batch["examples"] for batch in self.batches]
@@ -216,16 +216,15 @@ def examples(judged: Judged, kept: int) -> dict[str, Tensor]:
     return {name: tensor[:count].cpu() for name, tensor in whole.items()}
 
 
-def worst_case(tables: Sequence[pd.DataFrame]) -> pd.Series:
+def worst_case(tables: Sequence[Table]) -> np.ndarray:
     """For each image whether the defense is right under every one of the threats."""
     if not tables:
         raise PipelineError("a worst case needs the verdicts under one threat or more")
-    first = tables[0]["image"].to_numpy()
     for table in tables[1:]:
-        if not np.array_equal(table["image"].to_numpy(), first):
+        if not np.array_equal(table["image"], tables[0]["image"]):
             raise PipelineError(
                 "a worst case needs verdicts on the same images; build them again at one "
                 "scale"
             )
-    right = np.logical_and.reduce([table["correct"].to_numpy() for table in tables])
-    return pd.Series(right, index=first, name="correct")
+    right: np.ndarray = np.logical_and.reduce([table["correct"] for table in tables])
+    return right

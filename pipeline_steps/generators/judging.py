@@ -12,7 +12,6 @@ from torch.nn.functional import cross_entropy, interpolate, max_pool2d, relu
 from pipeline_steps.core.rng import Rng, rng
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.generators.frechet import Moments, frechet_distance, moments
-from pipeline_steps.generators.inception import load_inception
 from pipeline_steps.generators.plain_layers import Xavier
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanSpec
@@ -63,6 +62,13 @@ class Classifier(nn.Module):
         self.trained.fill_(True)
 
 
+def _inception(path: Path) -> nn.Module:
+    # Here, for torchvision takes longer to import than torch, and few have this file.
+    from pipeline_steps.generators.inception import load_inception
+
+    return load_inception(path)
+
+
 class Judge:
     """Tells the Fréchet distance of a generator to a data set."""
 
@@ -72,7 +78,7 @@ class Judge:
         self.count = min(self.settings.images, len(data))
         self.device, dataset = data.labels.device, spec.dataset
         self.network: Any = (
-            load_inception(inception)
+            _inception(inception)
             if inception
             else Classifier(dataset.channels, dataset.classes, self.settings.width)
         ).to(self.device)

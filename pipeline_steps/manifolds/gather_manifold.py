@@ -6,11 +6,11 @@ What comes out has the form of a data set, so that one may be made of it.
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pipeline_steps.core.arrays import join_arrays, join_named, read_array, write_array
 from pipeline_steps.core.shards import gathered
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.core.tables import Table, read_table, stacked, write_table
 from pipeline_steps.manifolds.spec import ManifoldSpec
 
 GATHERS = "manifolds.project_dataset"
@@ -28,13 +28,12 @@ def main(job: Job[ManifoldSpec]) -> dict[str, Any]:
         labels = np.resize(labels[: job.spec.images], rows)
     write_array(job.output(f"{split}_labels"), labels)
     join_named(gathered(job, "pictures"), job.output("pictures"))
-    tables = [pd.read_parquet(path) for path in gathered(job, "errors")]
-    errors = pd.concat(tables, ignore_index=True)
-    errors.to_parquet(job.output("errors"), index=False)
-    return {"images": len(errors), **summary(errors)}
+    errors = stacked([read_table(path) for path in gathered(job, "errors")])
+    write_table(job.output("errors"), errors)
+    return {"images": len(errors["image"]), **summary(errors)}
 
 
-def summary(table: pd.DataFrame) -> dict[str, float]:
+def summary(table: Table) -> dict[str, float]:
     """What a card tells of all images."""
     told = {
         "worst_error": float(table["worst"].max()),

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.rng import BatchRng, ImageRng, image_rng, rng
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.core.tables import read_table, stacked, write_table
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import floats
 from pipeline_steps.generators.generator import is_exact, load_generator
@@ -90,8 +90,7 @@ def keep(spec: ManifoldSpec, search: Any, rows: range, folder: Path) -> None:
     write_array(folder / "latents.npy", latents)
     pixels = (255 * projected).round().to(torch.uint8)
     write_array(folder / "images.npy", pixels.cpu().numpy())
-    table = pd.DataFrame({"image": rows, **told})
-    table.to_parquet(folder / "errors.parquet", index=False)
+    write_table(folder / "errors.parquet", {"image": np.array(rows), **told})
     shown = pictures(spec, search, projected, rows)
     write_tensors(folder / "pictures.safetensors", shown)
 
@@ -150,8 +149,8 @@ def main(job: Job[ManifoldShardSpec]) -> dict[str, Any]:
     folders = project(spec, images, search_of(job, device), job.scratch)
     join_arrays([f / "latents.npy" for f in folders], job.output("latents"))
     join_arrays([f / "images.npy" for f in folders], job.output("images"))
-    tables = [pd.read_parquet(f / "errors.parquet") for f in folders]
-    pd.concat(tables).to_parquet(job.output("errors"), index=False)
+    errors = stacked([read_table(f / "errors.parquet") for f in folders])
+    write_table(job.output("errors"), errors)
     join_named([f / "pictures.safetensors" for f in folders], job.output("pictures"))
     return {}
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline_steps.core.tables import read_table
 from pipeline_steps.papers.statistics import Outcomes, accuracy, interval
 from pipeline_steps.papers.style import COLOURS, DASHES, MARKERS
 
@@ -15,8 +15,7 @@ SHADE = "shade: 95 % interval over the test images"
 
 def judged(path: Path) -> Outcomes:
     """The verdicts of one run."""
-    table = pd.read_parquet(path, columns=["correct"])
-    return table["correct"].to_numpy(dtype=bool)[None]
+    return read_table(path, ["correct"])["correct"][None]
 
 
 def legend_below(figure: Figure, axes: Axes, title: str) -> None:

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pandas as pd
-
+from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.calibration import Fit, complaint, fits, verdict
@@ -31,7 +30,7 @@ def main(job: Job[CalibrationSpec]) -> dict[str, Any]:
     files = job.all_verified("verdicts", "verdicts")
     ranked = fits(spec, read_outcomes(spec.runs, files))
     lines = [record(spec, fit) for fit in ranked]
-    pd.DataFrame(lines).to_csv(job.output("csv"), index=False, lineterminator="\n")
+    write_lines(job.output("csv"), [*lines[0]], lines)
     job.output("html").write_text(as_page(spec, ranked), encoding="utf-8")
     wrong = complaint(spec, ranked)
     if wrong and comparable(spec):

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipeline_steps.core.card import read_card
+from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.claim import Claim, ClaimsSpec
 from pipeline_steps.papers.claims import COLUMNS, Decision, count, decide
@@ -22,8 +21,7 @@ def main(job: Job[ClaimsSpec]) -> dict[str, Any]:
     found = evidence(job)
     decided = [(claim, decide(claim, found, spec.papers_size)) for claim in spec.claims]
     lines = [record(spec, claim, decision) for claim, decision in decided]
-    table = pd.DataFrame(lines, columns=list(COLUMNS))
-    table.to_csv(job.output("csv"), index=False, lineterminator="\n")
+    write_lines(job.output("csv"), COLUMNS, lines)
     return count([decision.verdict for _, decision in decided], spec.papers_size)
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.core.tables import read_table
 from pipeline_steps.papers.claim import Quantity, Side
 from pipeline_steps.papers.spec import Run
 from pipeline_steps.papers.statistics import (
@@ -100,9 +100,10 @@ def read_curves(
     """The last and the best of the kept weights, each seed's own; seeds are stacked."""
     found: dict[tuple[str, Key], list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
-        table = pd.read_parquet(path, columns=["epoch", "image", "correct"])
-        epochs = table.pivot(index="epoch", columns="image", values="correct")
-        right = epochs.sort_index().to_numpy(dtype=bool)
+        table = read_table(path, ["epoch", "image", "correct"])
+        order = np.lexsort((table["image"], table["epoch"]))
+        epochs = len(np.unique(table["epoch"]))
+        right = table["correct"][order].reshape(epochs, -1)
         key = (run.dataset, run.defense, run.threat)
         found.setdefault(("last", key), []).append(right[-1])
         found.setdefault(("best", key), []).append(right[right.mean(axis=1).argmax()])

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import pandas as pd
-
+from pipeline_steps.core.lines import read_lines, write_lines
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.claim import AllClaimsSpec
 from pipeline_steps.papers.claims import (
@@ -41,15 +40,15 @@ LEGEND = (
 def main(job: Job[AllClaimsSpec]) -> dict[str, Any]:
     """The claims of all papers, in the papers' order."""
     files = job.all_verified("claims", "csv")
-    tables = [pd.read_csv(path, dtype=str, keep_default_na=False) for path in files]
-    whole = pd.concat([pd.DataFrame(columns=list(COLUMNS)), *tables])
-    whole.to_csv(job.output("csv"), index=False, lineterminator="\n")
-    told = as_page(job.spec, dict(zip(job.spec.papers, tables, strict=True)))
+    claims = [read_lines(path) for path in files]
+    whole = [claim for some in claims for claim in some]
+    write_lines(job.output("csv"), COLUMNS, whole)
+    told = as_page(job.spec, dict(zip(job.spec.papers, claims, strict=True)))
     job.output("html").write_text(told, encoding="utf-8")
-    return count(whole["verdict"].tolist(), job.spec.papers_size)
+    return count([claim["verdict"] for claim in whole], job.spec.papers_size)
 
 
-def as_page(spec: AllClaimsSpec, papers: dict[str, pd.DataFrame]) -> str:
+def as_page(spec: AllClaimsSpec, papers: dict[str, list[dict[str, str]]]) -> str:
     """All claims as a page, paper by paper."""
     told = (
         f"Decided at scale {spec.scale}, which is smaller than the papers': a verdict "
@@ -58,7 +57,7 @@ def as_page(spec: AllClaimsSpec, papers: dict[str, pd.DataFrame]) -> str:
     parts = [] if spec.papers_size else [f'<p class="warning">{escape(told)}</p>']
     for paper, claims in papers.items():
         holds, fails, rest = count(
-            claims["verdict"].tolist(), spec.papers_size
+            [claim["verdict"] for claim in claims], spec.papers_size
         ).values()
         said = (
             f"{holds} reproduced, {fails} not reproduced, {rest} not run"
@@ -66,9 +65,7 @@ def as_page(spec: AllClaimsSpec, papers: dict[str, pd.DataFrame]) -> str:
             else f"at this scale {holds} hold, {fails} do not hold, {rest} not run"
         )
         parts.append(f"<h2>{escape(paper_name(paper))}: {said}</h2>")
-        rows = [
-            _row(dict(zip(COLUMNS, line, strict=True))) for line in claims.to_numpy()
-        ]
+        rows = [_row(claim) for claim in claims]
         parts.append(html_table(("Claim", "Verdict", "What it rests on"), rows))
     parts.append(f'<p class="notes">{escape(LEGEND)}</p>')
     return page(

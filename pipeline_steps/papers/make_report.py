@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.files import read_json, write_json
+from pipeline_steps.core.lines import read_lines, write_lines
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.report.contents import (
     Contents,
@@ -16,7 +15,6 @@ from pipeline_steps.papers.report.contents import (
     Table,
     behind,
     name_of,
-    read_claims,
 )
 from pipeline_steps.papers.report.document import document
 from pipeline_steps.papers.report.parts import duration
@@ -48,8 +46,7 @@ def main(job: Job[OverviewSpec]) -> dict[str, Any]:
     whole = document(read(job, cards), job.spec.papers)
     job.output("index").write_text(whole, encoding="utf-8")
     lines = [line(path) for path in cards]
-    table = pd.DataFrame(lines, columns=list(COLUMNS))
-    table.to_csv(job.output("csv"), index=False, lineterminator="\n")
+    write_lines(job.output("csv"), COLUMNS, lines)
     job.output("html").write_text(as_page(job.spec, lines), encoding="utf-8")
     write_json(job.output("summary"), summary(cards))
     return {"runs": len(lines)}
@@ -70,7 +67,7 @@ def read(job: Job[OverviewSpec], cards: Sequence[Path]) -> Contents:
         scale_title=job.spec.scale_title,
         tables=[Table(*one) for one in tables],
         figures=[Figure(*one) for one in figures],
-        claims=[claim for path, _ in claims for claim in read_claims(path)],
+        claims=[claim for path, _ in claims for claim in read_lines(path)],
         results={path: Result.read(path) for path in cards},
     )
 

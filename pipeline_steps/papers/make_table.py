@@ -4,11 +4,12 @@ import os
 from typing import Any
 
 from pipeline_steps.core.card import read_card
+from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.forms.latex import as_latex
 from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
-from pipeline_steps.papers.forms.tidy import tidy
+from pipeline_steps.papers.forms.tidy import COLUMNS, tidy
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, read_outcomes
 from pipeline_steps.papers.tables import Footnotes, Found, Verdicts, cells
@@ -18,8 +19,7 @@ def main(job: Job[TableSpec]) -> dict[str, Any]:
     """All cells, in all forms."""
     spec = job.spec
     rows = cells(spec, found(job))
-    table = tidy(spec, rows)
-    table.to_csv(job.output("csv"), index=False, lineterminator="\n")
+    write_lines(job.output("csv"), COLUMNS, tidy(spec, rows))
     notes = Footnotes()
     job.output("html").write_text(as_page(spec, rows, notes), encoding="utf-8")
     draw(spec, rows, notes, job.output("png"))

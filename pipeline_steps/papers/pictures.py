@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.core.arrays import read_named
 from pipeline_steps.papers.spec import FigureSpec, Panel
 from pipeline_steps.papers.style import GREEN, GREY, VERMILLION, heading
 
@@ -20,9 +20,9 @@ COLUMN = 0.85
 
 def read_pictures(files: Sequence[Path], images: int) -> list[Arrays]:
     """What each file holds of the first so many images, or as many as all of them have."""
-    blocks = [read_tensors(path) for path in files]
+    blocks = [read_named(path) for path in files]
     count = min([images, *(len(block["original"]) for block in blocks)])
-    return [{name: t.numpy()[:count] for name, t in block.items()} for block in blocks]
+    return [{name: a[:count] for name, a in block.items()} for block in blocks]
 
 
 def sheet(

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline_steps.core.rng import BatchRng, derive, rng
+from pipeline_steps.core.rng import BatchRng, rng
+from pipeline_steps.core.seeds import derive
 from pipeline_steps.defenses.companion import Companion, Tutor, own_parameters, tutor_of
 from pipeline_steps.defenses.recipes.at import At
 from pipeline_steps.defenses.recipes.atld import Atld

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy.stats import binomtest, norm
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.tables import read_table
 from pipeline_steps.papers.spec import Key as Key
 from pipeline_steps.papers.spec import Run
 
@@ -48,15 +47,16 @@ def read_outcomes(
     judged: dict[str, tuple[Path, np.ndarray]] = {}
     found: dict[Key, list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
-        table = pd.read_parquet(path, columns=["image", column]).sort_values("image")
-        images = table["image"].to_numpy()
+        table = read_table(path, ["image", column])
+        order = np.argsort(table["image"])
+        images = table["image"][order]
         other, expected = judged.setdefault(run.dataset, (path, images))
         if not np.array_equal(images, expected):
             raise PipelineError(
                 f"{path} and {other} were judged on different images, so that they "
                 "can't be compared; delete both and build them again"
             )
-        found.setdefault(run.key, []).append(table[column].to_numpy())
+        found.setdefault(run.key, []).append(table[column][order])
     return {key: np.stack(seeds) for key, seeds in found.items()}
 
 
@@ -89,6 +89,9 @@ def interval(outcomes: Outcomes) -> Interval:
     values = outcomes.mean(axis=0)
     right = round(values.sum())
     if min(right, len(values) - right) < FEW:
+        # Here, for SciPy's statistics take long to import.
+        from scipy.stats import binomtest
+
         exact = binomtest(right, len(values)).proportion_ci(LEVEL, "exact")
         return Interval(100 * float(exact.low), 100 * float(exact.high))
     return bootstrap(values)
@@ -108,6 +111,8 @@ def bootstrap(values: np.ndarray) -> Interval:
     """
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) > MANY:
+        from scipy.stats import norm
+
         mean, error = values.mean(), values.std(ddof=1) / len(values) ** 0.5
         ends = mean + norm.interval(LEVEL)[1] * error * np.array([-1, 1])
         return Interval(*(100 * ends).tolist())
@@ -127,10 +132,14 @@ def sign_test(values: np.ndarray) -> float:
     better, worse = int((values > 0).sum()), int((values < 0).sum())
     if better + worse == 0:
         return 1.0
+    from scipy.stats import binomtest
+
     return float(binomtest(better, better + worse).pvalue)
 
 
 def binomial_test(outcomes: Outcomes, percent: float) -> float:
     """How likely such an accuracy is if the true one were `percent`, exactly."""
+    from scipy.stats import binomtest
+
     values = outcomes.mean(axis=0)
     return float(binomtest(round(values.sum()), len(values), percent / 100).pvalue)

@@ -10,13 +10,13 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
-
-import matplotlib.style
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.papers.spec import CalibrationSpec, FigureSpec, TableSpec
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"
 PURPLE, ORANGE, SKY, BLACK = "#CC79A7", "#E69F00", "#56B4E9", "#000000"
@@ -57,10 +57,12 @@ NO_TRACES: dict[str, dict[str, Any]] = {
 
 def look() -> AbstractContextManager[None]:
     """All that is drawn and saved inside looks alike, whatever the user's own style."""
+    import matplotlib.style  # Here, for pages of text share this module.
+
     return matplotlib.style.context(["default", LOOK])
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: "Figure", path: Path) -> None:
     """A figure in the format of its suffix; the same figure gives the same bytes."""
     if path.suffix not in NO_TRACES:
         formats = ", ".join(NO_TRACES)
@@ -91,7 +93,7 @@ def standing_in(spec: TableSpec | FigureSpec | CalibrationSpec) -> list[str]:
     return [f"{used} stands in for {' and '.join(n)}" for used, n in named.items()]
 
 
-def heading(figure: Figure, spec: FigureSpec) -> None:
+def heading(figure: "Figure", spec: FigureSpec) -> None:
     """Title and scale at the top of a figure; what it shows is laid out below."""
     width, height = figure.get_size_inches()
     title = wrapped(f"{paper_name(spec.paper)}, {spec.title}", width - 0.3, 11)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pipeline_steps.core.rng import derive, image_rng, rng
+from pipeline_steps.core.rng import image_rng, rng
+from pipeline_steps.core.seeds import derive
 
 LABELS = st.lists(st.text("abc", max_size=3) | st.integers(0, 20), max_size=4)
 

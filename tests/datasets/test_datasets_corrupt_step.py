@@ -363,7 +363,9 @@ def test_drawn_ice_is_the_same_in_every_run_and_makes_frost(tmp_path):
     pictures = textures(tmp_path / "first")
     assert [picture.shape for picture in pictures] == [(3, 315, 315)] * 5
     levels = torch.stack(pictures).float()
-    assert 60 < levels.mean() < 190  # as CIFAR-10-C's photographs, neither dark nor white
+    assert (
+        60 < levels.mean() < 190
+    )  # as CIFAR-10-C's photographs, neither dark nor white
     assert all(picture.float().std() > 20 for picture in pictures)
     assert all((one != other).any() for one, other in pairwise(pictures))
     images = torch.full((2, 3, 32, 32), 100, dtype=torch.uint8)

@@ -9,6 +9,7 @@ from pipeline_steps.core.files import read_json
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.shards import cut
+from pipeline_steps.core.tables import stacked
 from pipeline_steps.defenses.companion import Companion
 from pipeline_steps.defenses.transformed import Transformed
 from pipeline_steps.evaluation.probe import probe
@@ -41,7 +42,7 @@ def adaptive(entry):
 
 def judged(model, data, entry, precision="float32"):
     parts = judge(model, data, built(entry), cut(48, 24), 0, precision)
-    return pd.concat(part.table() for part in parts)
+    return pd.DataFrame(stacked([part.table() for part in parts]))
 
 
 def test_a_threat_climbs_on_the_static_network_and_is_judged_on_the_whole(

@@ -11,6 +11,7 @@ from torch import nn
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.shards import cut
+from pipeline_steps.core.tables import stacked
 from pipeline_steps.evaluation.verdicts import Judge, judge
 from pipeline_steps.threats.batch import Attacked
 from pipeline_steps.threats.catalogue import Threat, build_threat
@@ -25,7 +26,7 @@ def verdicts(trained, toy_images, threat_entry):
         threat = build_threat(ThreatSpec(**threat_entry(steps, **more)), {})
         judged = judge(model, toy_images, threat, cut(48, batch), seed=0)
         parts = [part.table() for part in judged]
-        return pd.concat(parts, ignore_index=True)
+        return pd.DataFrame(stacked(parts))
 
     return verdicts
 

@@ -89,7 +89,7 @@ def shown(
     page = as_page(table, rows, notes)
     draw(table, rows, notes, Path("table.png"))
     return {
-        "csv": tidy(table, rows).to_csv(index=False),
+        "csv": "\n".join(str([*line.values()]) for line in tidy(table, rows)),
         "html": page,
         "png": " ".join(" ".join(written).split()),
         "tex": as_latex(table, rows, notes),
@@ -120,10 +120,9 @@ def test_a_cell_tells_which_cards_it_comes_from() -> None:
     page = as_page(spec(), rows, Footnotes())
     assert 'data-card="card of pgd20 0 card of pgd20 1"' in page
     assert "at under pgd20 on digits" in page
-    line = tidy(spec(), rows).iloc[1]
-    assert (line.scale, line.dataset, line.defense, line.threat) == (
-        *("demo", "digits", "at", "pgd20"),
-    )
-    assert line.verdicts == "digits/at/pgd20@0 digits/at/pgd20@1"
-    average = tidy(spec(), made(found(clean=[60], pgd20=[90]))).iloc[2]
-    assert (average.threat, average.images) == ("clean pgd20", IMAGES)
+    line = tidy(spec(), rows)[1]
+    named = [line[key] for key in ("scale", "dataset", "defense", "threat")]
+    assert named == ["demo", "digits", "at", "pgd20"]
+    assert line["verdicts"] == "digits/at/pgd20@0 digits/at/pgd20@1"
+    average = tidy(spec(), made(found(clean=[60], pgd20=[90])))[2]
+    assert (average["threat"], average["images"]) == ("clean pgd20", IMAGES)

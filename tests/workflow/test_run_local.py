@@ -5,7 +5,9 @@ import subprocess
 import sys
 
 SHEET = "pipeline_steps/papers/figures/manifold_sheet.py"
-FIGURES = [f"results/demo/papers/ijsat/{name}.png" for name in ("figure4", "figure-glow")]
+FIGURES = [
+    f"results/demo/papers/ijsat/{name}.png" for name in ("figure4", "figure-glow")
+]
 
 
 def run_local(house, *arguments):

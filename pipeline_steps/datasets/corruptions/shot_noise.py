@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from scipy.stats import poisson
+from scipy.special import pdtr, pdtrik
 from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
@@ -46,10 +46,9 @@ def _chances(photons: int) -> tuple[Tensor, Tensor, Tensor]:
     and for each part of each level the place from which to search.
     """
     means = np.arange(256) / 255 * photons
-    low = poisson.ppf(RARE, means).clip(0).astype(int)
-    high = poisson.ppf(1 - RARE, means).astype(int)
+    low, high = _count(RARE, means), _count(1 - RARE, means)
     rows = [
-        level + poisson.cdf(np.arange(low[level], high[level] + 1), means[level])
+        level + pdtr(np.arange(low[level], high[level] + 1), means[level])
         for level in range(256)
     ]
     for level, row in enumerate(rows):
@@ -60,3 +59,10 @@ def _chances(photons: int) -> tuple[Tensor, Tensor, Tensor]:
     # A level that is whole is the last chance of the row before it, not of its own.
     near[::PARTS] = low - first
     return torch.from_numpy(chances), torch.from_numpy(first), torch.from_numpy(near)
+
+
+def _count(chance: float, means: np.ndarray) -> np.ndarray:
+    """The smallest count of photons that is not exceeded with at least this chance."""
+    count = np.ceil(pdtrik(chance, means))
+    less = np.maximum(count - 1, 0)
+    return np.where(pdtr(less, means) >= chance, less, count).clip(0).astype(int)

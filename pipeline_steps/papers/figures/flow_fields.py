@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline_steps.core.arrays import read_named
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.settings import Count
-from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.papers.pictures import show_row
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import GREEN, GREY, INK, VERMILLION, heading
@@ -26,7 +26,7 @@ class FlowFields:
         self.images = images
 
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
-        blocks = [read_tensors(path) for path in files]
+        blocks = [read_named(path) for path in files]
         for path, block in zip(files, blocks, strict=True):
             if "flow" not in block:
                 raise PipelineError(
@@ -40,11 +40,11 @@ class FlowFields:
         grid = figure.subplots(rows, count, squeeze=False)
         for i, (panel, block) in enumerate(zip(spec.panels, blocks, strict=True)):
             original, edited, flow = grid[3 * i : 3 * i + 3]
-            show_row(original, "original", block["original"].numpy()[:count])
-            show_row(edited, panel.label, block["edited"].numpy()[:count])
+            show_row(original, "original", block["original"][:count])
+            show_row(edited, panel.label, block["edited"][:count])
             _framed(original, VERMILLION)
             _framed(edited, GREEN)
-            _show_flows(flow, block["flow"].numpy()[:count])
+            _show_flows(flow, block["flow"][:count])
         return figure
 
 

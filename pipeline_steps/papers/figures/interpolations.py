@@ -4,7 +4,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from pipeline_steps.core.tensors import read_tensors
+from pipeline_steps.core.arrays import read_named
 from pipeline_steps.papers.pictures import show_row
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import heading
@@ -16,7 +16,7 @@ class Interpolations:
     shows = "manifold"
 
     def draw(self, spec: FigureSpec, files: list[Path]) -> Figure:
-        blocks = [read_tensors(path)["between"].numpy() for path in files]
+        blocks = [read_named(path)["between"] for path in files]
         pairs, stations = blocks[0].shape[:2]
         rows = pairs * len(blocks)
         figure = Figure(figsize=(1.6 + 0.8 * stations, 0.9 + 0.85 * rows))

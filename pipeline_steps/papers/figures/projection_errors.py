@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline_steps.core.tables import read_table
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import COLOURS, DASHES, heading
 
@@ -22,7 +22,7 @@ class ProjectionErrors:
         heading(figure, spec)
         axes = figure.add_subplot()
         for i, (panel, path) in enumerate(zip(spec.panels, files, strict=True)):
-            values = pd.read_parquet(path)["psnr"].to_numpy()
+            values = read_table(path, ["psnr"])["psnr"]
             low, high = values.min(), max(values.max(), values.min() + 1)
             label = f"{panel.label}: median {np.median(values):.1f} dB"
             colour, dash = COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]

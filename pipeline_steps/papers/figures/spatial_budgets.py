@@ -5,8 +5,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
 
+from pipeline_steps.core.arrays import read_named
 from pipeline_steps.core.settings import Count
-from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.papers.bands import SHADE, legend_below
 from pipeline_steps.papers.figures.accuracy_by_budget import draw_lines
 from pipeline_steps.papers.pictures import show_row
@@ -38,7 +38,7 @@ class SpatialBudgets:
 
     def _sheet(self, place: SubplotSpec, shown: list[tuple[Panel, Path]]) -> None:
         """A column of images for each budget."""
-        blocks = [read_tensors(path)["edited"].numpy() for _, path in shown]
+        blocks = [read_named(path)["edited"] for _, path in shown]
         count = min(self.images, *map(len, blocks))
         grid = place.subgridspec(count, len(blocks)).subplots(squeeze=False)
         for column, (panel, _), images in zip(grid.T, shown, blocks, strict=True):

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-import pandas as pd
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pipeline_steps.core.tables import Table, read_table
 from pipeline_steps.papers.bands import SHADE, band
 from pipeline_steps.papers.panels import by_part
 from pipeline_steps.papers.spec import FigureSpec
@@ -31,7 +32,7 @@ class TrainingCurves:
         for axes, (part, members) in zip(grid, parts.items(), strict=True):
             for panel, path in members:
                 number = labels.index(panel.label)
-                _curve(axes, number, panel.label, pd.read_parquet(path))
+                _curve(axes, number, panel.label, read_table(path))
             threats = dict.fromkeys(panel.threat or "" for panel, _ in members)
             under = "" if part else f" under {' and '.join(threats)}"
             axes.set_title(part or "", fontsize=9)
@@ -48,10 +49,9 @@ class TrainingCurves:
         return figure
 
 
-def _curve(axes: Axes, i: int, label: str, table: pd.DataFrame) -> None:
-    epochs = sorted(table["epoch"].unique())
-    groups = (table.loc[table["epoch"] == epoch, "correct"] for epoch in epochs)
-    found = [group.to_numpy(dtype=bool)[None] for group in groups]
+def _curve(axes: Axes, i: int, label: str, table: Table) -> None:
+    epochs = np.unique(table["epoch"]).tolist()
+    found = [table["correct"][table["epoch"] == epoch][None] for epoch in epochs]
     means = [accuracy(one) for one in found]
     told = f"{label}: last {means[-1]:.1f}, best {max(means):.1f}"
     band(axes, i, epochs, found, told)

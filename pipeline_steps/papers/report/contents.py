@@ -1,6 +1,5 @@
 """What the report shows, read from tables, claims, and the cards of all results."""
 
-import csv
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.files import read_json
+from pipeline_steps.core.lines import read_lines
 from pipeline_steps.papers.report.parts import short
 from pipeline_steps.papers.spec import Column, FigureSpec, Row, TableSpec
 
@@ -152,10 +152,7 @@ class Table:
 
     @cached_property
     def rows(self) -> list[list[Number]]:
-        with self.csv.open(encoding="utf-8", newline="") as file:
-            lines = {
-                (one["method"], one["column"]): one for one in csv.DictReader(file)
-            }
+        lines = {(one["method"], one["column"]): one for one in read_lines(self.csv)}
         return [[*self._row(row, lines)] for row in self.spec.rows]
 
     def _row(
@@ -228,8 +225,3 @@ class Contents:
         """The training behind a verdict."""
         cards = self.results[verdict].behind("weights")
         return next((self.results[c] for c in cards if c in self.results), None)
-
-
-def read_claims(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))

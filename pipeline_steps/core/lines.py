@@ -1,0 +1,21 @@
+"""Lines of CSV, the bytes of which follow from what they say alone."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def write_lines(
+    path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, Any]]
+) -> None:
+    """CSV with a line for each mapping; what is `None` or absent stays empty."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+
+
+def read_lines(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
