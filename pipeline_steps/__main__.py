@@ -1,83 +1,8 @@
-"""Runs a step: in a worker of the pool if this job has one at hand, else right here.
+"""Runs a step by its name: `python -m pipeline_steps evaluation.attack_defense …`."""
 
-    python -m pipeline_steps evaluation.attack_defense --spec JSON …
-
-A worker is forked from a process that has imported the installed packages already
-(`core/worker_pool.py`); what it computes is the same. Little is imported here, for this is
-all that such a job still has to start.
-"""
-
-import os
-import runpy
-import signal
-import socket
-import sys
+from pipeline_steps.core.pool_client import main
 
 CHANGES_NO_RESULT = True
-
-# What people and schedulers send to a job goes on to its worker.
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
-
-
-def main() -> None:
-    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        sys.exit("usage: python -m pipeline_steps FLOOR.STEP …")
-    step, arguments = sys.argv[1], sys.argv[2:]
-    address = os.environ.pop("PIPELINE_POOL", None)
-    # The pool's libraries were started with one thread.
-    if address and os.environ.get("OMP_NUM_THREADS") == "1":
-        pool = _connected(address)
-        if pool:
-            _end_as(_in_worker(pool, [step, *arguments]))
-    run_step(step, arguments)
-
-
-def run_step(step: str, arguments: list[str]) -> None:
-    """The step in this process, as `python -m pipeline_steps.STEP` would run it."""
-    sys.argv[1:] = arguments
-    runpy.run_module(f"pipeline_steps.{step}", run_name="__main__", alter_sys=True)
-
-
-def _connected(address: str) -> socket.socket | None:
-    pool = socket.socket(socket.AF_UNIX)
-    try:
-        pool.connect(address)
-    except OSError:  # it ended, or is on another machine
-        pool.close()
-        return None
-    return pool
-
-
-def _in_worker(pool: socket.socket, words: list[str]) -> int:
-    """Has a worker do the job with this process's files, folder and environment.
-
-    Gives its wait status. A worker whose client is killed is killed by the pool.
-    """
-    environment = [f"{name}={value}" for name, value in os.environ.items()]
-    parts = (os.getcwd(), str(len(words)), *words, *environment)
-    message = "\0".join(parts).encode("utf-8", "surrogateescape")
-    socket.send_fds(pool, [len(message).to_bytes(8)], [0, 1, 2])
-    pool.sendall(message)
-    answer = pool.makefile()
-    worker = answer.readline()
-    if worker:
-        for number in PASSED_ON:
-            signal.signal(number, lambda number, _: os.kill(int(worker), number))
-    status = answer.readline()
-    if not status:
-        sys.exit("error: the pool of workers ended; run the same command again")
-    return int(status)
-
-
-def _end_as(status: int) -> None:
-    """Ends as the worker did, killed by the same signal if it was."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number != signal.SIGKILL:
-            signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-    sys.exit(os.waitstatus_to_exitcode(status))
-
 
 if __name__ == "__main__":
     main()

@@ -44,8 +44,8 @@ class Pages:
         named = [config.dataset, *(n for r in rows for n in (r.dataset, r.trained_on))]
         stand_ins = {name: self.stand_in(name) for name in named if name}
         if any("frost" in column.corruptions for column in config.columns):
-            homes = (self.config.datasets[used] for used in stand_ins.values())
-            stand_ins |= {"frost": home.corruptions.frost for home in homes}
+            used = self.config.datasets[self.stand_in(config.dataset)]
+            stand_ins["frost"] = used.corruptions.frost
         spec = TableSpec(
             paper=paper,
             table=table,

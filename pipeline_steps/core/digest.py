@@ -119,9 +119,10 @@ def _module(root: Path, name: str) -> _Module:
 def _constant(tree: ast.Module, name: str) -> Any:
     """What a module declares at its top under this name, if it does."""
     for node in tree.body:
-        named = node.targets[0] if isinstance(node, ast.Assign) else None
-        if isinstance(named, ast.Name) and named.id == name:
-            return ast.literal_eval(node.value)
+        if isinstance(node, ast.Assign):
+            target = node.targets[0]
+            if isinstance(target, ast.Name) and target.id == name:
+                return ast.literal_eval(node.value)
     return None
 
 

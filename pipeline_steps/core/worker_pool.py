@@ -8,6 +8,7 @@ the process that started it, and asks its workers to save and stop.
 
 import ctypes
 import gc
+import importlib
 import os
 import selectors
 import signal
@@ -19,10 +20,9 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
-from pipeline_steps.__main__ import run_step
+from pipeline_steps.core.pool_client import run_step
 
 CHANGES_NO_RESULT = True
 
@@ -119,8 +119,8 @@ class Pool:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.selector.close()
-            for file in (self.listener, self.woken, self.waking):
-                file.close()
+            for end in (self.listener, self.woken, self.waking):
+                end.close()
             for worker in self.workers.values():
                 worker.client.close()
             for number, file in enumerate(files):
@@ -181,7 +181,9 @@ def _status_of(words: list[str]) -> int:
     folder, count = words[0], int(words[1])
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update(pair.split("=", 1) for pair in words[2 + count :])
+    for pair in words[2 + count :]:
+        name, _, value = pair.partition("=")
+        os.environ[name] = value
     step, *arguments = words[2 : 2 + count]
     sys.argv[:] = [f"pipeline_steps/{step}", *arguments]
     try:
@@ -203,7 +205,7 @@ def main() -> None:
         pool = Pool(address)
         for package in PACKAGES:
             with suppress(ImportError):
-                import_module(package)
+                importlib.import_module(package)
         # Workers then share these pages: nothing in them is looked at for garbage.
         gc.collect()
         gc.freeze()

@@ -154,13 +154,14 @@ def long_job(tmp_path, toy_files, toy_dataset, toy_architecture, address):
         "snapshots": 0,
         "seed": 0,
     }
-    inputs = [
-        f"{name}={toy_files[f'train_{name}']} {name}_card={toy_files['card']}".split()
-        for name in ("images", "labels")
-    ]
+    card = toy_files["card"]
+    inputs = (
+        *(f"images={toy_files['train_images']}", f"images_card={card}"),
+        *(f"labels={toy_files['train_labels']}", f"labels_card={card}"),
+    )
     roles = ("weights", "snapshots", "history", "card", "record")
     outputs = (f"{role}={role}.out" for role in roles)
-    more = ["--inputs", *sum(inputs, []), "--outputs", *outputs]
+    more = ["--inputs", *inputs, "--outputs", *outputs]
     job = start(
         tmp_path,
         "defenses.train_defense",

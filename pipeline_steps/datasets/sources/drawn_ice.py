@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.rng import derive
+from pipeline_steps.core.seeds import derive
 from pipeline_steps.datasets.archives import packing
 from pipeline_steps.datasets.canonical import Decoded
 from pipeline_steps.datasets.spec import DatasetSpec
