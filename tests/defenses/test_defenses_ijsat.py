@@ -47,3 +47,24 @@ def test_table_3_shows_the_gan_s_variant_and_no_job_trains_the_flow_s(paper):
 def test_the_flow_s_variant_is_one_key_away(paper):
     row = paper.config.papers["ijsat"].tables["table3"].rows[-1]
     assert "ijsat-om-flow" in str(row.not_run)
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "om-imagenet"])
+def test_glow_has_four_levels_of_eight_steps_at_either_size(paper, dataset):
+    """Appendix A.1."""
+    entry = paper.flow(dataset, "glow").model
+    flow = build_generator(entry)
+    assert [len(level.layers) - 1 for level in flow.blocks] == [8, 8, 8, 8]
+    assert len(flow.level_slices) == 4
+
+
+def test_glow_at_256_pixels_is_as_large_as_the_paper_s(paper):
+    flow = build_generator(paper.flow("om-imagenet", "glow").model)
+    assert sum(p.numel() for p in flow.parameters()) == pytest.approx(18.7e6, rel=0.01)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_figure_8_attacks_each_of_these_levels(paper, number):
+    edit = paper.threat(f"ia{number}", "om-imagenet").model_dump()["edit"]
+    flow = build_generator(edit["generator"])
+    assert edit["level"] == number <= len(flow.level_slices)
