@@ -105,10 +105,13 @@ class Plan(Claimed):
         told = network(self.config, name, dataset, self._resolved)
         return {"defense": name, "network": told}
 
-    def home(self, dataset: str) -> str:
-        """Where a data set's generators are trained: for one on a manifold, its own."""
+    def home(self, dataset: str, generator: str) -> str:
+        """The data set that a generator learns from: of one on a manifold its flow learns
+        (IJSAT A.1), but the GAN that makes the manifold from the natural images."""
         projected = self.config.datasets[dataset].projected
-        return projected.dataset if projected else dataset
+        if projected and self.is_approximate(generator):
+            return projected.dataset
+        return dataset
 
     def is_approximate(self, generator: str) -> bool:
         """Whether latents of images are sought, for there is no `encode`."""
