@@ -25,6 +25,7 @@ from pipeline_steps.datasets.spec import (
     SheetSpec,
     SourceSpec,
 )
+from pipeline_steps.defenses.schedules import kept_around_drops
 from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec, MonitorSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 from pipeline_steps.generators.spec import FlowSpec, GanSpec, GanTraining
@@ -126,16 +127,19 @@ class Plan(Claimed):
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
         name, seed = self._seeded(defense)
         config = self.config.defenses.defenses[name]
+        schedule, kept = self.config.defenses.schedules[config.schedule], config.snapshots
         return DefenseSpec(
             name=name,
             dataset=self._dataset(dataset),
             augmentation=self.config.datasets[dataset].augmentation,
             architecture=network(self.config, name, dataset, self._resolved),
             recipe=self._resolved(config.recipe, dataset),
-            schedule=self.config.defenses.schedules[config.schedule],
+            schedule=schedule,
             images=self.config.scale.training.images,
             monitor=self._monitor(config.monitor, dataset),
-            snapshots=config.snapshots,
+            snapshots=(
+                kept_around_drops(schedule, kept) if config.snapshots_at_drops else kept
+            ),
             seed=seed,
         )
 

@@ -25,7 +25,7 @@ from pipeline_steps.defenses.load import new_model, with_weights
 from pipeline_steps.defenses.monitor import Monitor
 from pipeline_steps.defenses.passes import compile_passes, compute_in
 from pipeline_steps.defenses.recipe import build_recipe, prepared
-from pipeline_steps.defenses.schedules import learning_rate
+from pipeline_steps.defenses.schedules import kept_epochs, learning_rate
 from pipeline_steps.defenses.spec import DefenseSpec, MonitorSpec, Schedule
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected, load_projected
@@ -76,7 +76,7 @@ def train_defense(
         parts["average"] = average.model
     if monitor:
         parts["monitor"] = monitor
-    kept = snapshots.kept_epochs(schedule.epochs, spec.snapshots)
+    kept = kept_epochs(schedule.epochs, spec.snapshots)
 
     for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
         epoch, step = divmod(done, course.steps_of_epoch)

@@ -21,6 +21,8 @@ from pipeline_steps.papers.statistics import (
     Key,
     Outcomes,
     accuracy,
+    best_elsewhere,
+    curve_of,
     over_corruptions,
 )
 
@@ -97,13 +99,15 @@ def _get(known: Mapping[Any, Outcomes], key: Any, *told: str) -> Outcomes:
 def read_curves(
     runs: Sequence[Run], files: Sequence[Path]
 ) -> dict[tuple[str, Key], Outcomes]:
-    """The last and the best of the kept weights, each seed's own; seeds are stacked."""
+    """By the last and the best of the kept weights, each seed's own; seeds are stacked.
+
+    No image is scored by weights that it has helped to choose.
+    """
     found: dict[tuple[str, Key], list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
         table = pd.read_parquet(path, columns=["epoch", "image", "correct"])
-        epochs = table.pivot(index="epoch", columns="image", values="correct")
-        right = epochs.sort_index().to_numpy(dtype=bool)
+        _, right = curve_of(table)
         key = (run.dataset, run.defense, run.threat)
         found.setdefault(("last", key), []).append(right[-1])
-        found.setdefault(("best", key), []).append(right[right.mean(axis=1).argmax()])
+        found.setdefault(("best", key), []).append(best_elsewhere(right))
     return {key: np.stack(seeds) for key, seeds in found.items()}

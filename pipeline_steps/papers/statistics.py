@@ -60,6 +60,27 @@ def read_outcomes(
     return {key: np.stack(seeds) for key, seeds in found.items()}
 
 
+def curve_of(table: pd.DataFrame) -> tuple[list[int], np.ndarray]:
+    """The epochs of a curve over training, and right or wrong: a row for each epoch."""
+    epochs = table.pivot(index="epoch", columns="image", values="correct").sort_index()
+    return [int(epoch) for epoch in epochs.index], epochs.to_numpy(dtype=bool)
+
+
+def best_elsewhere(right: np.ndarray) -> np.ndarray:
+    """Right or wrong by the best of the kept weights, from a row for each epoch.
+
+    Each half of the images is scored by the weights that kept most of the other half:
+    chosen on the images that score it, an epoch would be best by chance too.
+    """
+    half = np.arange(right.shape[1]) % 2
+    if right.shape[1] < 2:
+        return np.asarray(right[right.mean(axis=1).argmax()])
+    first, second = (
+        right[right[:, half == other].mean(axis=1).argmax()] for other in (1, 0)
+    )
+    return np.where(half == 0, first, second)
+
+
 def over_corruptions(parts: Sequence[Outcomes]) -> Outcomes:
     """For each image the share of its corrupted copies that are right.
 
