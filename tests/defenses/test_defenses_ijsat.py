@@ -6,8 +6,6 @@ from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
 from pipeline_steps.generators.generator import build_generator
 
-ON_MANIFOLD = {"om-imagenet", "om-cifar10"}
-
 
 @pytest.fixture(scope="module")
 def paper():
@@ -68,3 +66,47 @@ def test_figure_8_attacks_each_of_these_levels(paper, number):
     edit = paper.threat(f"ia{number}", "om-imagenet").model_dump()["edit"]
     flow = build_generator(edit["generator"])
     assert edit["level"] == number <= len(flow.level_slices)
+
+
+def test_each_normal_row_of_table_2_trains_as_its_rivals_do(paper):
+    rows = paper.config.papers["ijsat"].tables["table2"].rows
+    left, right = ([r for r in rows if r.part == p] for p in dict.fromkeys(r.part for r in rows))
+    normals = {row.defense for row in rows if row.name.startswith("Normal Training")}
+    for row in (*left, *right):
+        if row.defense in normals or not row.defense:
+            continue
+        own = trained_as(paper, row.defense)
+        assert own in [trained_as(paper, normal) for normal in normals], row.name
+
+
+def trained_as(paper, defense):
+    """The schedule of a defense, and the network without what its recipe adds to it."""
+    spec = paper.defense("cifar10", defense)
+    network = spec.architecture.get("network", spec.architecture)
+    return network["architecture"], spec.schedule
+
+
+def test_a_claim_on_augmentations_compares_what_trained_alike(paper):
+    claims = {claim.name: claim for claim in paper.config.papers["ijsat"].claims}
+    for name in ("ijsat-best-augmentation", "ijsat-best-on-corrupted-images"):
+        named = {q.defense for q in claims[name].quantities}
+        assert "normal" not in named
+
+
+def test_adversarial_la_s_steps_are_ijsat_s_without_an_image_budget(paper):
+    """Section 6.3: all but the norm and the mixup follows Adversarial-LA."""
+    (ours,), steps = edits(paper, "cifar10", "ijsat-latent")
+    (theirs,), expected = edits(paper, "cifar10", "adversarial-la")
+    assert steps == expected == 3
+    assert ours["step_size"] / ours["epsilon"] == theirs["step_size"] / theirs["epsilon"]
+    assert (ours["norm"], ours["epsilon"]) == ("linf", 0.02)
+    (_,), longer = edits(paper, "cifar10", "ijsat-latent-10")
+    assert longer == 10
+
+
+@pytest.mark.parametrize(
+    ("defense", "tau"), [("iat", 0.1), ("iat-om", 0.1), ("iat-tau-1", 1.0)]
+)
+def test_iat_mixes_as_section_6_1_says_or_as_its_own_paper(paper, defense, tau):
+    dataset = "om-imagenet" if defense.endswith("-om") else "cifar10"
+    assert paper.defense(dataset, defense).recipe["tau"] == tau
