@@ -127,7 +127,10 @@ class Plan(Claimed):
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
         name, seed = self._seeded(defense)
         config = self.config.defenses.defenses[name]
-        schedule, kept = self.config.defenses.schedules[config.schedule], config.snapshots
+        schedule, kept = (
+            self.config.defenses.schedules[config.schedule],
+            config.snapshots,
+        )
         return DefenseSpec(
             name=name,
             dataset=self._dataset(dataset),

@@ -38,5 +38,7 @@ def kept_epochs(epochs: int, snapshots: int | Sequence[int]) -> set[int]:
 def kept_around_drops(schedule: Schedule, snapshots: int) -> list[int]:
     """Evenly spaced epochs, and with them the last before each drop and the first after."""
     even = kept_epochs(schedule.epochs, snapshots)
-    around = {drop + after for drop in schedule.drops for after in (0, 1)} if even else ()
+    around = (
+        {drop + after for drop in schedule.drops for after in (0, 1)} if even else ()
+    )
     return sorted(epoch for epoch in even.union(around) if epoch <= schedule.epochs)

@@ -53,7 +53,9 @@ def test_what_is_explained_is_what_was_judged(jobs):
 
 def test_a_part_that_leaves_nothing_is_refused(edit, config_root):
     edit("scales/demo", "pages.ijsat", {"figure9-cifar10": {"defenses": ["dmat"]}})
-    with pytest.raises(PipelineError, match=r"figure9-cifar10: this leaves no panel of the"):
+    with pytest.raises(
+        PipelineError, match=r"figure9-cifar10: this leaves no panel of the"
+    ):
         load_config("demo", config_root)
 
 

@@ -87,7 +87,12 @@ def test_the_file_itself_is_right(write):
         ("84.1", "high", 13, "rows.0.published.0: input should be a valid number"),
         ("not_run: quoted, ", "", 14, "row 'Other': say either what stands behind"),
         (", worst_of: [pgd20, mia]", "", 9, "column 'Worst': say either what stands"),
-        ("50.2]", "50.2]\n        lost: [Wurst]", 11, "no column 'Wurst'; did you mean"),
+        (
+            "50.2]",
+            "50.2]\n        lost: [Wurst]",
+            11,
+            "no column 'Wurst'; did you mean",
+        ),
     ],
     ids=range(18),
 )

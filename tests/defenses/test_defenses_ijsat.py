@@ -70,7 +70,9 @@ def test_figure_8_attacks_each_of_these_levels(paper, number):
 
 def test_each_normal_row_of_table_2_trains_as_its_rivals_do(paper):
     rows = paper.config.papers["ijsat"].tables["table2"].rows
-    left, right = ([r for r in rows if r.part == p] for p in dict.fromkeys(r.part for r in rows))
+    left, right = (
+        [r for r in rows if r.part == p] for p in dict.fromkeys(r.part for r in rows)
+    )
     normals = {row.defense for row in rows if row.name.startswith("Normal Training")}
     for row in (*left, *right):
         if row.defense in normals or not row.defense:
@@ -98,7 +100,9 @@ def test_adversarial_la_s_steps_are_ijsat_s_without_an_image_budget(paper):
     (ours,), steps = edits(paper, "cifar10", "ijsat-latent")
     (theirs,), expected = edits(paper, "cifar10", "adversarial-la")
     assert steps == expected == 3
-    assert ours["step_size"] / ours["epsilon"] == theirs["step_size"] / theirs["epsilon"]
+    assert (
+        ours["step_size"] / ours["epsilon"] == theirs["step_size"] / theirs["epsilon"]
+    )
     assert (ours["norm"], ours["epsilon"]) == ("linf", 0.02)
     (_,), longer = edits(paper, "cifar10", "ijsat-latent-10")
     assert longer == 10

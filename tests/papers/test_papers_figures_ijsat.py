@@ -92,16 +92,14 @@ def test_the_leopard_is_of_om_imagenet(name: str) -> None:
     content, defenses = paper.papers["ijsat"], paper.defenses.defenses
     figure, own = (content.figures[n] for n in (name, f"{name}-cifar10"))
     assert (figure.dataset, own.dataset) == ("om-imagenet", "cifar10")
-    assert {
-        defenses[str(panel.defense)].schedule for panel in figure.panels
-    } == {"dmat"}
+    assert {defenses[str(panel.defense)].schedule for panel in figure.panels} == {
+        "dmat"
+    }
     pairs = zip(figure.panels, own.panels, strict=True)
     assert all(a.label == b.label and a.part == b.part for a, b in pairs)
 
 
-@pytest.mark.parametrize(
-    ("name", "steps"), [("figure9", 5), ("figure9-cifar10", 10)]
-)
+@pytest.mark.parametrize(("name", "steps"), [("figure9", 5), ("figure9-cifar10", 10)])
 def test_normal_training_with_ia_takes_as_many_steps_as_6_1_says(
     name: str, steps: int
 ) -> None:

@@ -55,7 +55,9 @@ CASES = {
     "together": several(
         "together", LATENT | {"boxed": False}, entry("pixel", boxed=False)
     ),
-    "together, cut in between": several("together", LATENT, entry("pixel", boxed=False)),
+    "together, cut in between": several(
+        "together", LATENT, entry("pixel", boxed=False)
+    ),
     "together with a Glow": several(
         "together", entry("latent", generator="glow"), entry("pixel", boxed=False)
     ),
@@ -420,7 +422,9 @@ def test_a_joint_edit_is_cut_once_as_in_the_paper_or_in_between_too(edit, case):
     expected = (first + on_pixels).clamp(0, 1)
     edited = joint.apply(white, [on_manifold, on_pixels])
     assert torch.allclose(edited, expected)
-    assert torch.equal(edited, (decoded + on_pixels).clamp(0, 1)) == (case == "together")
+    assert torch.equal(edited, (decoded + on_pixels).clamp(0, 1)) == (
+        case == "together"
+    )
 
 
 def test_images_are_encoded_once_an_attack(edit, toy_generator):

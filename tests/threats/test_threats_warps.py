@@ -52,7 +52,7 @@ def test_no_flow_gives_the_image_back_bit_by_bit(outside, size):
 
 @pytest.mark.parametrize("outside", [*MODES, None])
 def test_a_warp_s_border_is_the_paper_s_kernel_unless_another_is_chosen(outside):
-    """JAT eq. 5 on images in [-1, 1]: a sum over the image's own pixels, by hand."""
+    """JAT 5, on images in [-1, 1]: a sum over the image's own pixels, by hand."""
     images = an_image(5, 6)[:1]
     flow = 1.5 * (2 * rng(5).uniform([1, 2, 5, 6]).double() - 1)
     scaled, expected = 2 * images - 1, torch.zeros(1, 3, 5, 6).double()

@@ -33,7 +33,10 @@ def test_the_flow_of_a_data_set_on_a_manifold_learns_from_the_manifold(
     house = House.fresh(tmp_path / "house")
     flow = "results/demo/checkpoints/generators/om-digits/glow.safetensors"
     planned = house.planned("--config", "scale=demo", "--", flow)
-    assert {"train_flow om-digits glow", "gather_manifold digits sngan train"} <= planned
+    assert {
+        "train_flow om-digits glow",
+        "gather_manifold digits sngan train",
+    } <= planned
     assert "train_flow digits glow" not in planned
 
 

@@ -24,8 +24,8 @@ class Warp:
     """How far each arrow moves, in pixels."""
     start_at: Literal["random", "zero"] = "random"
     outside: Literal["black", "grey", "nearest"] = "grey"
-    """What lies outside of the image. The paper's kernel sums over the image's own pixels,
-    so that outside is zero, which is grey on its images in [-1, 1] (JAT section 3.1)."""
+    """What lies outside of the image. JAT 5 warps by the kernel of spatial transformers, a
+    sum over the image's own pixels: outside is zero, grey on its images in [-1, 1]."""
 
     size, passes, identity = 1, 1, True
 
