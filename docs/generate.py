@@ -167,6 +167,11 @@ def _type(field: dict[str, Any]) -> str:
     return kind
 
 
+# A flow of a data set on a manifold learns from the images that a GAN has projected: the
+# rules go in a circle, their jobs don't.
+BACK = {("gather_manifold", "train_flow")}
+
+
 def rule_graph(scale: str) -> tuple[set[str], set[tuple[str, str]]]:
     """The rules of a scale's whole pipeline, and which feeds which."""
     jobs = Jobs(scale)
@@ -187,6 +192,7 @@ def rule_graph(scale: str) -> tuple[set[str], set[tuple[str, str]]]:
 def _drawing(graph: tuple[set[str], set[tuple[str, str]]]) -> str:
     """The rule graph from left to right, each rule behind all that it needs."""
     rules, edges = graph
+    back, edges = edges & BACK, edges - BACK
     left = dict.fromkeys(rules, 0)  # how many rules still follow, at the most
     for _ in rules:
         for a, b in edges:
@@ -210,6 +216,11 @@ def _drawing(graph: tuple[set[str], set[tuple[str, str]]]) -> str:
             (x, y), (u, v) = place[a], place[b]
             arrow = {"arrowstyle": "-|>", "color": "0.5", "shrinkA": 0, "shrinkB": 0}
             axes.annotate("", (u - 0.95, v), (x + 0.95, y), arrowprops=arrow)
+        for a, b in sorted(back):
+            (x, y), (u, v) = place[a], place[b]
+            arrow = {"arrowstyle": "-|>", "color": "0.5", "linestyle": "dashed"}
+            arrow |= {"connectionstyle": "arc3,rad=0.2", "shrinkA": 0, "shrinkB": 0}
+            axes.annotate("", (u, v + 0.27), (x, y + 0.27), arrowprops=arrow)
         for rule, (x, y) in place.items():
             box = FancyBboxPatch(
                 (x - 0.9, y - 0.22),

@@ -22,7 +22,7 @@ from pipeline_steps.core.rng import rng
 from pipeline_steps.core.shards import Shard
 from pipeline_steps.defenses.load import answering, new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
-from pipeline_steps.defenses.snapshots import kept_epochs
+from pipeline_steps.defenses.schedules import kept_epochs
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.evaluation.verdicts import sees_inference
 from pipeline_steps.generators.adversarial import discriminator_loss, generator_loss
@@ -123,7 +123,7 @@ def images_of(spec: Spec, images: int) -> int:
 def snapshots(training: Spec) -> int:
     """How many times a training keeps its weights."""
     if "steps" in training:
-        return min(training["snapshots"], 1)
+        return 1 if training["snapshots"] else 0
     return len(kept_epochs(training["schedule"]["epochs"], training["snapshots"]))
 
 

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
@@ -47,7 +48,7 @@ def counts(plan: Plan) -> Iterator[Count]:
 
 def count(plan: Plan, paper: str, table: str) -> Count:
     spec, found = plan.table(paper, table), Count(paper, table)
-    for row in spec.rows:
+    for row in filter(attrgetter("printed"), spec.rows):
         for place, column in enumerate(spec.columns):
             why = spec.not_run(row, place)
             if why is None:

@@ -92,7 +92,7 @@ class Files:
         plan = self.plan(w)
         named = generators_in(self._spec(step, w))
         return [
-            f"{plan.home(base(w.dataset))}/{name}"
+            f"{plan.home(base(w.dataset), name)}/{name}"
             for name in named
             if plan.is_approximate(name) or not approximate
         ]

@@ -161,6 +161,8 @@ class Defense(Settings):
     """What is watched on the way; a row may then name `NAME.best`."""
     snapshots: Whole = 0
     """How often the weights are kept on the way, for curves over training."""
+    snapshots_at_drops: bool = False
+    """Whether they are kept besides before and after each drop of the learning rate."""
 
 
 class Defenses(Settings):

@@ -157,6 +157,8 @@ def _one(told: Sequence[Any]) -> Iterator[str]:
 def _table(table: Table) -> Iterator[tuple[Place, str]]:
     """What doesn't fit within a table, by its place there."""
     names = {row.name for row in table.rows if not row.difference}
+    averaged = [table.average] if table.average else []
+    heads = [*(column.label for column in table.columns), *averaged]
     for kind, parts in _halves(table):
         labels = [part.label for part in parts]
         for i, label in enumerate(labels):
@@ -165,6 +167,9 @@ def _table(table: Table) -> Iterator[tuple[Place, str]]:
     for i, row in enumerate(table.rows):
         for complaint in _row(row, len(table.columns), names):
             yield ("rows", i), f"row '{row.label}': {complaint}"
+        for name in set(row.lost).difference(heads):
+            near = did_you_mean(name, heads)
+            yield ("rows", i), f"row '{row.label}': there is no column '{name}'{near}"
 
 
 def _unfrozen(table: Table, frozen: Collection[str]) -> Iterator[tuple[Place, str]]:

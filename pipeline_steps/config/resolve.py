@@ -25,6 +25,7 @@ from pipeline_steps.datasets.spec import (
     SheetSpec,
     SourceSpec,
 )
+from pipeline_steps.defenses.schedules import kept_around_drops
 from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec, MonitorSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 from pipeline_steps.generators.spec import FlowSpec, GanSpec, GanTraining
@@ -108,10 +109,13 @@ class Plan(Claimed):
         told = network(self.config, name, dataset, self._resolved)
         return {"defense": name, "network": told}
 
-    def home(self, dataset: str) -> str:
-        """Where a data set's generators are trained: for one on a manifold, its own."""
+    def home(self, dataset: str, generator: str) -> str:
+        """The data set that a generator learns from: of one on a manifold its flow learns
+        (IJSAT A.1), but the GAN that makes the manifold from the natural images."""
         projected = self.config.datasets[dataset].projected
-        return projected.dataset if projected else dataset
+        if projected and self.is_approximate(generator):
+            return projected.dataset
+        return dataset
 
     def is_approximate(self, generator: str) -> bool:
         """Whether latents of images are sought, for there is no `encode`."""
@@ -126,17 +130,23 @@ class Plan(Claimed):
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
         name, seed = self._seeded(defense)
         config = self.config.defenses.defenses[name]
+        schedule, kept = (
+            self.config.defenses.schedules[config.schedule],
+            config.snapshots,
+        )
         return DefenseSpec(
             name=name,
             dataset=self._dataset(dataset),
             augmentation=self.config.datasets[dataset].augmentation,
             architecture=network(self.config, name, dataset, self._resolved),
             recipe=self._resolved(config.recipe, dataset),
-            schedule=self.config.defenses.schedules[config.schedule],
+            schedule=schedule,
             images=self.config.scale.training.images,
             steps=self.config.scale.training.steps,
             monitor=self._monitor(config.monitor, dataset),
-            snapshots=config.snapshots,
+            snapshots=(
+                kept_around_drops(schedule, kept) if config.snapshots_at_drops else kept
+            ),
             seed=seed,
         )
 

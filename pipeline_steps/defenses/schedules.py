@@ -1,5 +1,6 @@
-"""The learning rate over the course of a training run."""
+"""The course of a training run: its learning rate, and when weights are kept."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from pipeline_steps.defenses.spec import Schedule
@@ -25,3 +26,19 @@ def _between(knots: list[tuple[float, float]], place: float) -> float:
         if begin <= place < end:
             return low + (high - low) * (place - begin) / (end - begin)
     return knots[0][1] if place < knots[0][0] else knots[-1][1]
+
+
+def kept_epochs(epochs: int, snapshots: int | Sequence[int]) -> set[int]:
+    """Evenly spaced epochs, the last one among them; or those that were chosen."""
+    if not isinstance(snapshots, int):
+        return set(snapshots)
+    return {round(epochs * (i + 1) / snapshots) for i in range(snapshots)} - {0}
+
+
+def kept_around_drops(schedule: Schedule, snapshots: int) -> list[int]:
+    """Evenly spaced epochs, and with them the last before each drop and the first after."""
+    even = kept_epochs(schedule.epochs, snapshots)
+    around = (
+        {drop + after for drop in schedule.drops for after in (0, 1)} if even else ()
+    )
+    return sorted(epoch for epoch in even.union(around) if epoch <= schedule.epochs)

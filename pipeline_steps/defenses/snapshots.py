@@ -10,11 +10,6 @@ from pipeline_steps.core.tensors import read_tensors, write_tensors
 BEST = "best"
 
 
-def kept_epochs(epochs: int, snapshots: int) -> set[int]:
-    """Evenly spaced epochs, the last one among them."""
-    return {round(epochs * (i + 1) / snapshots) for i in range(snapshots)} - {0}
-
-
 def keep(model: nn.Module, folder: Path, epoch: int) -> None:
     write_tensors(folder / f"epoch-{epoch:05}.safetensors", model.state_dict())
 

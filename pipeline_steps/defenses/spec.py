@@ -81,8 +81,9 @@ class DefenseSpec(Settings):
     """How many steps it takes, whatever its schedule says."""
     monitor: MonitorSpec | None = None
     """How accuracy is watched on the way, and the best epoch chosen."""
-    snapshots: Whole
-    """How many times the weights are kept on the way, for curves over training."""
+    snapshots: Whole | list[Count]
+    """How many times the weights are kept on the way, for curves over training, or after
+    which epochs."""
     seed: Whole
 
 

@@ -25,7 +25,7 @@ from pipeline_steps.defenses.load import new_model, with_weights
 from pipeline_steps.defenses.monitor import Monitor
 from pipeline_steps.defenses.passes import compile_passes, compute_in
 from pipeline_steps.defenses.recipe import build_recipe, prepared
-from pipeline_steps.defenses.schedules import learning_rate
+from pipeline_steps.defenses.schedules import kept_epochs, learning_rate
 from pipeline_steps.defenses.spec import DefenseSpec, MonitorSpec, Schedule
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected, load_projected
@@ -156,11 +156,11 @@ class Course:
         """Whether a step, counted from the first of all, is the last of its epoch."""
         return (step + 1) % self.steps_of_epoch == 0 or step + 1 == self.steps
 
-    def kept_epochs(self, count: int) -> set[int]:
+    def kept_epochs(self, wanted: int | list[int]) -> set[int]:
         """The epochs whose weights are kept; a run with a limit keeps those of its end."""
-        return snapshots.kept_epochs(
-            self.epochs, min(count, 1) if self.limit else count
-        )
+        if self.limit:
+            return {self.epochs} if wanted else set()
+        return kept_epochs(self.epochs, wanted)
 
     def rest(self, epoch: int, step: int) -> list[torch.Tensor]:
         """The rows of all steps that are left of an epoch."""

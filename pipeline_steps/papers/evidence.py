@@ -21,6 +21,8 @@ from pipeline_steps.papers.statistics import (
     Key,
     Outcomes,
     accuracy,
+    best_elsewhere,
+    curve_of,
     over_corruptions,
 )
 
@@ -97,14 +99,14 @@ def _get(known: Mapping[Any, Outcomes], key: Any, *told: str) -> Outcomes:
 def read_curves(
     runs: Sequence[Run], files: Sequence[Path]
 ) -> dict[tuple[str, Key], Outcomes]:
-    """The last and the best of the kept weights, each seed's own; seeds are stacked."""
+    """By the last and the best of the kept weights, each seed's own; seeds are stacked.
+
+    No image is scored by weights that it has helped to choose.
+    """
     found: dict[tuple[str, Key], list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
-        table = read_table(path, ["epoch", "image", "correct"])
-        order = np.lexsort((table["image"], table["epoch"]))
-        epochs = len(np.unique(table["epoch"]))
-        right = table["correct"][order].reshape(epochs, -1)
+        _, right = curve_of(read_table(path, ["epoch", "image", "correct"]))
         key = (run.dataset, run.defense, run.threat)
         found.setdefault(("last", key), []).append(right[-1])
-        found.setdefault(("best", key), []).append(right[right.mean(axis=1).argmax()])
+        found.setdefault(("best", key), []).append(best_elsewhere(right))
     return {key: np.stack(seeds) for key, seeds in found.items()}

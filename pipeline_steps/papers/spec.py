@@ -14,6 +14,8 @@ Key = tuple[str, str, str]
 FROM = ".from-"
 
 NOT_PRINTED = "the paper prints no number here"
+LOST = "the paper prints a number here, which was lost where its text was read"
+INFERRED = f"{LOST}; this one follows from elsewhere in the paper"
 
 
 def judged(defense: str, dataset: str, home: str | None) -> str:
@@ -79,6 +81,10 @@ class Row(Settings):
     """The printed numbers, in the order of the columns; where there is none, `null`."""
     published_average: float | None = None
     """The printed mean of the row."""
+    lost: list[str] = Field(default_factory=list)
+    """Columns of which the paper prints a number that was lost where its text was read.
+    What stands there follows from elsewhere, as the note says, or is `null`; either way it
+    is measured."""
     note: str | None = None
     """What contradicts these numbers elsewhere in the paper."""
 
@@ -89,7 +95,13 @@ class Row(Settings):
     @property
     def printed(self) -> bool:
         """Whether it is the paper's, and no row that a user has added."""
-        return any(number is not None for number in self.published)
+        return bool(self.lost) or any(number is not None for number in self.published)
+
+    def word_on(self, label: str, number: float | None) -> tuple[str, ...]:
+        """What is to be said of the number in this column, if it was lost."""
+        if label not in self.lost:
+            return ()
+        return (LOST if number is None else INFERRED,)
 
 
 class Run(Settings):
@@ -143,7 +155,8 @@ class TableSpec(Settings):
 
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, if it is not."""
-        if row.printed and row.published[place] is None:
+        lost = self.columns[place].label in row.lost
+        if row.printed and row.published[place] is None and not lost:
             return NOT_PRINTED
         others = (other for other in self.rows if other.name in row.difference)
         reasons = [row.not_run, self.columns[place].not_run]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.tables import read_table
+from pipeline_steps.core.tables import Table, read_table
 from pipeline_steps.papers.spec import Key as Key
 from pipeline_steps.papers.spec import Run
 
@@ -58,6 +58,28 @@ def read_outcomes(
             )
         found.setdefault(run.key, []).append(table[column][order])
     return {key: np.stack(seeds) for key, seeds in found.items()}
+
+
+def curve_of(table: Table) -> tuple[list[int], np.ndarray]:
+    """The epochs of a curve over training, and right or wrong: a row for each epoch."""
+    epochs = np.unique(table["epoch"]).tolist()
+    order = np.lexsort((table["image"], table["epoch"]))
+    return epochs, table["correct"][order].reshape(len(epochs), -1)
+
+
+def best_elsewhere(right: np.ndarray) -> np.ndarray:
+    """Right or wrong by the best of the kept weights, from a row for each epoch.
+
+    Each half of the images is scored by the weights that kept most of the other half:
+    chosen on the images that score it, an epoch would be best by chance too.
+    """
+    half = np.arange(right.shape[1]) % 2
+    if right.shape[1] < 2:
+        return np.asarray(right[right.mean(axis=1).argmax()])
+    first, second = (
+        right[right[:, half == other].mean(axis=1).argmax()] for other in (1, 0)
+    )
+    return np.where(half == 0, first, second)
 
 
 def over_corruptions(parts: Sequence[Outcomes]) -> Outcomes:

@@ -226,10 +226,12 @@ def _row(
         else:
             cell = _measured(row.label, column.label, published, what)
             cell = replace(cell, red_flags=flags[place])
-        yield replace(cell, notes=notes)
+        yield replace(cell, notes=(*notes, *row.word_on(column.label, published)))
         notes = ()
     if spec.average:
-        yield _average(spec, row, [one for one in measured if one is not None])
+        cell = _average(spec, row, [one for one in measured if one is not None])
+        word = row.word_on(spec.average, row.published_average)
+        yield replace(cell, notes=word)
 
 
 def _measured(

@@ -9,11 +9,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+Outside = Literal["black", "grey", "nearest"]
 
-def warped(
-    images: Tensor, flow: Tensor, outside: Literal["black", "nearest"]
-) -> Tensor:
-    """Each pixel from where its flow [B, (right, down), H, W] points to."""
+SHADES = {"black": 0.0, "grey": 0.5}
+
+
+def warped(images: Tensor, flow: Tensor, outside: Outside) -> Tensor:
+    """Each pixel from where its flow [B, (right, down), H, W] points to.
+
+    Outside lies one shade, or the nearest pixel of the image.
+    """
     height, width = images.shape[-2:]
     rows = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
     columns = torch.arange(width, device=flow.device) + flow[:, 0]
@@ -28,7 +33,8 @@ def warped(
         values = values.view_as(images)
         if outside == "nearest":
             return values
-        return values * ((row == inner_row) & (column == inner_column))[:, None]
+        inside = (row == inner_row) & (column == inner_column)
+        return torch.where(inside[:, None], values, SHADES[outside])
 
     above = torch.lerp(at(top, left), at(top, left + 1), right)
     below = torch.lerp(at(top + 1, left), at(top + 1, left + 1), right)

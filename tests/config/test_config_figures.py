@@ -14,19 +14,19 @@ PART = {"defenses": ["normal", "at"], "threats": ["clean", "pgd20"]}
 
 @pytest.fixture
 def jobs(edit, config_root):
-    edit("scales/demo", "pages.ijsat", {"figure9": PART})
+    edit("scales/demo", "pages.ijsat", {"figure9-cifar10": PART})
     return Jobs("demo", root=config_root)
 
 
 def test_a_figure_shows_the_panels_that_are_asked_for(jobs):
-    spec = jobs.plan(None).figure("ijsat", "figure9")
+    spec = jobs.plan(None).figure("ijsat", "figure9-cifar10")
     places = [(panel.part, panel.threat) for panel in spec.panels]
     assert places == [(d, t) for d in ("Normal", "AT") for t in ("clean", "pgd20")]
 
 
 def test_behind_a_map_stand_the_verdicts_and_the_training(jobs):
     plan = jobs.plan(None)
-    assert panels(plan, "ijsat", "figure9")[1] == ("cam", "digits/normal/pgd20")
+    assert panels(plan, "ijsat", "figure9-cifar10")[1] == ("cam", "digits/normal/pgd20")
     made = shown(plan)
     for job in ("explanations/digits/at", "verdicts/digits/at"):
         assert {f"{job}/clean", f"{job}/pgd20"} <= {*made}
@@ -35,7 +35,7 @@ def test_behind_a_map_stand_the_verdicts_and_the_training(jobs):
 
 
 def test_the_files_of_a_map_lie_where_the_rule_puts_them(jobs):
-    asked = SimpleNamespace(scale="demo", paper="ijsat", figure="figure9")
+    asked = SimpleNamespace(scale="demo", paper="ijsat", figure="figure9-cifar10")
     name = "explanations/digits/normal/clean"
     assert jobs.panels(asked)[0] == f"results/demo/{name}.safetensors"
     assert jobs.panel_cards(asked)[0] == f"results/demo/cards/{name}.json"
@@ -52,8 +52,10 @@ def test_what_is_explained_is_what_was_judged(jobs):
 
 
 def test_a_part_that_leaves_nothing_is_refused(edit, config_root):
-    edit("scales/demo", "pages.ijsat", {"figure9": {"defenses": ["dmat"]}})
-    with pytest.raises(PipelineError, match=r"figure9: this leaves no panel of the"):
+    edit("scales/demo", "pages.ijsat", {"figure9-cifar10": {"defenses": ["dmat"]}})
+    with pytest.raises(
+        PipelineError, match=r"figure9-cifar10: this leaves no panel of the"
+    ):
         load_config("demo", config_root)
 
 

@@ -101,3 +101,15 @@ def test_names_of_manifolds_are_known(edit, config_root, place, value, told):
     edit("datasets", place, value)
     with pytest.raises(PipelineError, match=told):
         load_config("demo", config_root)
+
+
+def test_a_flow_is_trained_on_the_data_set_whose_images_it_encodes():
+    """IJSAT A.1: on OM-ImageNet; the GAN that makes its manifold, on natural images."""
+    jobs = Jobs("paper")
+    told = SimpleNamespace(
+        scale="paper", dataset="om-imagenet", defense="at-om", shard="1-of-1"
+    )
+    places = {"jsa50": "om-imagenet/glow", "om-pgd-gan": "mixed10/stylegan"}
+    for told.threat, place in places.items():
+        weights = f"results/paper/checkpoints/generators/{place}.safetensors"
+        assert jobs.generators("attack_defense")(told) == [weights]

@@ -87,8 +87,14 @@ def test_the_file_itself_is_right(write):
         ("84.1", "high", 13, "rows.0.published.0: input should be a valid number"),
         ("not_run: quoted, ", "", 14, "row 'Other': say either what stands behind"),
         (", worst_of: [pgd20, mia]", "", 9, "column 'Worst': say either what stands"),
+        (
+            "50.2]",
+            "50.2]\n        lost: [Wurst]",
+            11,
+            "no column 'Wurst'; did you mean",
+        ),
     ],
-    ids=range(17),
+    ids=range(18),
 )
 def test_it_is_one_sentence_with_its_line(write, old, new, line, told):
     says_so(write, old, new, f"line {line}, tables.table1", told)

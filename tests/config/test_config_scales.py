@@ -95,8 +95,8 @@ def bare(paths, scale):
 def test_a_figure_leaves_out_the_panels_that_a_scale_does_not_ask_for():
     """Level 4 of the flow, which the digits' has not, and one budget of three."""
     figures = [Plan(load_config(scale)) for scale in ("paper", "demo")]
-    whole, own = (plan.figure("ijsat", "figure8").panels for plan in figures)
-    asked = load_config("demo").scale.pages["ijsat"]["figure8"].threats
+    whole, own = (plan.figure("ijsat", "figure8-cifar10").panels for plan in figures)
+    asked = load_config("demo").scale.pages["ijsat"]["figure8-cifar10"].threats
     assert len(whole) == 12 and [panel.threat for panel in own] == asked
     assert own == [panel for panel in whole if panel.threat in asked]
 

@@ -13,11 +13,20 @@ def schedule(**told):
     return Schedule(**{"epochs": 10, "batch": 8, **told})
 
 
-def test_ijsat_s_learning_rate_falls_after_epochs_75_90_and_100():
-    ijsat = load_config("paper").defenses.schedules["ijsat"]
+@pytest.mark.parametrize("name", ["ijsat", "trades-released", "mart-released"])
+def test_drops_are_those_of_trades_code_whose_epochs_count_from_one(name):
+    """Its rate is a tenth from epoch 75 on: IJSAT 6.1 follows it, and so does MART's code."""
+    schedule = load_config("paper").defenses.schedules[name]
+    before = schedule.learning_rate
     for share in (0.01, 1.0):
-        rates = [learning_rate(ijsat, epoch, share) for epoch in range(120)]
-        expected = [0.1] * 75 + [0.01] * 15 + [0.001] * 10 + [0.0001] * 20
+        rates = [
+            learning_rate(schedule, number - 1, share)  # the loop counts from zero
+            for number in range(1, schedule.epochs + 1)
+        ]
+        expected = [
+            before * 0.1 ** sum(number >= drop for drop in (75, 90, 100))
+            for number in range(1, schedule.epochs + 1)
+        ]
         assert rates == pytest.approx(expected, rel=1e-12)
 
 

@@ -6,7 +6,7 @@ import torch
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make, words
 from pipeline_steps.core.tensors import read_tensors, write_tensors
-from pipeline_steps.defenses import snapshots
+from pipeline_steps.defenses import schedules, snapshots
 from pipeline_steps.defenses.load import load_model, new_model
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.defenses.train_defense import Course, train_defense
@@ -25,7 +25,17 @@ CPU = torch.device("cpu")
     ],
 )
 def test_kept_epochs_are_evenly_spaced_with_the_last_among_them(epochs, count, kept):
-    assert snapshots.kept_epochs(epochs, count) == kept
+    assert schedules.kept_epochs(epochs, count) == kept
+
+
+def test_epochs_before_and_after_each_drop_are_kept_beside_them():
+    schedule = Schedule(epochs=120, batch=8, learning_rate=0.1, drops=[74, 89, 99])
+    kept = schedules.kept_around_drops(schedule, 12)
+    assert kept == sorted({74, 75, 89, 90, 99, 100, *range(10, 121, 10)})
+    assert schedules.kept_epochs(120, kept) == set(kept)
+    assert schedules.kept_around_drops(schedule, 0) == []
+    last = Schedule(epochs=5, batch=8, learning_rate=0.1, drops=[5])
+    assert schedules.kept_around_drops(last, 1) == [5]
 
 
 def test_an_epoch_sees_each_image_at_most_once_in_an_order_of_its_own(toy_images):

@@ -27,7 +27,7 @@ EXPECTED = {
     "ijsat table3": (77, 0),
     "ijsat table4": (56, 0),
     "ijsat table5": (54, 0),
-    "ijsat table6": (13, 0),
+    "ijsat table6": (21, 0),
     "ijsat table7": (42, 0),
     "jat table1": (35, 0),
     "jat table2": (15, 0),

@@ -60,7 +60,9 @@ def grid(figure: Figure, columns: int) -> np.ndarray:
     ("name", "parts", "columns"),
     [
         ("figure5", ["AT", "TRADES", "MART"], 2),
+        ("figure5-cifar10", ["AT", "TRADES", "MART"], 2),
         ("figure9", ["Normal", "AT", "TRADES"], 8),
+        ("figure9-cifar10", ["Normal", "AT", "TRADES"], 8),
     ],
 )
 def test_each_place_of_a_grid_shows_its_own_map(
@@ -83,10 +85,34 @@ def test_each_place_of_a_grid_shows_its_own_map(
         assert title == panel.label
 
 
-def test_figure_9_sets_each_defense_beside_the_same_one_with_ia() -> None:
-    pairs = zip(
-        asked("figure9").panels[::2], asked("figure9").panels[1::2], strict=True
-    )
+@pytest.mark.parametrize("name", ["figure5", "figure8", "figure9"])
+def test_the_leopard_is_of_om_imagenet(name: str) -> None:
+    """Its face is spoken of in section 6.6 and appendices D and E."""
+    paper = load_config("paper")
+    content, defenses = paper.papers["ijsat"], paper.defenses.defenses
+    figure, own = (content.figures[n] for n in (name, f"{name}-cifar10"))
+    assert (figure.dataset, own.dataset) == ("om-imagenet", "cifar10")
+    assert {defenses[str(panel.defense)].schedule for panel in figure.panels} == {
+        "dmat"
+    }
+    pairs = zip(figure.panels, own.panels, strict=True)
+    assert all(a.label == b.label and a.part == b.part for a, b in pairs)
+
+
+@pytest.mark.parametrize(("name", "steps"), [("figure9", 5), ("figure9-cifar10", 10)])
+def test_normal_training_with_ia_takes_as_many_steps_as_6_1_says(
+    name: str, steps: int
+) -> None:
+    plan, (_, with_ia) = Plan(load_config("paper")), asked(name).panels[:2]
+    dataset = plan.config.papers["ijsat"].figures[name].dataset
+    threat = plan.defense(str(dataset), str(with_ia.defense)).recipe["threat"]
+    assert threat["edit"]["perturbation"] == "latent"
+    assert threat["steps"] == steps
+
+
+@pytest.mark.parametrize("name", ["figure9", "figure9-cifar10"])
+def test_figure_9_sets_each_defense_beside_the_same_one_with_ia(name: str) -> None:
+    pairs = zip(asked(name).panels[::2], asked(name).panels[1::2], strict=True)
     for left, right in pairs:
         assert (left.part, left.threat) == (right.part, right.threat)
         assert right.label == f"{left.label}, with IA"

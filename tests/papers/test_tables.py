@@ -12,7 +12,7 @@ from papers_house import IMAGES, found, made, spec
 
 from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
-from pipeline_steps.papers.spec import TableSpec
+from pipeline_steps.papers.spec import INFERRED, LOST, NOT_PRINTED, TableSpec
 from pipeline_steps.papers.statistics import bootstrap, differences
 from pipeline_steps.papers.tables import COLUMNS, Footnotes
 
@@ -259,3 +259,25 @@ def test_the_picture_is_the_same_bytes_twice(tmp_path: Path) -> None:
         draw(spec(title="costs $5 & more_or_less"), rows, Footnotes(), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert imread(tmp_path / "a.png").std() > 0.01
+
+
+def test_a_lost_number_stops_no_measurement_and_a_number_not_printed_does() -> None:
+    """What the paper prints and our text lost is not what the paper doesn't print."""
+    row = {"name": "AT", "defense": "at", "published": [None, 50.0]}
+    behind = [spec(rows=[row | {"lost": lost}]) for lost in ([], ["Standard"])]
+    runs = found(clean=[90], pgd20=[60])
+    not_printed, lost = (made(runs, table)[0] for table in behind)
+    assert not_printed[0].measured is None
+    assert not_printed[0].not_run == NOT_PRINTED
+    assert lost[0].measured == pytest.approx(90)
+    assert lost[0].published is None
+    assert lost[0].flags == [LOST]
+    assert lost[2].measured == pytest.approx(75)  # so the row has its average
+
+
+def test_a_lost_number_that_follows_from_elsewhere_stands_with_a_word() -> None:
+    row = {"name": "AT", "defense": "at", "published": [84.0, 50.0]}
+    table = spec(rows=[row | {"lost": ["Standard", "Avg"], "published_average": 67}])
+    cells = made(found(clean=[90], pgd20=[60]), table)[0]
+    assert cells[0].difference == pytest.approx(6)
+    assert [cell.flags for cell in cells] == [[INFERRED], [], [INFERRED]]

@@ -42,6 +42,8 @@ CASES = {
     "latent of a Glow": entry("latent", generator="glow"),
     "latent of one level of a Glow": entry("latent", generator="glow", level=2),
     "warp": WARP,
+    "warp with black outside": WARP | {"outside": "black"},
+    "warp with the edge outside": WARP | {"outside": "nearest"},
     "elastic": entry("elastic", epsilon=0.5, step_size=0.2),
     "jpeg linf": entry("jpeg", norm="linf", epsilon=0.5, step_size=0.2),
     "jpeg l2": entry("jpeg", norm="l2", epsilon=8.0, step_size=3.0),
@@ -50,7 +52,12 @@ CASES = {
     "snow": entry("snow"),
     "gabor": entry("gabor", step_size=0.1),
     "gabor of the rest": entry("gabor", step_size=0.1, edited="rest"),
-    "together": several("together", LATENT, entry("pixel", boxed=False)),
+    "together": several(
+        "together", LATENT | {"boxed": False}, entry("pixel", boxed=False)
+    ),
+    "together, cut in between": several(
+        "together", LATENT, entry("pixel", boxed=False)
+    ),
     "together with a Glow": several(
         "together", entry("latent", generator="glow"), entry("pixel", boxed=False)
     ),
@@ -402,13 +409,22 @@ def test_a_level_that_does_not_exist_is_told(edit, generators, generator):
         perturbation.start(a_batch(), rng(0))
 
 
-def test_a_joint_edit_is_the_pixel_edit_of_the_latent_edit(edit):
-    """IJSAT eq. 7: G(z + δ_z) + δ_x, cut to [0, 1]."""
-    batch, joint = a_batch(), edit("together")
-    on_manifold, on_pixels = joint.start(batch, rng(0))
-    decoded = edit("latent").apply(batch, [on_manifold])
-    expected = (decoded + on_pixels).clamp(0, 1)
-    assert torch.allclose(joint.apply(batch, [on_manifold, on_pixels]), expected)
+@pytest.mark.parametrize("case", ["together", "together, cut in between"])
+def test_a_joint_edit_is_cut_once_as_in_the_paper_or_in_between_too(edit, case):
+    """IJSAT section 3: clip(G(z + λ) + δ), on images of which many pixels leave [0, 1]."""
+    white = Batch(torch.ones(4, 3, 8, 8), torch.arange(4) % 3)
+    joint, bare = edit(case), edit("latent", boxed=False, epsilon=1.0)
+    (on_manifold,) = bare.start(white, rng(0))
+    on_pixels = -EPSILON * torch.ones_like(white.images)
+    decoded = bare.apply(white, [on_manifold])
+    assert (decoded > 1).float().mean() > 0.2
+    first = decoded if case == "together" else decoded.clamp(0, 1)
+    expected = (first + on_pixels).clamp(0, 1)
+    edited = joint.apply(white, [on_manifold, on_pixels])
+    assert torch.allclose(edited, expected)
+    assert torch.equal(edited, (decoded + on_pixels).clamp(0, 1)) == (
+        case == "together"
+    )
 
 
 def test_images_are_encoded_once_an_attack(edit, toy_generator):

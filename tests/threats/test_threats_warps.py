@@ -12,22 +12,25 @@ from pipeline_steps.threats.perturbations.elastic import Elastic, smoothed
 from pipeline_steps.threats.perturbations.warp import Warp, generalised_sign
 from pipeline_steps.threats.warping import warped
 
-MODES = {"black": "grid-constant", "nearest": "nearest"}
+MODES = {"black": "grid-constant", "grey": "grid-constant", "nearest": "nearest"}
 
 
 def an_image(height=9, width=12):
     return rng(0, "image").uniform([2, 3, height, width]).double()
 
 
-def resampled(images, flow, mode):
+def resampled(images, flow, outside):
     """SciPy's answer."""
+    mode, shade = MODES[outside], 0.5 if outside == "grey" else 0.0
     height, width = images.shape[-2:]
     rows, columns = np.mgrid[:height, :width].astype(float)
     result = np.empty_like(images.numpy())
     for n, image in enumerate(images.numpy()):
         places = [rows + flow[n, 1].numpy(), columns + flow[n, 0].numpy()]
         for c, channel in enumerate(image):
-            result[n, c] = map_coordinates(channel, places, order=1, mode=mode)
+            result[n, c] = map_coordinates(
+                channel, places, order=1, mode=mode, cval=shade
+            )
     return torch.from_numpy(result)
 
 
@@ -36,7 +39,7 @@ def resampled(images, flow, mode):
 def test_a_warp_is_scipy_s(outside, reach):
     images = an_image()
     flow = reach * (2 * rng(1).uniform([2, 2, 9, 12]).double() - 1)
-    expected = resampled(images, flow, MODES[outside])
+    expected = resampled(images, flow, outside)
     assert torch.allclose(warped(images, flow, outside), expected, atol=1e-12)
 
 
@@ -45,6 +48,27 @@ def test_a_warp_is_scipy_s(outside, reach):
 def test_no_flow_gives_the_image_back_bit_by_bit(outside, size):
     images = rng(0, size).uniform([1, 3, size, size])
     assert torch.equal(warped(images, torch.zeros(1, 2, size, size), outside), images)
+
+
+@pytest.mark.parametrize("outside", [*MODES, None])
+def test_a_warp_s_border_is_the_paper_s_kernel_unless_another_is_chosen(outside):
+    """JAT 5, on images in [-1, 1]: a sum over the image's own pixels, by hand."""
+    images = an_image(5, 6)[:1]
+    flow = 1.5 * (2 * rng(5).uniform([1, 2, 5, 6]).double() - 1)
+    scaled, expected = 2 * images - 1, torch.zeros(1, 3, 5, 6).double()
+    for i in range(5):
+        for j in range(6):
+            row, column = i + flow[0, 1, i, j], j + flow[0, 0, i, j]
+            for k in range(5):
+                for m in range(6):
+                    weight = (1 - (row - k).abs()).clamp(0) * (
+                        1 - (column - m).abs()
+                    ).clamp(0)
+                    expected[0, :, i, j] += weight * scaled[0, :, k, m]
+    told = {} if outside is None else {"outside": outside}
+    edited = Warp(1.5, 0.5, **told).apply(Batch(images, torch.zeros(1)), [flow])
+    agrees = torch.allclose(2 * edited - 1, expected, atol=1e-12)
+    assert agrees == (outside in ("grey", None))
 
 
 def test_whole_pixels_are_a_shift():
@@ -103,5 +127,5 @@ def test_a_gaussian_sums_to_one():
 def test_an_elastic_edit_is_the_warp_by_the_smoothed_flow():
     images, flow = an_image(), rng(4).normal([2, 2, 9, 12]).double()
     edited = Elastic(1.0, 0.1).apply(Batch(images, torch.zeros(2)), [flow])
-    expected = resampled(images, smoothed(flow), "grid-constant")
+    expected = resampled(images, smoothed(flow), "black")
     assert torch.allclose(edited, expected, atol=1e-12)

@@ -62,7 +62,9 @@ PAGES = {
     "make_figure ijsat figure2": CURVES,
     "make_figure ijsat figure4": {"gather_verdicts digits at jsa50"},
     "make_figure ijsat figure6": {"gather_manifold digits sngan test"},
-    "make_figure ijsat figure8": {f"gather_verdicts digits normal {t}" for t in LEVELS},
+    "make_figure ijsat figure8-cifar10": {
+        f"gather_verdicts digits normal {t}" for t in LEVELS
+    },
     "make_figure ijsat figure10": {"gather_verdicts digits ijsat jsa50"},
     "make_figure ijsat figure-glow": {"gather_manifold digits glow test"},
     "make_figure ijsat figure-interpolations": {

@@ -26,6 +26,20 @@ def test_every_scale_has_the_demo_s_rule_graph(scale: str) -> None:
     assert not odd
 
 
+def test_the_flow_of_a_data_set_on_a_manifold_learns_from_the_manifold(
+    tmp_path,
+) -> None:
+    """IJSAT A.1: for OM-ImageNet, Glow is trained on OM-ImageNet."""
+    house = House.fresh(tmp_path / "house")
+    flow = "results/demo/checkpoints/generators/om-digits/glow.safetensors"
+    planned = house.planned("--config", "scale=demo", "--", flow)
+    assert {
+        "train_flow om-digits glow",
+        "gather_manifold digits sngan train",
+    } <= planned
+    assert "train_flow digits glow" not in planned
+
+
 def test_generated_pages_are_in_step_with_the_code() -> None:
     for path, text in pages():
         assert path.read_text() == text, f"{path.name} is out of step; run `make docs`"

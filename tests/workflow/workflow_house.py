@@ -34,7 +34,7 @@ TINY = {
         (r"epochs: \d+", "epochs: 1"),
         (r"snapshots: \d+", "snapshots: 1"),
         # Without GANs, whose training and projection would be most of the minute.
-        (r"^    figure(1|6|8|10|-interpolations|-projection): \{.*\n", ""),
+        (r"^    figure(1|6|8-cifar10|10|-interpolations|-projection): \{.*\n", ""),
         (r"^  (dmat|atld|jat):\n(    .*\n)+", ""),
         (r"drops: \[.*?\]", "drops: []"),
         (r"stand_ins:", "stand_ins:"),

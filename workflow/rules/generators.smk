@@ -1,8 +1,9 @@
 rule train_flow:
     input:
-        data=ancient("data/{dataset}/train.images.npy"),
-        test=ancient("data/{dataset}/test.images.npy"),
-        card="data/cards/{dataset}.json",
+        data=jobs.data("train", "images"),
+        test=jobs.data("test", "images"),
+        card=jobs.data_card("train"),
+        test_card=jobs.data_card("test"),
     output:
         weights="results/{scale}/checkpoints/generators/{dataset}/{generator}.safetensors",
         history="results/{scale}/cards/generators/{dataset}/{generator}.history.csv",
@@ -31,7 +32,7 @@ rule train_flow:
         " --spec {params.spec:q} --code {params.code}"
         " --minutes {resources.runtime} --processes {resources.processes}"
         " --inputs data={input.data} data_card={input.card}"
-        " test={input.test} test_card={input.card}"
+        " test={input.test} test_card={input.test_card}"
         " --outputs weights={output.weights} history={output.history}"
         " card={output.card} record={output.record} 2> {log}"
 

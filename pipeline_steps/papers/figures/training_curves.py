@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -11,12 +10,14 @@ from pipeline_steps.core.tables import Table, read_table
 from pipeline_steps.papers.bands import SHADE, band
 from pipeline_steps.papers.panels import by_part
 from pipeline_steps.papers.spec import FigureSpec
-from pipeline_steps.papers.statistics import accuracy
+from pipeline_steps.papers.statistics import accuracy, best_elsewhere, curve_of
 from pipeline_steps.papers.style import heading
 
 
 class TrainingCurves:
     """Accuracy against epoch, a line for each panel, with its interval over images.
+
+    The best epoch is never chosen on the images that score it.
 
     Panels of one part share their axes; a label looks alike in all of them.
     """
@@ -50,8 +51,7 @@ class TrainingCurves:
 
 
 def _curve(axes: Axes, i: int, label: str, table: Table) -> None:
-    epochs = np.unique(table["epoch"]).tolist()
-    found = [table["correct"][table["epoch"] == epoch][None] for epoch in epochs]
-    means = [accuracy(one) for one in found]
-    told = f"{label}: last {means[-1]:.1f}, best {max(means):.1f}"
-    band(axes, i, epochs, found, told)
+    epochs, right = curve_of(table)
+    last, best = (accuracy(one) for one in (right[-1:], best_elsewhere(right)[None]))
+    told = f"{label}: last {last:.1f}, best {best:.1f}"
+    band(axes, i, epochs, [epoch[None] for epoch in right], told)

@@ -25,6 +25,9 @@ class Latent:
     start_at: Literal["random", "zero"] = "random"
     level: Count | None = None
     """The one level of a flow that is edited (IJSAT eq. 14); without it, all are."""
+    boxed: bool = True
+    """Whether what is decoded is cut to [0, 1]. Off where another edit follows: the paper
+    cuts the outcome once, clip(G(z + λ) + δ) (IJSAT section 3)."""
 
     size, passes, identity = 1, 1, True
 
@@ -47,6 +50,8 @@ class Latent:
             before, after = latents[:, : place.start], latents[:, place.stop :]
             latents = torch.cat([before, edited, after], 1)
         decoded = batch.decode(self.generator, latents)
+        if not self.boxed:
+            return decoded
         return decoded + (decoded.clamp(0, 1) - decoded).detach()
 
     def step(

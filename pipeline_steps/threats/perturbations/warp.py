@@ -23,6 +23,9 @@ class Warp:
     step_size: Extent
     """How far each arrow moves, in pixels."""
     start_at: Literal["random", "zero"] = "random"
+    outside: Literal["black", "grey", "nearest"] = "grey"
+    """What lies outside of the image. JAT 5 warps by the kernel of spatial transformers, a
+    sum over the image's own pixels: outside is zero, grey on its images in [-1, 1]."""
 
     size, passes, identity = 1, 1, True
 
@@ -36,7 +39,7 @@ class Warp:
         return [torch.stack([lengths * angles.cos(), lengths * angles.sin()], 1)]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
-        return warped(batch.images, parameters[0], outside="nearest")
+        return warped(batch.images, parameters[0], outside=self.outside)
 
     def flow(self, parameters: Sequence[Tensor]) -> Tensor:
         """Where each pixel is fetched, to the right and down of itself."""
