@@ -10,15 +10,12 @@ a step that fails leaves nothing, and what an earlier run left stays as it was.
 import argparse
 import json
 import os
-import platform
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -39,7 +36,7 @@ from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.heap import keep_freed_memory
 from pipeline_steps.core.lock import alone
 from pipeline_steps.core.progress import say
-from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.record import record, with_parts
 
 CHANGES_NO_RESULT = True
 
@@ -62,6 +59,8 @@ class Job(Generic[Spec]):
     parts: dict[str, list[Path]] = field(default_factory=dict)
     """What other jobs made of this one's work; how many they were changes nothing."""
     started: float = field(default_factory=time.time)
+    start: float = field(default_factory=time.process_time)
+    """What its process took to come here, in seconds of a processor."""
 
     def input(self, name: str) -> Path:
         return self.inputs[name][0]
@@ -139,7 +138,8 @@ class Job(Generic[Spec]):
             card.seen_from(self.places["card"].parent).write(self.output("card"))
         if "record" in self.places:
             records = [read_json(path) for path in self.parts.get("record", [])]
-            write_json(self.output("record"), with_parts(self._record(), records))
+            own = record(self.code, self.started, self.start)
+            write_json(self.output("record"), with_parts(own, records))
         for role in sorted(self.places, key=lambda role: role == "card"):
             with self.output(role).open("rb+") as file:
                 os.fsync(file.fileno())
@@ -174,46 +174,6 @@ class Job(Generic[Spec]):
     def abandon(self) -> None:
         for role in self.places:
             self.output(role).unlink(missing_ok=True)
-
-    def _record(self) -> dict[str, Any]:
-        # A worker of the pool has torch in memory, whether its job uses it or not.
-        torch = sys.modules.get("torch") if "torch" in self.code.packages else None
-        on_gpu = torch is not None and torch.cuda.is_available()
-        held = torch.cuda.max_memory_allocated() if torch and on_gpu else 0
-        return {
-            "machine": platform.node(),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "packages": {name: version(name) for name in self.code.packages},
-            "device": torch.cuda.get_device_name() if torch and on_gpu else "cpu",
-            "threads": os.environ.get("OMP_NUM_THREADS", "1"),
-            **processes.facts(),
-            **pace.facts(),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started)),
-            "seconds": round(time.time() - self.started, 2),
-            "peak_memory_mb": processes.peak_memory_mb(),
-            "peak_gpu_memory_mb": round(held / 2**20),
-            "revision": _revision(),
-        }
-
-
-def with_parts(own: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The record of a result that was made in parts: what all of it cost."""
-    if not parts:
-        return own
-    peaks = ("peak_memory_mb", "peak_gpu_memory_mb")
-    return own | {
-        "device": parts[0]["device"],
-        "seconds": round(sum(r["seconds"] for r in [own, *parts]), 2),
-        **{peak: max(r[peak] for r in [own, *parts]) for peak in peaks},
-        "parts": parts,
-    }
-
-
-def _revision() -> str:
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    return told.stdout.strip() or "unknown"
 
 
 def run(
