@@ -13,7 +13,7 @@ from pipeline_steps.defenses.companion import Companion
 from pipeline_steps.defenses.transformed import Transformed
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.red_flags import red_flags
-from pipeline_steps.evaluation.verdicts import judge, sees_inference
+from pipeline_steps.evaluation.verdicts import judge, sees_inference, worst_case
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
@@ -109,6 +109,106 @@ def test_the_steps_write_what_the_attack_saw(judge_step, threat_entry):
     metrics = read_json(places["card"])["metrics"]
     assert metrics["optimises_at_inference"] is False
     assert "attack_saw_inference" not in metrics
+
+
+def ensemble(**parts):
+    return {"attack": "ensemble", "parts": parts}
+
+
+def gray(entry):
+    return {"attack": "ascent", **entry}
+
+
+def softened(entry):
+    return {"attack": "softened", "threat": {"attack": "ascent", **entry}}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_ensemble_is_the_worst_of_its_parts_image_by_image(
+    defense, toy_images, threat_entry, precision
+):
+    """From one start, for every image draws from a stream of its own."""
+    entry = threat_entry(10, start_at="zero")
+    parts = {"gray": gray(entry), "bpda": adaptive(entry), "soft": softened(entry)}
+    alone = {
+        name: judged(defense, toy_images, part, precision)
+        for name, part in parts.items()
+    }
+    together = judged(defense, toy_images, ensemble(**parts), precision)
+    worst = worst_case([*alone.values()])
+    assert together["correct"].tolist() == worst.tolist()
+    assert worst.sum() < min(table["correct"].sum() for table in alone.values())
+    broken = [~alone[name]["correct"].to_numpy() for name in parts]
+    clean = judged(defense, toy_images, threat_entry(0, epsilon=0.0, step_size=0.0))
+    first = [
+        next((name for name, b in zip(parts, row, strict=True) if b), "none")
+        if right
+        else "clean"
+        for *row, right in zip(*broken, clean["correct"], strict=True)
+    ]
+    assert together["broken_by"].tolist() == first
+    assert set(first) >= {"gray", "bpda", "none"}
+    used = dict(zip(parts, (10, 20, 30), strict=True)) | {"clean": 0, "none": 30}
+    assert together["used"].tolist() == [used[name] for name in first]
+    assert together["linf"].max() <= 0.1 + 1e-6
+
+
+def test_a_decision_attack_can_ask_the_static_network_or_the_defense(
+    defense, toy_images
+):
+    """Whoever asks for decisions alone has only the defense as it answers."""
+    rays = {"attack": "rays", "epsilon": 0.1, "queries": 300}
+    seen = judged(defense, toy_images, {"attack": "adaptive", "threat": rays})
+    unseen = judged(defense, toy_images, rays)
+    told = seen[seen["broken_by"] == "rays"]
+    assert not told["correct"].any(), "what it calls broken is"
+    assert unseen[unseen["broken_by"] == "rays"]["correct"].any(), "here IMT undoes some"
+
+
+def test_a_soft_gradient_is_that_of_the_soft_inference(defense, toy_images):
+    """By hand: D's slope through tanh, and then the static network's."""
+    images, labels = toy_images[torch.arange(8)]
+    whole = defense.eval().softened()
+    leaf = images.clone().requires_grad_()
+    logits = whole(leaf)
+    assert torch.allclose(logits, defense(images), atol=1e-5), "as it answers"
+    loss = nn.functional.cross_entropy(logits, labels)
+    (told,) = torch.autograd.grad(loss, leaf)
+    assert not torch.allclose(told, bpda(defense, images, labels), atol=1e-6)
+    expected, moved = torch.zeros_like(images), defense.inference(defense.static, images)
+    place = moved.clone().requires_grad_()
+    outer = nn.functional.cross_entropy(defense.static(place), labels)
+    (slope,) = torch.autograd.grad(outer, place)
+    for i in range(len(images)):
+        expected[i] = pulled_back(defense, images[i : i + 1], slope[i : i + 1])[0]
+    assert torch.allclose(told, expected, rtol=1e-2, atol=1e-6)
+
+
+def bpda(defense, images, labels):
+    leaf = images.clone().requires_grad_()
+    loss = nn.functional.cross_entropy(defense(leaf), labels)
+    return torch.autograd.grad(loss, leaf)[0]
+
+
+def pulled_back(defense, image, slope):
+    """A slope behind the soft step, as one in front of it."""
+    leaf = image.clone().requires_grad_()
+    natural = defense.static.companion(defense.static(leaf))[:, 0]
+    (gradient,) = torch.autograd.grad(
+        -nn.functional.logsigmoid(natural).sum(), leaf, create_graph=True
+    )
+    step = torch.tanh(gradient / gradient.abs().mean().detach())
+    soft = leaf - 0.05 * step
+    inside = (soft.detach() > 0) & (soft.detach() < 1)
+    return torch.autograd.grad((soft * slope * inside).sum(), leaf)[0]
+
+
+def test_without_an_inference_a_softened_threat_is_the_threat(
+    trained, toy_images, threat_entry
+):
+    entry = threat_entry()
+    plain, told = (judged(trained, toy_images, e) for e in (entry, softened(entry)))
+    pd.testing.assert_frame_equal(plain, told)
 
 
 def test_the_second_ascent_goes_on_inside_the_first_one_s_ball(
