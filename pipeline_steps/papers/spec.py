@@ -44,6 +44,8 @@ class Column(Settings):
     """If there are any, the mean over these of the test images, at all severities."""
     not_run: str | None = None
     """Why nothing stands behind this column."""
+    ours: bool = False
+    """Whether the paper has no such column: it is measured where nothing is printed."""
     calibrated: bool = False
     """Whether the paper leaves the threat's strength open, so that ours is a choice."""
     note: str | None = None
@@ -143,7 +145,8 @@ class TableSpec(Settings):
 
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, if it is not."""
-        if row.printed and row.published[place] is None:
+        ours = self.columns[place].ours
+        if row.printed and row.published[place] is None and not ours:
             return NOT_PRINTED
         others = (other for other in self.rows if other.name in row.difference)
         reasons = [row.not_run, self.columns[place].not_run]
