@@ -35,7 +35,7 @@ def network(config: Config, defense: str, dataset: str, resolve: Resolve) -> Ent
 def answering(config: Config, defense: str, dataset: str, resolve: Resolve) -> Entry:
     """The same with what it does to images before it answers."""
     trained = network(config, defense, dataset, resolve)
-    told = config.defenses.defenses.get(defense)
+    told = config.own.models.get(defense) or config.defenses.defenses.get(defense)
     if told is None or told.inference is None:
         return trained
     return {**trained, "inference": resolve(told.inference, dataset)}

@@ -155,7 +155,7 @@ class Plan(Claimed):
         return AdoptSpec(
             name=name,
             dataset=self._dataset(dataset),
-            architecture=network(self.config, name, dataset, self._resolved),
+            architecture=answering(self.config, name, dataset, self._resolved),
             weights=sha256(Path(self.config.own.models[name].weights)),
         )
 

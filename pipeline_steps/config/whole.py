@@ -15,7 +15,7 @@ from pipeline_steps.config.models import (
     Training,
 )
 from pipeline_steps.config.paper_models import Paper
-from pipeline_steps.core.settings import Settings, Word
+from pipeline_steps.core.settings import Inference, Settings, Word
 from pipeline_steps.papers.spec import Column
 
 
@@ -30,6 +30,9 @@ class OwnModel(Settings):
     """What the function is told."""
     weights: str
     """The file of its weights: safetensors, or a state dict that torch saved."""
+    inference: Inference | None = None
+    """What it does to images before it answers; what that asks, such as ATLD's
+    discriminator, is the model's `companion`."""
 
 
 class OwnRow(Settings):

@@ -9,7 +9,7 @@ from pipeline_steps.core.progress import say
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
-from pipeline_steps.defenses.load import new_model
+from pipeline_steps.defenses.load import answering, new_model
 from pipeline_steps.defenses.own_weights import (
     check_answers,
     put_weights,
@@ -30,6 +30,7 @@ def main(job: Job[AdoptSpec]) -> dict[str, Any]:
         )
     model = new_model(spec.architecture, seed=0)
     put_weights(model, read_weights(path), path)
+    static, model = model, answering(model, spec.architecture)
     data = load_image_set(
         job.verified("images", "test_images"),
         job.verified("labels", "test_labels"),
@@ -46,8 +47,8 @@ def main(job: Job[AdoptSpec]) -> dict[str, Any]:
         f"{spec.name} is right on {accuracy:.1f} % of the first {len(data)} test images; "
         "images are in [0, 1], so what normalises them belongs into the model"
     )
-    write_tensors(job.output("weights"), model.state_dict())
-    parameters = sum(p.numel() for p in model.parameters())
+    write_tensors(job.output("weights"), static.state_dict())
+    parameters = sum(p.numel() for p in static.parameters())
     return {"accuracy": round(accuracy, 4), "parameters": parameters}
 
 

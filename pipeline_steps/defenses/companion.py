@@ -1,5 +1,7 @@
 """A network that is trained along with a defense: ATLD's discriminator of logits."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,9 +23,32 @@ class Companion(nn.Module):
         super().__init__()
         self.trunk = trunk
         self.lesson: tuple[Tensor, ...] = ()
+        self.never_in_eval = False
 
     def forward(self, logits: Tensor) -> Tensor:
         return self.trunk(logits[:, :, None, None])
+
+    def train(self, mode: bool = True) -> "Companion":
+        return super().train(mode or self.never_in_eval)
+
+    @contextmanager
+    def by_batch(self, wanted: bool) -> Iterator[None]:
+        """For a while, if it is wanted, each batch is judged by its own statistics.
+
+        Attacks put the model into eval mode; the companion then stays in training mode,
+        and its running statistics follow what it sees.
+        """
+        if not wanted:
+            yield
+            return
+        mode = self.training
+        self.never_in_eval = True
+        self.train()
+        try:
+            yield
+        finally:
+            self.never_in_eval = False
+            self.train(mode)
 
     def show(self, *lesson: Tensor) -> None:
         """What it shall learn from when the step's turn comes to it."""

@@ -42,12 +42,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def put_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    first = {name.partition(".")[0] for name in weights}
+    bare = {name.partition(".")[2]: tensor for name, tensor in weights.items()}
+    if len(first) == 1 and bare.keys() == model.state_dict().keys():
+        weights = bare  # a wrapper's name stands before all, such as `model.`
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        first = [line.strip() for line in str(error).splitlines()[1:2]]
+        told = [line.strip() for line in str(error).splitlines()[1:2]]
         raise PipelineError(
-            f"{path} does not fit the model that the factory makes: {''.join(first)}"
+            f"{path} does not fit the model that the factory makes: {''.join(told)}"
         ) from None
 
 
@@ -56,6 +60,8 @@ def check_answers(model: nn.Module, images: Tensor, classes: int, whose: str) ->
     try:
         with held_still(model):
             logits = answered(model, images)
+    except PipelineError:
+        raise  # a sentence already
     except Exception as error:  # a user's code may raise anything
         size = "x".join(str(side) for side in images.shape[1:])
         raise PipelineError(

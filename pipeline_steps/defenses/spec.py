@@ -93,7 +93,8 @@ class AdoptSpec(Settings):
     name: str
     dataset: DatasetSpec
     architecture: Entry
-    """The user's function, what it is told, and the digest of its code."""
+    """The user's function, what it is told, and the digest of its code; and what the model
+    does to images before it answers, if it does anything."""
     weights: str
     """The digest of the file of its weights."""
 

@@ -1,10 +1,19 @@
 """A defense that moves its images before it answers."""
 
-from collections.abc import Callable
+from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
-Inference = Callable[[nn.Module, Tensor], Tensor]
+
+class Inference(Protocol):
+    """What a defense does to images before it answers."""
+
+    def __call__(self, model: nn.Module, images: Tensor) -> Tensor: ...
+
+    def softly(self, model: nn.Module, images: Tensor) -> Tensor:
+        """About the same, by a function of the images that has a useful gradient."""
+        ...
 
 
 class Transformed(nn.Module):
@@ -14,13 +23,25 @@ class Transformed(nn.Module):
     this model sees the inference in every forward pass; one on `static` alone does not.
     """
 
-    def __init__(self, static: nn.Module, inference: Inference) -> None:
+    def __init__(
+        self, static: nn.Module, inference: Inference, soft: bool = False
+    ) -> None:
         super().__init__()
-        self.static, self.inference = static, inference
+        self.static, self.inference, self.soft = static, inference, soft
 
     def forward(self, images: Tensor) -> Tensor:
         moved = self.inference(self.static, images)
-        return self.static(images + (moved - images).detach())
+        passes = images
+        if self.soft and torch.is_grad_enabled() and images.requires_grad:
+            passes = self.inference.softly(self.static, images)
+        return self.static(passes + (moved - passes).detach())
+
+    def softened(self) -> "Transformed":
+        """The same model, whose gradients pass a smooth form of its inference."""
+        model = Transformed(self.static, self.inference, soft=True)
+        if hasattr(self, "exact"):
+            model.exact = self.exact
+        return model.train(self.training)
 
     @property
     def companion(self) -> nn.Module:

@@ -46,6 +46,8 @@ class Column(Settings):
     """If there are any, the mean over these of the test images, at all severities."""
     not_run: str | None = None
     """Why nothing stands behind this column."""
+    ours: bool = False
+    """Whether the paper has no such column: it is measured where nothing is printed."""
     calibrated: bool = False
     """Whether the paper leaves the threat's strength open, so that ours is a choice."""
     note: str | None = None
@@ -155,8 +157,9 @@ class TableSpec(Settings):
 
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, if it is not."""
-        lost = self.columns[place].label in row.lost
-        if row.printed and row.published[place] is None and not lost:
+        column = self.columns[place]
+        measured_all_the_same = column.ours or column.label in row.lost
+        if row.printed and row.published[place] is None and not measured_all_the_same:
             return NOT_PRINTED
         others = (other for other in self.rows if other.name in row.difference)
         reasons = [row.not_run, self.columns[place].not_run]

@@ -10,7 +10,7 @@ from pipeline_steps.core.rng import rng
 from pipeline_steps.defenses.companion import Companion, own_parameters, tutor_of
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe
-from pipeline_steps.defenses.recipes.atld import manifold_loss
+from pipeline_steps.defenses.recipes.atld import Atld, manifold_loss
 from pipeline_steps.defenses.smoothing import smoothed
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.defenses.train_defense import train_defense
@@ -50,11 +50,11 @@ def four():
     return Batch(rng(1).uniform([4, 1, 2, 2]), torch.tensor([0, 1, 2, 1]))
 
 
-def recipe(epsilon=0.1, **more):
+def recipe(epsilon=0.1, companion_mode="running", **more):
     pixel = {"perturbation": "pixel", "epsilon": epsilon, "step_size": epsilon}
     threat = {"edit": pixel, "objective": {"objective": "discriminator"}, "steps": 1}
     entry = {"recipe": "atld", "threat": threat, "classes": 3, "smoothing": 0.5}
-    return build_recipe(entry | more, {})
+    return build_recipe(entry | {"companion_mode": companion_mode} | more, {})
 
 
 def test_labels_keep_the_mass_that_smoothing_leaves():
@@ -172,7 +172,55 @@ def test_a_discriminator_that_knows_nothing_errs_by_log_two_on_each_side():
     assert manifold_loss(*torch.zeros(2, 5, 4)).item() == pytest.approx(2 * 0.6931472)
 
 
+def attacked_by_hand(model, batch, epsilon=0.1):
+    """METHODS 4.2, steps 2 and 3, by a discriminator in the mode that it is in."""
+    (addition,) = recipe(epsilon).threat.attack.edit.start(batch, rng(0))
+    start = (batch.images + addition).requires_grad_()
+    verdict = model.companion(model(start))[:, 0]
+    loss = functional.binary_cross_entropy_with_logits(verdict, torch.zeros(4))
+    (gradient,) = torch.autograd.grad(loss, start)
+    moved = start.detach() - epsilon * gradient.sign()
+    return moved.clamp(batch.images - epsilon, batch.images + epsilon).clamp(0, 1)
+
+
+def test_the_code_s_discriminator_judges_by_the_batch_while_it_is_attacked(four):
+    """METHODS 4.1: only the classifier is put into eval mode."""
+    assert Atld(recipe().threat, 3).companion_mode == "batch", "the default"
+    seen = {}
+    for mode in ("batch", "running"):
+        told, twin = recipe(companion_mode=mode), linear()
+        twin.eval()
+        if mode == "batch":
+            twin.companion.train()
+        expected = attacked_by_hand(twin, four)
+        model = linear()
+        told.loss(model, four, rng(0))
+        logits = linear()(expected)  # of a network in training mode
+        assert torch.allclose(model.companion.lesson[1], logits, atol=1e-5)
+        assert model.companion.training
+        seen[mode] = expected
+    assert not torch.allclose(seen["batch"], seen["running"])
+
+
+def test_its_running_statistics_follow_all_that_the_code_s_sees(model, four):
+    """In its order: natural and start for the attack, then attacked and natural twice."""
+    told = recipe(companion_mode="batch", companion_rate=1e-9)
+    tutor = tutor_of(model, told, SCHEDULE)
+    told.loss(model, four, rng(0))
+    tutor.teach()
+    natural, attacked, _ = model.companion.lesson
+    (addition,) = told.threat.attack.edit.start(four, rng(0))
+    start = linear().eval()(four.images + addition)
+    expected = torch.zeros(3)
+    for logits in (natural, start, attacked, natural, attacked, natural):
+        expected += 0.1 * (logits.mean(0) - expected)
+    norm = model.companion.trunk.norm
+    assert torch.allclose(norm.running_mean, expected, atol=1e-5)
+    assert int(norm.num_batches_tracked) == 6
+
+
 def test_attacks_leave_both_networks_batch_norms_alone(model, four):
+    """As the discriminator is in eval mode here."""
     recipe().loss(model, four, rng(0))
     assert int(model.norm.num_batches_tracked) == 1, "the attacked images, once"
     assert int(model.companion.trunk.norm.num_batches_tracked) == 0

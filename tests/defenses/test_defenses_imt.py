@@ -82,6 +82,28 @@ def test_a_step_beyond_the_ball_is_cut_so_that_halving_it_does_nothing(static, i
     assert (full - images).abs().max() <= 0.1 + 1e-6
 
 
+def test_the_code_for_svhn_halves_the_ball_too(static, images):
+    """So that halving tells there even of four budgets a step, as under FGSM."""
+    wide = {"step_size": 0.4, "halved": [0.3, 0.7]}
+    moved = transformed(static, **wide, halves_ball=True).inference(static, images)
+    verdict = natural(static, images).sigmoid()
+    unsure = (verdict > 0.3) & (verdict < 0.7)
+    ball = torch.where(unsure, 0.05, 0.1)[:, None, None, None]
+    expected = (images + ball * uphill(static, images)).clamp(0, 1)
+    assert torch.allclose(moved, expected, atol=1e-6)
+    inside = {"halved": [0.3, 0.7]}
+    one, other = (
+        transformed(static, **inside, halves_ball=ball).inference(static, images)
+        for ball in (False, True)
+    )
+    assert torch.equal(one, other), "a step of the budget is inside either ball"
+
+
+def test_a_model_without_a_discriminator_is_one_sentence(static, images):
+    with pytest.raises(PipelineError, match="this model has none as its `companion`"):
+        transformed(static).inference(nn.Flatten(), images)
+
+
 def test_gradients_pass_as_if_nothing_were_changed(static, images):
     """BPDA: the forward pass goes through the inference, the backward one past it."""
     defense = transformed(static)

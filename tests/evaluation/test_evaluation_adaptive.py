@@ -14,7 +14,7 @@ from pipeline_steps.defenses.companion import Companion
 from pipeline_steps.defenses.transformed import Transformed
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.red_flags import red_flags
-from pipeline_steps.evaluation.verdicts import judge, sees_inference
+from pipeline_steps.evaluation.verdicts import judge, sees_inference, worst_case
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
@@ -110,6 +110,106 @@ def test_the_steps_write_what_the_attack_saw(judge_step, threat_entry):
     metrics = read_json(places["card"])["metrics"]
     assert metrics["optimises_at_inference"] is False
     assert "attack_saw_inference" not in metrics
+
+
+def ensemble(**parts):
+    return {"attack": "ensemble", "parts": parts}
+
+
+def gray(entry):
+    return {"attack": "ascent", **entry}
+
+
+def softened(entry):
+    return {"attack": "softened", "threat": {"attack": "ascent", **entry}}
+
+
+RAYS = {"attack": "rays", "epsilon": 0.2, "queries": 60}
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_ensemble_is_the_worst_of_its_parts_image_by_image(
+    defense, toy_images, threat_entry, precision
+):
+    """Its parts draw nothing here, so that each does alone what it does in turn."""
+    parts = {
+        "rays": {"attack": "adaptive", "threat": RAYS},
+        "gray": gray(threat_entry(5, start_at="zero")),
+        "soft": softened(threat_entry(5, start_at="zero")),
+        "far": gray(threat_entry(10, start_at="zero", epsilon=0.25)),
+    }
+    together = judged(defense, toy_images, ensemble(**parts), precision)
+    tables = [judged(defense, toy_images, p, precision) for p in parts.values()]
+    assert together["correct"].tolist() == worst_case(tables).tolist()
+    clean = judged(defense, toy_images, threat_entry(0, epsilon=0.0, step_size=0.0))
+    for row, broken_by in enumerate(together["broken_by"]):
+        right = [bool(table["correct"].iloc[row]) for table in tables]
+        used = [int(table["used"].iloc[row]) for table in tables]
+        if not clean["correct"].iloc[row]:
+            assert (broken_by, together["used"].iloc[row]) == ("clean", 0)
+            continue
+        first = right.index(False) if False in right else len(parts)
+        assert broken_by == [*parts, "none"][first]
+        assert together["used"].iloc[row] == sum(used[: first + 1])
+    assert set(together["broken_by"]) >= {"gray", "rays", "far", "none"}
+
+
+def test_a_decision_attack_can_ask_the_static_network_or_the_defense(
+    defense, toy_images
+):
+    """Whoever gets nothing but decisions has only the defense as it answers."""
+    seen = judged(defense, toy_images, {"attack": "adaptive", "threat": RAYS})
+    unseen = judged(defense, toy_images, RAYS)
+    told = seen[seen["broken_by"] == "rays"]
+    assert len(told) > 0
+    assert not told["correct"].any(), "what it calls broken is"
+    assert seen["correct"].sum() < unseen["correct"].sum()
+
+
+def test_a_soft_gradient_is_that_of_the_soft_inference(defense, toy_images):
+    """By hand: D's slope through tanh, and then the static network's."""
+    images, labels = toy_images[torch.arange(8)]
+    images, defense = images.double(), defense.double().eval()
+    leaf = images.clone().requires_grad_()
+    logits = defense.softened()(leaf)
+    assert torch.allclose(logits, defense(images)), "as it answers"
+    loss = nn.functional.cross_entropy(logits, labels)
+    (told,) = torch.autograd.grad(loss, leaf)
+    assert not torch.allclose(told, bpda(defense, images, labels))
+    place = defense.inference(defense.static, images).requires_grad_()
+    outer = nn.functional.cross_entropy(defense.static(place), labels)
+    (slope,) = torch.autograd.grad(outer, place)
+    pairs = zip(images.split(1), slope.split(1), strict=True)
+    expected = torch.cat([pulled_back(defense, *pair) for pair in pairs])
+    assert torch.allclose(told, expected)
+
+
+def bpda(defense, images, labels):
+    leaf = images.clone().requires_grad_()
+    loss = nn.functional.cross_entropy(defense(leaf), labels)
+    return torch.autograd.grad(loss, leaf)[0]
+
+
+def pulled_back(defense, image, slope):
+    """A slope behind the soft step, as one in front of it."""
+    leaf = image.clone().requires_grad_()
+    natural = defense.static.companion(defense.static(leaf))[:, 0]
+    (gradient,) = torch.autograd.grad(
+        -nn.functional.logsigmoid(natural).sum(), leaf, create_graph=True
+    )
+    step = torch.tanh(gradient / gradient.abs().mean().detach())
+    soft = leaf - 0.05 * step
+    inside = (soft.detach() > 0) & (soft.detach() < 1)
+    (pulled,) = torch.autograd.grad((soft * slope * inside).sum(), leaf)
+    return pulled
+
+
+def test_without_an_inference_a_softened_threat_is_the_threat(
+    trained, toy_images, threat_entry
+):
+    entry = threat_entry()
+    plain, told = (judged(trained, toy_images, e) for e in (entry, softened(entry)))
+    pd.testing.assert_frame_equal(plain, told)
 
 
 def test_the_second_ascent_goes_on_inside_the_first_one_s_ball(

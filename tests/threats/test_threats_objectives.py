@@ -117,7 +117,7 @@ def test_the_clean_prediction_is_asked_for_once_an_attack(model, batch):
     assert len(asked) == 6
 
 
-@pytest.mark.parametrize("target", ["random", "likeliest"])
+@pytest.mark.parametrize("target", ["random", "likeliest", "nearest"])
 def test_a_target_is_a_wrong_class_and_all_are_chosen(model, target):
     images = rng(0, "many").uniform([60, 3, 8, 8])
     batch = Batch(images, torch.arange(60) % CLASSES)
@@ -127,9 +127,30 @@ def test_a_target_is_a_wrong_class_and_all_are_chosen(model, target):
     assert aims.max() < CLASSES
     if target == "random":
         assert torch.unique(torch.stack([batch.labels, aims]), dim=1).shape[1] == 6
-    else:
+    if target == "likeliest":
         others = model(images).scatter(1, batch.labels[:, None], -torch.inf)
         assert torch.equal(aims, others.argmax(dim=1))
+
+
+def test_the_nearest_class_is_the_one_whose_boundary_is_closest():
+    """Bilateral's MOSA by hand: leads 1, 2 and -3; weights 1, 4 and 1 apart from the true."""
+    head = nn.Linear(1, 4, bias=False)
+    with torch.no_grad():
+        head.weight.copy_(torch.tensor([[0.0], [1.0], [4.0], [-1.0]]))
+    model = nn.Sequential(nn.Flatten(), head)
+    batch = Batch(torch.zeros(1, 1, 1, 1), torch.tensor([0]))
+    batch.answers[id(model)] = torch.tensor([[5.0, 4.0, 3.0, 8.0]])
+    told = objective("targeted", target="nearest")
+    assert told.aim(batch, model, rng(0)).tolist() == [2], "2 of 4, not 1 of 1"
+    batch.answers[id(model)] = torch.tensor([[5.0, 6.0, 7.0, 8.0]])
+    assert told.aim(batch, model, rng(0)).tolist() == [2], "all are ahead"
+
+
+def test_without_a_linear_layer_there_is_no_nearest_class(batch):
+    told = objective("targeted", target="nearest")
+    model = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten())
+    with pytest.raises(PipelineError, match="has none with 3 answers"):
+        told.aim(batch, model, rng(0))
 
 
 def test_a_targeted_attack_is_foolbox_s_descent(model, batch):

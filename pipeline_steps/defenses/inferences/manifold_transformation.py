@@ -17,7 +17,8 @@ class ManifoldTransformation:
     The paper says both that the step is smaller where the discriminator is below a
     threshold, and that it is halved inside a range; the authors' code does the latter.
     The ball is around the image as it comes, attacked or not, so that an attacked image
-    may end two budgets away from the clean one (METHODS 4.3).
+    may end two budgets away from the clean one (METHODS 4.3). Where the step is halved,
+    the code for SVHN halves the ball too; this tells only of steps beyond the ball.
     """
 
     epsilon: Amount
@@ -26,6 +27,8 @@ class ManifoldTransformation:
     """The step: the whole budget (4 · 2/255); where the code attacks by FGSM, four of it."""
     halved: list[Share] | None = None
     """Between which two verdicts of the discriminator the step is halved (ATLD+)."""
+    halves_ball: bool = False
+    """Whether the ball is halved with the step, as in the code for SVHN."""
 
     def __post_init__(self) -> None:
         if self.halved is not None and len(self.halved) != 2:
@@ -37,15 +40,39 @@ class ManifoldTransformation:
     def __call__(self, model: nn.Module, images: Tensor) -> Tensor:
         with torch.enable_grad():
             leaf = images.detach().requires_grad_()
-            # A view, since torch's counter of operations can't follow the leaf itself.
-            logits = model(leaf.view_as(leaf))
-            natural = model.companion(logits)[:, 0]  # type: ignore[operator]
-            loss = functional.softplus(-natural).sum()  # BCE(D(f(x)), 1)
-            (gradient,) = torch.autograd.grad(loss, leaf)
-        step = self.step_size * gradient.sign()
+            natural, gradient = self._slope(model, leaf)
+        return self._moved(images.detach(), natural, gradient.sign())
+
+    def softly(self, model: nn.Module, images: Tensor) -> Tensor:
+        """The same step with tanh for the sign; its unit is an image's mean slope."""
+        natural, gradient = self._slope(model, images, differentiable=True)
+        slopes = gradient.detach().abs().mean(dim=(1, 2, 3), keepdim=True)
+        direction = torch.tanh(gradient / slopes.clamp_min(1e-30))
+        return self._moved(images, natural, direction)
+
+    def _slope(
+        self, model: nn.Module, images: Tensor, differentiable: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """The discriminator's logit for natural, and which way an image is less so."""
+        companion = getattr(model, "companion", None)
+        if companion is None:
+            raise PipelineError(
+                "manifold_transformation asks a discriminator, and this model has none as "
+                "its `companion`; see docs/your-own-model.md"
+            )
+        # A view, since torch's counter of operations can't follow the leaf itself.
+        natural = companion(model(images.view_as(images)))[:, 0]
+        loss = functional.softplus(-natural).sum()  # BCE(D(f(x)), 1)
+        (gradient,) = torch.autograd.grad(loss, images, create_graph=differentiable)
+        return natural.detach(), gradient
+
+    def _moved(self, images: Tensor, natural: Tensor, direction: Tensor) -> Tensor:
+        step, ball = self.step_size * direction, direction.new_tensor(self.epsilon)
         if self.halved is not None:
             low, high = self.halved
-            verdict = natural.detach().sigmoid()
-            unsure = (verdict > low) & (verdict < high)
-            step = torch.where(unsure[:, None, None, None], step / 2, step)
-        return (images.detach() - step.clamp(-self.epsilon, self.epsilon)).clamp(0, 1)
+            verdict = natural.sigmoid()
+            unsure = ((verdict > low) & (verdict < high))[:, None, None, None]
+            step = torch.where(unsure, step / 2, step)
+            if self.halves_ball:
+                ball = torch.where(unsure, self.epsilon / 2, self.epsilon)
+        return (images - step.clamp(-ball, ball)).clamp(0, 1)

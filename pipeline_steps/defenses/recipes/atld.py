@@ -22,6 +22,10 @@ class Atld:
     paper the classifier minimises the discriminator's L_d too (`discriminator`); in the
     code it never sees it, and a squared distance to the clean logits, on the scale of the
     cross-entropy's gradient, stands in its place (`logits`, METHODS 4.2).
+
+    The code never puts the discriminator into eval mode, so that attacked images are made
+    by the statistics of their own batch (`batch`); the paper doesn't say (`running` is
+    eval mode). Passes are in the code's order, for its running statistics serve IMT.
     """
 
     def __init__(
@@ -33,15 +37,27 @@ class Atld:
         share: NotNegative = 0.5,
         companion_steps: Count = 2,
         companion_rate: Positive = 1e-3,
+        companion_mode: Literal["batch", "running"] = "batch",
     ) -> None:
         self.threat, self.classes, self.smoothing = threat, classes, smoothing
         self.held_by, self.share = held_by, share
         self.companion_steps, self.companion_rate = companion_steps, companion_rate
+        self.companion_mode = companion_mode
 
     def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
-        attacked = self.threat(model, batch, rng).detach().requires_grad_()
+        companion: Companion = model.companion  # type: ignore[assignment]
         with held_still(model):
             natural = answered(model, batch.images)
+        with companion.by_batch(self.companion_mode == "batch"):
+            if companion.never_in_eval:
+                answered(companion, natural)  # moves its running statistics alone
+            attacked = self.threat(model, batch, rng).detach().requires_grad_()
+            return self._of_attacked(model, batch, attacked, natural)
+
+    def _of_attacked(
+        self, model: nn.Module, batch: Batch, attacked: Tensor, natural: Tensor
+    ) -> Tensor:
+        """The loss on attacked images, beside the logits of the natural ones."""
         labels = smoothed(batch.labels, self.classes, self.smoothing)
         # A view, since torch's counter of operations can't follow the leaf itself.
         logits = model(attacked.view_as(attacked))
@@ -59,9 +75,14 @@ class Atld:
     def companion_loss(
         self, companion: Companion, natural: Tensor, attacked: Tensor, labels: Tensor
     ) -> Tensor:
-        verdicts = companion(natural), companion(attacked)
-        classes = [functional.cross_entropy(v[:, 1:], labels) for v in verdicts]
-        return manifold_loss(*verdicts) + classes[0] + classes[1]  # L_d^0 and L_d^1:C
+        of_attacked, of_natural = companion(attacked), companion(natural)
+        classes = [
+            functional.cross_entropy(verdict[:, 1:], labels)
+            for verdict in (of_natural, of_attacked)
+        ]
+        return (
+            manifold_loss(of_natural, of_attacked) + classes[0] + classes[1]
+        )  # L_d^0 and L_d^1:C
 
 
 def manifold_loss(natural: Tensor, attacked: Tensor) -> Tensor:

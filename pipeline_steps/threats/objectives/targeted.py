@@ -4,24 +4,34 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Batch
+
+# A class must be so far behind the true one to be a target, or counts as so far behind.
+LEAST, FAR = 1e-4, 1e4
 
 
 @dataclass(frozen=True)
 class Targeted:
-    """The log-likelihood of a wrong class: a random one, or the model's second choice."""
+    """The log-likelihood of a wrong class.
 
-    target: Literal["random", "likeliest"] = "random"
+    It is a random one, the model's second choice, or the `nearest`: that whose boundary
+    lies closest in front of the last layer, as far as one step can tell (Bilateral's MOSA).
+    """
+
+    target: Literal["random", "likeliest", "nearest"] = "random"
 
     def aim(self, batch: Batch, model: Any, rng: Rng) -> Tensor:
         """One wrong class for each image."""
         logits, classes = batch.answer_of(model), batch.classes
         if self.target == "likeliest":
             return logits.scatter(1, classes[:, None], -torch.inf).argmax(dim=1)
+        if self.target == "nearest":
+            return nearest(logits, classes, last_weights(model, logits.shape[1]))
         others = logits.shape[1] - 1
         drawn = (rng.uniform([len(classes)]).to(logits) * others).long()
         drawn = drawn.clamp_max(others - 1)
@@ -30,3 +40,32 @@ class Targeted:
     def __call__(self, logits: Tensor, batch: Batch, model: Any) -> Tensor:
         assert batch.targets is not None
         return -functional.cross_entropy(logits, batch.targets, reduction="none")
+
+
+def nearest(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
+    """The wrong class of the least lead over distance of weights.
+
+    A class that is ahead already counts as far off, as in Bilateral's code. The true one
+    is never chosen, which there it may be where all others are ahead.
+    """
+    lead = logits.gather(1, classes[:, None]) - logits
+    lead = torch.where(lead > LEAST, lead, FAR)
+    steps = lead / (weights[classes][:, None] - weights).norm(dim=2)
+    return steps.scatter(1, classes[:, None], torch.inf).argmin(dim=1)
+
+
+def last_weights(model: nn.Module, classes: int) -> Tensor:
+    """Those of the linear layer from which the logits come, a row for each class."""
+    found = [
+        module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+        and module.out_features == classes
+        and "companion" not in name.split(".")
+    ]
+    if not found:
+        raise PipelineError(
+            f"the target 'nearest' compares the weights of a last linear layer, and this "
+            f"model has none with {classes} answers; give its threat another target"
+        )
+    return found[-1].detach().float()
