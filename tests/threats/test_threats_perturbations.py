@@ -46,6 +46,7 @@ CASES = {
     "jpeg linf": entry("jpeg", norm="linf", epsilon=0.5, step_size=0.2),
     "jpeg l2": entry("jpeg", norm="l2", epsilon=8.0, step_size=3.0),
     "jpeg l1": entry("jpeg", norm="l1", epsilon=30.0),
+    "jpeg l1 of fixed bounds": entry("jpeg", norm="l1", epsilon=30.0, bounds="fixed"),
     "fog": entry("fog", epsilon=0.5),
     "snow": entry("snow"),
     "gabor": entry("gabor", step_size=0.1),
