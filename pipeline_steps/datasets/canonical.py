@@ -50,8 +50,13 @@ def cut_off_test(whole: Split, how: Cut, name: str) -> dict[str, Split]:
         rows = np.flatnonzero(whole.labels == label)
         count = round(how.share * len(rows))
         rows = rows[::-1] if how.rule == "file_order" else draw.permutation(rows)
-        train.append(rows[count:])
         test.append(rows[: min(count, how.at_most or count)])
+        if how.train_at_most:
+            # What testing leaves may fill a class that has few images.
+            rest = rows[len(test[-1]) :]
+            train.append(rest[max(0, len(rest) - how.train_at_most) :])
+        else:
+            train.append(rows[count:])
     return {
         split: whole[np.sort(np.concatenate(rows))]
         for split, rows in (("train", train), ("test", test))

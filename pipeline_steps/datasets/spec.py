@@ -36,6 +36,9 @@ class Cut(Settings):
     """`iid` draws them, the same for ever; `file_order` takes the last of every class."""
     at_most: Count | None = None
     """Test images of a class; further ones are left out."""
+    train_at_most: Count | None = None
+    """Training images of a class: the first of all that are not test images. Without it
+    all but the share for testing."""
 
 
 class FetchSpec(Settings):

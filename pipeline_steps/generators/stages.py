@@ -34,7 +34,7 @@ class Moment:
     stage: Stage
     growth: Growth
     opens: bool
-    """Whether it is the first of its resolution."""
+    """Whether it is the first of its stage: of a resolution, or after its fading."""
 
 
 class Course:
@@ -50,12 +50,10 @@ class Course:
         self.steps = sum(stage.steps for stage in self.stages)
 
     def at(self, step: int) -> Moment:
-        before = 0
         for stage in self.stages:
             if step < stage.steps:
-                opens = step == 0 and stage.size != before
-                return Moment(stage, stage.growth(step), opens)
-            step, before = step - stage.steps, stage.size
+                return Moment(stage, stage.growth(step), opens=step == 0)
+            step -= stage.steps
         raise IndexError(step)
 
     def images(self, steps: int) -> int:

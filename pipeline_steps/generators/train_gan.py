@@ -68,7 +68,8 @@ class Gan:
     def step(self, images: Any, step: int, moment: Moment, fall: float) -> list[float]:
         """The discriminator's steps, then the generator's; gives their losses."""
         for optimiser in self.optimisers:
-            if moment.opens:  # METHODS 9.1: at a new resolution Adam starts anew
+            # As the official code: where a resolution begins to fade in and where it has.
+            if moment.opens:
                 optimiser.state.clear()
             for group in optimiser.param_groups:
                 group["lr"] = fall * moment.stage.learning_rate

@@ -125,6 +125,22 @@ def test_a_test_set_is_cut_by_either_rule_and_no_larger_than_asked(rule):
     assert (tested == [*range(14, 20)]) == (rule == "file_order")
 
 
+@pytest.mark.parametrize("rule", ["file_order", "iid"])
+def test_a_training_set_is_no_larger_than_asked(rule):
+    """Where few are kept for testing, the others may fill it."""
+    split = Split(np.arange(20).reshape(-1, 1, 1, 1), np.tile([0, 1], 10))
+    cut = Cut(share=0.3, rule=rule, at_most=1)
+    for most, kept in ((4, 4), (8, 8), (9, 9), (100, 9)):
+        told = cut.model_copy(update={"train_at_most": most})
+        splits = cut_off_test(split, told, "toy")
+        assert np.bincount(splits["train"].labels).tolist() == [kept, kept]
+        train, test = (splits[name].images.ravel().tolist() for name in SPLITS)
+        assert not {*train} & {*test}
+        if rule == "file_order":
+            assert train == [*range(2 * kept)]
+            assert test == [18, 19]
+
+
 def toy_split(count=8, **changes):
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (count, 3, 6, 6)).astype(np.uint8)

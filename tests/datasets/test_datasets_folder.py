@@ -304,15 +304,26 @@ def test_mixed_10_is_cut_by_both_rules(mixed10, rule):
     assert (tested == last) == (rule == "file_order")
 
 
-def test_mixed_10_has_the_size_that_was_published():
-    """With 7,720 images a superclass, as 77,200 in all would have it."""
-    labels = np.repeat(np.arange(10), 7720)
+@pytest.mark.parametrize("rule", ["file_order", "iid"])
+def test_mixed_10_is_balanced_and_has_the_size_that_was_published(rule):
+    """6,948 and 720 images of each superclass, though they have not equally many."""
+    labels = np.repeat(np.arange(10), [7668, 7700, 7720, *[7800] * 7])
     whole = Split(np.arange(len(labels)), labels)
-    for rule in ("file_order", "iid"):
-        cut = MIXED10.cut.model_copy(update={"rule": rule})
-        splits = cut_off_test(whole, cut, "mixed10")
-        assert [len(splits[name]) for name in SPLITS] == [69_480, 7_200]
+    cut = MIXED10.cut.model_copy(update={"rule": rule})
+    splits = cut_off_test(whole, cut, "mixed10")
+    for name, count in (("train", 6_948), ("test", 720)):
+        assert np.bincount(splits[name].labels).tolist() == [count] * 10
+    assert not {*splits["train"].images} & {*splits["test"].images}
     assert MIXED10.cut.rule == "file_order"
+
+
+def test_mixed_10_may_keep_all_of_nine_tenths_for_training():
+    """As DMAT's script does: then the superclasses are not of one size."""
+    labels = np.repeat([0, 1], [7700, 7800])
+    whole = Split(np.arange(len(labels)), labels)
+    cut = MIXED10.cut.model_copy(update={"train_at_most": None})
+    train = cut_off_test(whole, cut, "mixed10")["train"]
+    assert np.bincount(train.labels).tolist() == [6930, 7020]
 
 
 def test_the_photographs_are_those_that_pillow_shows(samples, mixed10):

@@ -112,7 +112,7 @@ def test_a_gan_grows_by_the_published_schedule():
     ]
     assert course.images(course.steps) == 1000
     moments = [course.at(step) for step in range(course.steps)]
-    assert [k for k, m in enumerate(moments) if m.opens] == [0, 5, 25]
+    assert [k for k, m in enumerate(moments) if m.opens] == [0, 5, 15, 25, 35]
     fading = [m.growth for m in moments[5:15]]
     assert fading == [Growth(16, k / 10) for k in range(10)]
     assert moments[15].growth == Growth(16) and moments[-1].growth == Growth(32)
@@ -146,15 +146,16 @@ def test_r1_is_the_squared_slope_at_real_images():
     assert slope == pytest.approx(1.25 * float(weights.square().sum()), rel=1e-4)
 
 
-def test_optimisers_forget_where_a_resolution_begins():
+def test_optimisers_forget_where_fading_begins_and_where_it_ends():
     spec, data = spec_of("stylegan"), image_set()
     gan, course = Gan(spec, CPU), Course(spec.training, 16)
     steps = []
-    for step in range(6):
+    for step in range(10):
         gan.step(data, step, course.at(step), 1.0)
-        states = gan.optimisers[1].state.values()
-        steps.append({int(state["step"]) for state in states})
-    assert [max(s) for s in steps] == [1, 2, 3, 4, 1, 2]
+        both = [optimiser.state.values() for optimiser in gan.optimisers]
+        steps.append({int(state["step"]) for states in both for state in states})
+    # Four steps at 8 pixels, four while 16 fade in, and the rest.
+    assert [max(s) for s in steps] == [1, 2, 3, 4, 1, 2, 3, 4, 1, 2]
 
 
 @gans

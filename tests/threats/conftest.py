@@ -7,6 +7,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.functional import avg_pool2d
 
 from pipeline_steps.core.rng import rng
 from pipeline_steps.defenses.load import new_model
@@ -76,3 +77,36 @@ def defense() -> Defense:
             optimiser.step()
     model.eval().requires_grad_(False)
     return Defense(model, Batch(images[1400:1500], labels[1400:1500]), epsilon)
+
+
+class Enlarged(nn.Module):
+    """A network of small grey images, for coloured ones four times as large."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        answer: Tensor = self.model(avg_pool2d(images.mean(1, keepdim=True), 4))
+        return answer
+
+
+# Under which a part of these images withstands each unseen attack.
+BUDGETS = {
+    "fog": 192,
+    "snow": 1,
+    "gabor": 75,
+    "elastic": 0.7,
+    "jpeg": 256,
+    "l1": 15000,
+    "l2": 1000,
+}
+
+
+@pytest.fixture(scope="session")
+def enlarged(defense: Defense) -> tuple[nn.Module, Tensor, Tensor, dict[str, float]]:
+    """A network, 48 images of 32 pixels with their labels, and budgets of unseen attacks."""
+    batch = defense.first(48)
+    large = batch.images.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    images = large.expand(-1, 3, -1, -1).contiguous()
+    return Enlarged(defense.model).eval(), images, batch.labels, BUDGETS

@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d
 from pipeline_steps.core.rng import rng
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.perturbations import gabor, snow
-from pipeline_steps.threats.perturbations.fog import Fog, plasma
+from pipeline_steps.threats.perturbations.fog import TYPICAL, Fog, plasma
 from pipeline_steps.threats.perturbations.gabor import Gabor
 from pipeline_steps.threats.perturbations.snow import Snow
 
@@ -77,13 +77,18 @@ def test_a_fog_s_map_may_be_as_large_as_the_image(size, side):
     assert numbers.shape == (1, side**2 - 1)
 
 
-def test_fog_lies_over_the_image_as_released():
+@pytest.mark.parametrize("limits", ["typical", "image", "batch"])
+def test_fog_lies_over_the_image_as_released(limits):
     """METHODS 1.6: (x + eps·fog) / (xmax + eps), the fog from 0 to 1."""
-    batch, fog = a_batch(16), Fog(0.5, 0.1, cropped=False)
+    batch, fog = a_batch(16), Fog(0.5, 0.1, cropped=False, limits=limits)
     (numbers,) = fog.start(batch, rng(0))
     density = plasma(numbers, 16)
-    density = density - density.amin((2, 3), keepdim=True)
-    density = density / density.amax((2, 3), keepdim=True)
+    over = {"image": (2, 3), "batch": (0, 1, 2, 3)}.get(limits)
+    if over:
+        density = density - density.amin(over, keepdim=True)
+        density = density / density.amax(over, keepdim=True)
+    else:
+        density = ((density + TYPICAL) / (2 * TYPICAL)).clamp(0, 1)
     brightest = batch.images.amax((2, 3), keepdim=True)
     expected = (batch.images + 0.5 * density) / (brightest + 0.5)
     assert torch.allclose(fog.apply(batch, [numbers]), expected, atol=1e-6)
@@ -108,7 +113,7 @@ def test_a_flake_s_line_runs_through_the_middle_to_its_end(down, width):
         # From the line's middle, across its longer side.
         reach = np.abs(along) / max(down, right)
         slope = min(down, right) / max(down, right)
-        assert reach.max() < 1 + width * math.sqrt(1 + slope**2) / 4
+        assert reach.max() < 1 + width * math.sqrt(1 + slope) / 4
         ends = (rows, columns)[int(right >= down)] - 6
         assert np.abs(ends).max() == max(down, right)
 

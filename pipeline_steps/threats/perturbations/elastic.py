@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
@@ -29,8 +30,16 @@ class Elastic:
     step_size: Extent
     """How far each coordinate moves, in pixels; METHODS: epsilon/√steps."""
     start_at: Literal["random", "zero"] = "random"
+    corners: Literal["centres", "edges"] = "centres"
+    """What the ends of the released grid are in the image: the centres of its outermost
+    pixels, as PyTorch took them when UAR was written, or since 1.3 their outer edges. Then
+    even a flow of zeros zooms, by 256/255 at 256 pixels, and darkens the border."""
 
-    size, passes, identity = 1, 1, True
+    size, passes = 1, 1
+
+    @property
+    def identity(self) -> bool:
+        return self.corners == "centres"
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         shape = (len(batch.images), 2, *batch.images.shape[2:])
@@ -39,7 +48,10 @@ class Elastic:
         return [Ball("linf", self.epsilon).start(rng, shape, batch.images)]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
-        return warped(batch.images, smoothed(parameters[0]), outside="black")
+        flow = smoothed(parameters[0])
+        if self.corners == "edges":
+            flow = flow + zoom(*batch.images.shape[2:]).to(flow)
+        return warped(batch.images, flow, outside="black")
 
     def step(
         self,
@@ -50,6 +62,12 @@ class Elastic:
     ) -> list[Tensor]:
         ball = Ball("linf", self.epsilon)
         return [ball.step(parameters[0], gradients[0], self.step_size)]
+
+
+def zoom(height: int, width: int) -> Tensor:
+    """The flow that stretches an image's centres to its edges: [2, H, W], in pixels."""
+    down, right = (torch.linspace(-0.5, 0.5, side) for side in (height, width))
+    return torch.stack(torch.meshgrid(right, down, indexing="xy"))
 
 
 def smoothed(flow: Tensor) -> Tensor:

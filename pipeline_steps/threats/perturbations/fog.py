@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,6 +11,10 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.filters import SMALLEST, stretched
+
+# How far a map of a batch of 16 goes from 0 either way, on average, where its first numbers
+# move it by 1 at most: of a side of 64 as of 256, at the start of an attack as at its end.
+TYPICAL = 1.27
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,10 @@ class Fog:
     cropped: bool = True
     """Whether the middle of a map is used whose side is the first power of two above the
     image's (METHODS 1.6); off, the side may also be the image's, as DMAT's at 256 pixels."""
+    limits: Literal["typical", "image", "batch"] = "typical"
+    """Between which values a map is stretched to 0 and 1: those that a batch of 16 has on
+    average; its own; or the batch's, as released. Then an image's fog depends on its
+    neighbours, and on how many they are."""
 
     size, passes, identity = 1, 1, False
 
@@ -39,10 +48,8 @@ class Fog:
         images, side = batch.images, self._side(batch)
         height, width = images.shape[-2:]
         top, left = (side - height) // 2, (side - width) // 2
-        # Stretched for each image, not over the batch as released: an edit may not
-        # depend on the image's neighbours.
-        field = plasma(parameters[0], side)
-        fog = stretched(field, field)[..., top : top + height, left : left + width]
+        fog = self._stretched(plasma(parameters[0], side))
+        fog = fog[..., top : top + height, left : left + width]
         brightest = images.amax((2, 3), keepdim=True) + self.epsilon
         whiter = (images + self.epsilon * fog) / brightest.clamp_min(SMALLEST)
         return whiter.clamp(0, 1)
@@ -56,6 +63,13 @@ class Fog:
     ) -> list[Tensor]:
         moved = parameters[0] + self.step_size * gradients[0].sign()
         return [moved.clamp(0, 1)]
+
+    def _stretched(self, field: Tensor) -> Tensor:
+        if self.limits == "typical":
+            return ((field / TYPICAL + 1) / 2).clamp(0, 1)
+        if self.limits == "batch" and len(field):
+            return (field - field.min()) / (field.max() - field.min())
+        return stretched(field, field)
 
     def _side(self, batch: Batch) -> int:
         largest = max(batch.images.shape[-2:])

@@ -58,6 +58,9 @@ class Jpeg:
     step_size: Extent
     """In the same unit; METHODS: epsilon/√steps. Not used under l1."""
     start_at: Literal["random", "zero"] = "random"
+    bounds: Literal["released", "fixed"] = "released"
+    """Under l1, how far a step may lead: as released, to 2 less what a coefficient is
+    moved already, so that it ends at 1; `fixed` leads to 2, twice as far."""
 
     size, passes, identity = 1, 1, False
 
@@ -88,9 +91,14 @@ class Jpeg:
         iteration: int,
     ) -> list[Tensor]:
         if self.norm == "l1":
-            high = torch.full_like(parameters[0], LARGEST)
-            uphill = vertex(gradients[0], -high, high, self.epsilon)
-            return [frank_wolfe(parameters[0], uphill, iteration)]
+            moved = parameters[0] if self.bounds == "released" else 0 * parameters[0]
+            uphill = vertex(
+                gradients[0],
+                (-LARGEST - moved).clamp_max(0),
+                (LARGEST - moved).clamp_min(0),
+                self.epsilon,
+            )
+            return [self._cut(frank_wolfe(parameters[0], uphill, iteration))]
         ball = Ball(self.norm, self.epsilon)
         return [self._cut(ball.step(parameters[0], gradients[0], self.step_size))]
 

@@ -22,8 +22,9 @@ class Pixel:
     epsilon: Radius
     """The radius in images' units, over all values of an image."""
     step_size: Radius
-    start_at: Literal["random", "zero", "nearby"] = "random"
-    """`nearby` is 0.001·N(0, 1), from which TRADES and MART start."""
+    start_at: Literal["random", "zero", "nearby", "box"] = "random"
+    """`nearby` is 0.001·N(0, 1), from which TRADES and MART start; `box` any image, of
+    which the ball's nearest point is taken, as advertorch starts in L2."""
     boxed: bool = True
     """Whether the addition itself is cut so that the image stays in [0, 1]. Off where
     another edit moves the image first: only the outcome is cut then."""
@@ -51,6 +52,9 @@ class Pixel:
         if self.start_at == "nearby":
             drawn = 0.001 * rng.normal(batch.images.shape).to(batch.images)
             return [self._boxed(batch, self.ball.project(drawn))]
+        if self.start_at == "box":
+            other = rng.uniform(batch.images.shape).to(batch.images)
+            return [self.ball.project(other - batch.images)]
         addition = self.ball.start(rng, batch.images.shape, batch.images)
         return [self._boxed(batch, addition)]
 

@@ -137,7 +137,8 @@ def line(down: int, right: int, width: int) -> Tensor:
         return line(right, down, width).T
     half = KERNEL // 2
     slope = down / right
-    thickness = width * math.sqrt(1 + slope**2) / 2
+    # As released: a line's true width would take the square of the slope.
+    thickness = width * math.sqrt(1 + slope) / 2
     places = torch.arange(half + 1, dtype=torch.float64)
     distance = (places[:, None] - slope * places).abs()
     quarter = (1 + thickness / 2 - distance).clamp(0, 1) * (places <= right)
