@@ -9,6 +9,7 @@ import pandas as pd
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.papers.decided import read_claims
 from pipeline_steps.papers.report.contents import (
     Contents,
     Figure,
@@ -16,7 +17,6 @@ from pipeline_steps.papers.report.contents import (
     Table,
     behind,
     name_of,
-    read_claims,
 )
 from pipeline_steps.papers.report.document import document
 from pipeline_steps.papers.report.parts import duration

@@ -202,7 +202,10 @@ def cells(spec: TableSpec, found: Found) -> list[list[Cell]]:
 def _less(one: Measured | None, other: Measured | None) -> Measured | None:
     if one is None or other is None:
         return None
-    less = differences(one.outcomes, other.outcomes)[None]
+    if len(one.outcomes) == len(other.outcomes):
+        less = one.outcomes.astype(float) - other.outcomes
+    else:
+        less = differences(one.outcomes, other.outcomes)[None]
     return Measured(less, one.behind + other.behind, paired=True)
 
 

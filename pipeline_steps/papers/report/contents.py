@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.files import read_json
+from pipeline_steps.papers.decided import DecidedClaim
 from pipeline_steps.papers.report.parts import short
 from pipeline_steps.papers.spec import Column, FigureSpec, Row, TableSpec
 
@@ -204,7 +205,7 @@ class Contents:
     scale_title: str
     tables: list[Table]
     figures: list[Figure]
-    claims: list[dict[str, str]]
+    claims: list[DecidedClaim]
     results: dict[Path, Result]
     """What pages rest on, by the places of the cards."""
 
@@ -215,7 +216,7 @@ class Contents:
             self.scale_title,
             [one for one in self.tables if one.spec.paper == paper],
             [one for one in self.figures if one.spec.paper == paper],
-            [one for one in self.claims if one["paper"] == paper],
+            [one for one in self.claims if one.paper == paper],
             self.results,
         )
 
@@ -228,8 +229,3 @@ class Contents:
         """The training behind a verdict."""
         cards = self.results[verdict].behind("weights")
         return next((self.results[c] for c in cards if c in self.results), None)
-
-
-def read_claims(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
