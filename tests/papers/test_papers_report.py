@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import papers_house as house
 import pytest
 
 from pipeline_steps.core.card import Card, file_facts
@@ -60,7 +61,7 @@ def verdicts(defense: str, threat: str, seed: int) -> tuple[Path, Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     right = np.arange(100) < THREATS[threat] + seed
     pd.DataFrame({"image": range(100), "correct": right}).to_parquet(path)
-    spec = {"seed": seed, "threat": {"steps": 20}}
+    spec = {"seed": seed, "threat": house.threat(threat)}
     card = write_card(
         f"verdicts/{name}/{threat}",
         spec,
@@ -314,7 +315,7 @@ def _signed(element: dict[str, Any]) -> bool:
 
 
 def test_red_flags_stand_beside_the_number_and_on_the_front_page(page: Page) -> None:
-    flag = "pgd20 leaves 40.50 where pgd100 leaves 20.50: twenty steps were too few"
+    flag = "pgd20 leaves 40.50 where pgd100 leaves 20.50: 20 steps were too few"
     front = next(one["text"] for one in page.all if one.get("id") == "overview")
     assert front.count(flag) == 3  # in both columns of AT, and one of ours
     assert "IJSAT, Table 1: Net: AT, White box: PGD-20" in front
