@@ -124,6 +124,13 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
             f"{config_file(f'scales/{config.name}')}: resources",
             "the key 'default' is missing",
         )
+    scale = config.scale
+    if scale.claim_seeds and scale.claim_seeds[0] != scale.seeds[0]:
+        yield (
+            f"{config_file(f'scales/{config.name}')}: claim_seeds",
+            f"the first is {scale.seeds[0]}, the first of `seeds`: names without a seed "
+            "mean that one",
+        )
     for name, dataset in config.datasets.items():
         if (dataset.source is None) == (dataset.projected is None):
             place = f"{config_file('datasets')}: {name}"

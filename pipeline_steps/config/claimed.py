@@ -33,7 +33,7 @@ class Claimed(Pages):
             paper=paper,
             claims=content.claims,
             printed=_printed(content),
-            seeds=self.config.scale.seeds,
+            seeds=self.config.scale.claim_seeds or self.config.scale.seeds,
             once=sorted(self.config.own.models),
         )
         decided = [self._at_scale(whole, claim) for claim in content.claims]

@@ -283,6 +283,9 @@ class Scale(Settings):
     """What it is for, in words; it stands in every title."""
     seeds: list[Whole] = Field(min_length=1)
     """Every defense is trained once from each."""
+    claim_seeds: list[Whole] = Field(default_factory=list)
+    """Those that claims speak of are trained from these instead; from `seeds`, if none is
+    stated. The first is the same."""
     stand_ins: StandIns = StandIns()
     """Smaller data sets and networks in the papers' place."""
     training: Training = Training()

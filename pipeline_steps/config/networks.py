@@ -6,6 +6,7 @@ from pipeline_steps.config.labels import BEST
 from pipeline_steps.config.whole import Config
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.settings import Entry
+from pipeline_steps.threats.spec import ThreatSpec
 
 Resolve = Callable[[Entry, str], Entry]
 """Plain settings of an entry for a data set."""
@@ -46,6 +47,20 @@ def trained(config: Config, label: str) -> str:
     name, at, seed = label.removesuffix(BEST).partition("@")
     told = config.defenses.defenses.get(name)
     return f"{(told and told.weights_of) or name}{at}{seed}"
+
+
+def on_another(config: Config, threat: ThreatSpec, label: str) -> ThreatSpec:
+    """A transferred attack for the defense of this label, which it is never crafted on.
+
+    `crafted_on: jat@1` means another training of JAT's; against that one itself it is
+    crafted on the first.
+    """
+    told = threat.model_dump()
+    source = told.get("crafted_on")
+    if not source or source["defense"] != label or "@" not in label:
+        return threat
+    first = trained(config, label).partition("@")[0]
+    return ThreatSpec(**{**told, "crafted_on": {**source, "defense": first}})
 
 
 def judged(config: Config) -> set[str]:

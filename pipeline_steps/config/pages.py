@@ -1,10 +1,11 @@
 """From the config to the pages of papers: what each of them shows, and of which runs."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from pipeline_steps.config.families import candidates
-from pipeline_steps.config.labels import BEST
+from pipeline_steps.config.labels import BEST, base
 from pipeline_steps.config.paper_models import Part, Table
 from pipeline_steps.config.whole import Config
 from pipeline_steps.papers.spec import (
@@ -96,11 +97,12 @@ class Pages:
         config = self.config.papers[paper].calibrations[calibration]
         dataset = self.stand_in(config.dataset)
         among = candidates(config, self.config.threats)
+        # Dozens of settings on two defenses: more seeds of them would tell little more.
         runs = [
-            run
+            Run(dataset=dataset, defense=defense, threat=one.threat, seed=seed)
             for one in among
             for defense in config.targets
-            for run in self._runs(dataset, defense, one.threat)
+            for seed in self.seeds(dataset, defense)[: len(self.config.scale.seeds)]
         ]
         return CalibrationSpec(
             paper=paper,
@@ -183,10 +185,30 @@ class Pages:
         return name + seed + run.defense.removeprefix(name)
 
     def _runs(self, dataset: str, defense: str, threat: str) -> Iterator[Run]:
-        seeds = self.config.scale.seeds
-        # A model of the user's own was trained once, wherever that was.
-        for seed in seeds[:1] if defense in self.config.own.models else seeds:
+        for seed in self.seeds(dataset, defense):
             yield Run(dataset=dataset, defense=defense, threat=threat, seed=seed)
+
+    def seeds(self, dataset: str, defense: str) -> list[int]:
+        """What a defense is trained from: more seeds, where a claim rests on it."""
+        scale = self.config.scale
+        claimed = scale.claim_seeds and (base(dataset), defense) in self._claimed
+        seeds = scale.claim_seeds if claimed else scale.seeds
+        # A model of the user's own was trained once, wherever that was.
+        return seeds[:1] if defense in self.config.own.models else seeds
+
+    @cached_property
+    def _claimed(self) -> set[tuple[str, str]]:
+        """The defenses that some claim speaks of, each on the data set that judges it."""
+        stand_ins = self.config.scale.stand_ins.datasets
+        return {
+            (base(place), defense)
+            for paper in self.config.papers.values()
+            for claim in paper.claims
+            for quantity in claim.quantities
+            for place, defense, _ in quantity.behind(
+                self.stand_in(claim.dataset), stand_ins
+            )
+        }
 
     def _resolved(self, value: Any, dataset: str) -> Any:
         raise NotImplementedError

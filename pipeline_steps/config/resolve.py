@@ -11,7 +11,7 @@ from typing import Any
 from pipeline_steps.config.claimed import Claimed
 from pipeline_steps.config.labels import BEST, base, corruption, origin
 from pipeline_steps.config.models import GAN, MonitorConfig
-from pipeline_steps.config.networks import answering, network
+from pipeline_steps.config.networks import answering, network, on_another
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -167,11 +167,14 @@ class Plan(Claimed):
         few = _get(self.config.threats, "threat", threat).images
         # A limit would keep the first severities of a corruption, and lose the others.
         limits = () if corruption(dataset) else (few, evaluation.images)
+        told = self.threat(threat, judged)
+        if home == judged:
+            told = on_another(self.config, told, label.removesuffix(BEST))
         return AttackSpec(
             dataset=self._dataset(judged).model_copy(update={"name": dataset}),
             architecture=self._answering(name, home, judged),
             weights="best" if label.endswith(BEST) else "last",
-            threat=self.threat(threat, judged),
+            threat=told,
             images=min(filter(None, limits), default=None),
             batch=evaluation.batch,
             precision=evaluation.precision,

@@ -1,75 +1,63 @@
 """Rules that tell when an accuracy under attack is too good to be believed."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Any
+
+from pipeline_steps.evaluation.threat_relations import (
+    Spec,
+    is_nothing,
+    why_about_as_strong,
+    why_at_least_as_strong,
+)
 
 # Points of accuracy that chance alone may give or take.
 TOLERANCE = 1.0
 # The share of images at which the loss may be flat.
 FLAT = 0.01
 
-FEWER = "more steps of the same attack should not do less"
-MASKED = "one step does more than many, so gradients may be masked"
-BLIND = "an attack that sees no gradient should not do more"
-
-# The first attack should leave no more accuracy than the second.
-NO_MORE_THAN = (
-    ("pgd10", "fgsm", MASKED),
-    ("pgd20", "fgsm", MASKED),
-    ("pgd50", "fgsm", MASKED),
-    ("pgd20", "pgd10", FEWER),
-    ("pgd50", "pgd20", FEWER),
-    ("pgd100", "pgd20", FEWER),
-    ("cw100", "cw20", FEWER),
-    ("pgd20", "rays10k", BLIND),
-    ("pgd100", "rays10k", BLIND),
-    ("autoattack", "rays10k", BLIND),
-    ("rays40k", "rays10k", "more queries should not do less"),
-    ("autoattack", "pgd100", "AutoAttack should do at least as much"),
-    ("autoattack", "cw100", "AutoAttack should do at least as much"),
-    ("autoattack", "pgd20", "AutoAttack should do at least as much"),
-    ("jsa50", "jsa10", FEWER),
-    ("jsa10", "pgd10", "all that PGD may do, JSA may do too"),
-    ("jsa50", "pgd20", "all that PGD may do, JSA may do too"),
-    ("jsa50", "om-pgd", "all that OM-PGD may do, JSA may do too"),
-)
-
-# The first attack should leave about as much as the second, up to so many points.
-UNSEEN = "the attack did not see what the defense optimises at inference"
-NOT_FAR_BELOW = (
-    ("pgd100", "pgd20", 5.0, "twenty steps were too few"),
-    ("pgd20-adaptive", "pgd20", TOLERANCE, UNSEEN),
-    ("pgd100-adaptive", "pgd100", TOLERANCE, UNSEEN),
-    ("cw20-adaptive", "cw20", TOLERANCE, UNSEEN),
-    ("autoattack-adaptive", "autoattack", TOLERANCE, UNSEEN),
-    ("rays10k-adaptive", "rays10k", TOLERANCE, UNSEEN),
-)
+# What no threat is known of.
+UNKNOWN: Mapping[str, Spec] = {}
 
 
 def red_flags(
-    accuracies: Mapping[str, float], cards: Mapping[str, Mapping[str, Any]]
+    accuracies: Mapping[str, float],
+    cards: Mapping[str, Mapping[str, Any]],
+    threats: Mapping[str, Spec] = UNKNOWN,
 ) -> dict[str, list[str]]:
-    """What is suspect in one defense's accuracies (percent), by the threat in doubt."""
+    """What is suspect in one defense's accuracies (percent), by the threat in doubt.
+
+    Threats are compared by what they are, their specs; one without a spec with no other.
+    """
     flags: dict[str, list[str]] = {threat: [] for threat in accuracies}
-    for threat, flag in [*_suspect(accuracies), *_told_by_cards(cards)]:
+    told = {name: spec for name, spec in threats.items() if name in accuracies}
+    attacked = {n: c for n, c in cards.items() if not is_nothing(threats.get(n, {}))}
+    for threat, flag in [*_suspect(accuracies, told), *_told_by_cards(cards, attacked)]:
         flags.setdefault(threat, []).append(flag)
     return flags
 
 
-def _suspect(accuracies: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    def both(*threats: str) -> bool:
-        return all(threat in accuracies for threat in threats)
+def _suspect(
+    accuracies: Mapping[str, float], threats: Mapping[str, Spec]
+) -> Iterator[tuple[str, str]]:
+    """For each threat and each reason the pair that lies farthest apart."""
+    widest: dict[tuple[str, str], tuple[float, str]] = {}
+    for doubted, other, points, why in _pairs(threats):
+        gap = accuracies[doubted] - accuracies[other]
+        if gap > points and gap > widest.get((doubted, why), (0.0, ""))[0]:
+            widest[doubted, why] = gap, other
+    for (doubted, why), (_, other) in widest.items():
+        yield doubted, _sentence(doubted, other, accuracies, why)
 
-    for strong, weak, why in NO_MORE_THAN:
-        if both(strong, weak) and accuracies[strong] > accuracies[weak] + TOLERANCE:
-            yield strong, _sentence(strong, weak, accuracies, why)
-    for strong, weak, points, why in NOT_FAR_BELOW:
-        if both(strong, weak) and accuracies[strong] < accuracies[weak] - points:
-            yield weak, _sentence(weak, strong, accuracies, why)
-    for threat, accuracy in accuracies.items():
-        if both("clean") and accuracy > accuracies["clean"] + TOLERANCE:
-            why = "an attack should not help the defense"
-            yield threat, _sentence(threat, "clean", accuracies, why)
+
+def _pairs(threats: Mapping[str, Spec]) -> Iterator[tuple[str, str, float, str]]:
+    """Which threat is in doubt if it leaves so many points more than which other, and why."""
+    for one, other in permutations(threats, 2):
+        strong, weak = threats[one], threats[other]
+        if why := why_at_least_as_strong(strong, weak):
+            yield one, other, TOLERANCE, why
+        if told := why_about_as_strong(strong, weak):
+            yield other, one, *told
 
 
 def _sentence(here: str, there: str, accuracies: Mapping[str, float], why: str) -> str:
@@ -102,13 +90,13 @@ def _broken_blindly(card: Mapping[str, Any]) -> float:
 
 
 def _told_by_cards(
-    cards: Mapping[str, Mapping[str, Any]],
+    cards: Mapping[str, Mapping[str, Any]], attacked: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[str, str]]:
     for threat, card in cards.items():
         worst = joined([card]) | dict(card)
         if not worst["same_when_asked_twice"]:
             yield threat, "the defense answers differently when asked twice"
-        if threat == "clean":
+        if threat not in attacked:
             continue
         if worst["without_gradient"] > FLAT:
             share = f"{100 * worst['without_gradient']:.0f} %"

@@ -1,28 +1,28 @@
 """Checks what a paper says against what came out, claim by claim."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline_steps.core.card import read_card
-from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.claim import Claim, ClaimsSpec
-from pipeline_steps.papers.claims import COLUMNS, Decision, count, decide
+from pipeline_steps.papers.claims import Decision, decide
+from pipeline_steps.papers.decided import DecidedClaim, by_outcome, write_claims
 from pipeline_steps.papers.evidence import Evidence, read_curves
+from pipeline_steps.papers.outcome import Outcome
 from pipeline_steps.papers.statistics import Key, Outcomes, read_outcomes
 
-PRINTED = {True: "holds", False: "does not hold", None: ""}
+PRINTED = {True: Outcome.HOLDS, False: Outcome.FAILS, None: None}
 
 
 def main(job: Job[ClaimsSpec]) -> dict[str, Any]:
     """Every claim of the paper, decided."""
     spec = job.spec
     found = evidence(job)
-    decided = [(claim, decide(claim, found, spec.papers_size)) for claim in spec.claims]
-    lines = [record(spec, claim, decision) for claim, decision in decided]
-    write_lines(job.output("csv"), COLUMNS, lines)
-    return count([decision.verdict for _, decision in decided], spec.papers_size)
+    decided = [record(spec, claim, decide(claim, found)) for claim in spec.claims]
+    write_claims(decided, job.output("csv"))
+    return by_outcome(decided)
 
 
 def evidence(job: Job[ClaimsSpec]) -> Evidence:
@@ -62,20 +62,21 @@ def _sizes(spec: ClaimsSpec, files: Sequence[Path]) -> dict[tuple[str, Key], Out
     return found
 
 
-def record(spec: ClaimsSpec, claim: Claim, decision: Decision) -> Mapping[str, Any]:
+def record(spec: ClaimsSpec, claim: Claim, decision: Decision) -> DecidedClaim:
     """A claim as one line of the tidy file."""
-    return {
-        "paper": spec.paper,
-        "claim": claim.name,
-        "place": claim.place,
-        "says": claim.says,
-        "ours": str(claim.ours).lower(),
-        "verdict": decision.verdict,
-        "strength": decision.strength,
-        "p": "" if decision.p is None else f"{decision.p:.3g}",
-        "detail": decision.detail,
-        "printed": PRINTED[spec.printed.get(claim.name)],
-    }
+    return DecidedClaim(
+        paper=spec.paper,
+        claim=claim.name,
+        place=claim.place,
+        says=claim.says,
+        ours=claim.ours,
+        outcome=decision.outcome,
+        trainings=decision.trainings,
+        papers_size=spec.papers_size,
+        p=decision.p,
+        detail=decision.detail,
+        printed=PRINTED[spec.printed.get(claim.name)],
+    )
 
 
 if __name__ == "__main__":

@@ -1,130 +1,143 @@
 """A paper's sentences, decided by the numbers that came out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from pipeline_steps.papers.claim import (
     RELATIONS,
     Claim,
     Comparison,
     Quantity,
+    Relation,
     Side,
     near,
 )
 from pipeline_steps.papers.evidence import Evidence
+from pipeline_steps.papers.outcome import Outcome
 from pipeline_steps.papers.statistics import (
     SIGNIFICANT,
     Interval,
     Outcomes,
     binomial_test,
     bootstrap,
-    differences,
     interval,
     sign_test,
+    with_trainings,
 )
-
-COLUMNS = (
-    "paper",
-    "claim",
-    "place",
-    "says",
-    "ours",
-    "verdict",
-    "strength",
-    "p",
-    "detail",
-    "printed",
-)
-
-REPRODUCED = "reproduced"
-NOT_REPRODUCED = "not reproduced"
-HOLDS = "at this scale: holds"
-FAILS = "at this scale: does not hold"
-NOT_RUN = "not run"
 
 SHOWN = 6
 """So many comparisons of a claim are told in full."""
 
 
 SAID = {"<": "against", ">": "against", "within": "to lie within"}
+TURNED: dict[Relation, Relation] = {"<": ">", ">": "<"}
 
 
 @dataclass(frozen=True)
 class Finding:
     """One comparison, decided."""
 
-    holds: bool
+    outcome: Outcome
     detail: str
     p: float | None = None
-    certain: bool | None = None
-    """Whether all of the interval, and every seed, says the same; if it was sampled."""
-
-    @property
-    def strong(self) -> bool:
-        return self.certain is not False and (self.p is None or self.p < SIGNIFICANT)
+    trainings: int = 1
 
 
 @dataclass(frozen=True)
 class Decision:
-    """A claim's verdict, how sure it is, and what it rests on."""
+    """A claim's outcome, and what it rests on."""
 
-    verdict: str
-    strength: str = ""
+    outcome: Outcome
+    trainings: int | None = None
+    """The fewest behind a comparison that decides it."""
     p: float | None = None
     detail: str = ""
 
 
-def verdicts(papers_size: bool) -> tuple[str, str, str]:
-    """What a claim may be at this size: only at the papers' own is it reproduced."""
-    return (*((REPRODUCED, NOT_REPRODUCED) if papers_size else (HOLDS, FAILS)), NOT_RUN)
+def decide(claim: Claim, evidence: Evidence) -> Decision:
+    """It holds if every comparison does, and fails if any one does.
 
-
-def decide(claim: Claim, evidence: Evidence, papers_size: bool = False) -> Decision:
-    """It holds if every comparison points the stated way.
-
-    A verdict is strong if what it rests on is: all comparisons where the claim holds,
-    any one of the contradicting ones where it does not.
+    Each comparison is taken by itself: the level is not corrected for their number.
     """
     if not claim.holds:
-        return Decision(NOT_RUN, detail=claim.not_run or "")
+        return Decision(Outcome.NOT_RUN, detail=claim.not_run or "")
     used = evidence.stand_ins.get(claim.dataset, claim.dataset)
     findings = [compare(one, used, evidence) for one in claim.comparisons]
-    against = [finding for finding in findings if not finding.holds]
-    for_it, against_it, _ = verdicts(papers_size)
-    strong = (any if against else all)(f.strong for f in against or findings)
-    tested = [f.p for f in against or findings if f.p is not None]
-    sampled = any(f.certain is not None for f in against or findings)
-    certainty = "strong" if strong else "within noise"
+    outcome = together(finding.outcome for finding in findings)
+    deciding = [finding for finding in findings if finding.outcome is outcome]
+    fails = outcome is Outcome.FAILS
+    tested = [finding.p for finding in deciding if finding.p is not None]
     return Decision(
-        verdict=against_it if against else for_it,
-        strength=certainty if sampled else "no sampling",
-        p=(min if against else max)(tested, default=None),
-        detail=_told(findings, against),
+        outcome=outcome,
+        trainings=(max if fails else min)(f.trainings for f in deciding),
+        p=(min if fails else max)(tested, default=None),
+        detail=_told(findings, deciding),
     )
+
+
+def together(outcomes: Iterable[Outcome]) -> Outcome:
+    """The outcome of what must all hold."""
+    met = {*outcomes}
+    order = (Outcome.FAILS, Outcome.INCONCLUSIVE)
+    return next((one for one in order if one in met), Outcome.HOLDS)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What is held against a number, training by training and image by image."""
+
+    values: Outcomes
+    relation: Relation
+    number: float
+    paired: bool
+    """Whether it is the difference of two accuracies on the same images."""
+    counted: bool
+    """Whether images count as right or wrong, so that there are exact tests."""
+
+    @property
+    def over_images(self) -> Interval:
+        if self.paired or not self.counted:
+            return bootstrap(self.values.mean(axis=0))
+        return interval(self.values)
+
+    @property
+    def p(self) -> float | None:
+        if not self.counted or self.relation == "within":
+            return None
+        if self.paired:
+            return sign_test(self.values.mean(axis=0))
+        return binomial_test(self.values, self.number)
+
+    @property
+    def agreeing(self) -> int:
+        """For how many trainings alone it comes out as for their mean."""
+        means = [100 * float(one.mean()) for one in self.values]
+        holds = RELATIONS[self.relation]
+        told = [holds(mean, self.number) for mean in means]
+        return told.count(holds(sum(means) / len(means), self.number))
 
 
 def compare(comparison: Comparison, dataset: str, evidence: Evidence) -> Finding:
     """One comparison: paired on the same images, against a number, or plain."""
     sides = (comparison.left, comparison.right)
-    left, right = (evidence.samples(side, dataset) for side in sides)
     values = [evidence.value(side, dataset) for side in sides]
-    relation = RELATIONS[comparison.relation]
     names = [_name(side, value) for side, value in zip(sides, values, strict=True)]
-    holds, said = relation(*values), f" {SAID[comparison.relation]} ".join(names)
-    within, p = _sampled(comparison, left, right, values)
-    if within is None:
-        return Finding(holds, said)
-    if left is not None and right is not None:
+    said = f" {SAID[comparison.relation]} ".join(names)
+    left, right = (evidence.samples(side, dataset) for side in sides)
+    sampled = _sampled(comparison, left, right, values)
+    if sampled is None:
+        holds = RELATIONS[comparison.relation](*values)
+        return Finding(Outcome.HOLDS if holds else Outcome.FAILS, said)
+    within = with_trainings(sampled.over_images, sampled.values)
+    if sampled.paired:
         said += f": difference {values[0] - values[1]:+.2f} {_text(within, '+')}"
     else:
         said += f": {_text(within)}"
-    seeds = _by_seed(left, right, values, relation)
-    if len(seeds) > 1:
-        said += f", mean over {len(seeds)} seeds, of which {seeds.count(holds)} agree"
-    certain = _all_of(within, comparison, values) and seeds.count(holds) == len(seeds)
-    return Finding(holds, said, p, certain)
+    trainings = len(sampled.values)
+    if trainings > 1:
+        said += f", mean over {trainings} seeds, of which {sampled.agreeing} agree"
+    outcome = _outcome(within, sampled)
+    return Finding(outcome, said, sampled.p, trainings)
 
 
 def _sampled(
@@ -132,64 +145,65 @@ def _sampled(
     left: Outcomes | None,
     right: Outcomes | None,
     values: Sequence[float],
-) -> tuple[Interval | None, float | None]:
-    """Where the difference, or what is held against a number, lies; and a test of it."""
+) -> Sampled | None:
     counted = all(map(_counts_images, (comparison.left, comparison.right)))
+    relation = comparison.relation
     if left is not None and right is not None:
-        each = differences(left, right)
-        return bootstrap(each), sign_test(each) if counted else None
-    for one, number in ((left, values[1]), (right, values[0])):
-        if one is not None:
-            if not counted or comparison.relation == "within":
-                return bootstrap(one.mean(axis=0)), None
-            return interval(one), binomial_test(one, number)
-    return None, None
+        if len(left) != len(right):
+            # Of a side that was trained once, nothing tells what another seed would give.
+            left, right = (one.mean(axis=0)[None] for one in (left, right))
+        each = left.astype(float) - right
+        return Sampled(each, relation, 0, paired=True, counted=counted)
+    if left is not None:
+        return Sampled(left, relation, values[1], paired=False, counted=counted)
+    if right is not None:
+        turned = TURNED[relation]
+        return Sampled(right, turned, values[0], paired=False, counted=counted)
+    return None
 
 
 def _counts_images(side: Side) -> bool:
-    """Whether it is a share of images that were right, and so has exact tests."""
     return not (side.less or side.mean_of or side.corruptions or side.size)
 
 
-def _all_of(within: Interval, comparison: Comparison, values: Sequence[float]) -> bool:
-    """Whether the whole interval says what the number in it says."""
-    if comparison.relation == "within":
-        inside = all(near(end, values[1]) for end in within)
-        return inside or within.low > values[1] or within.high < -values[1]
-    paired = comparison.left.defense and comparison.right.defense
-    number = 0 if paired else values[1] if comparison.left.defense else values[0]
-    return not within.holds(number)
+def _outcome(within: Interval, sampled: Sampled) -> Outcome:
+    """Decided where all of the interval says the same, and an exact test if there is one."""
+    number = sampled.number
+    if sampled.relation == "within":
+        holds = all(near(end, number) for end in within)
+        fails = within.low > number or within.high < -number
+    else:
+        above, below = within.low > number, within.high < number
+        holds, fails = (above, below) if sampled.relation == ">" else (below, above)
+    if sampled.p is not None and sampled.p >= SIGNIFICANT:
+        return Outcome.INCONCLUSIVE
+    if not holds and not fails:
+        return Outcome.INCONCLUSIVE
+    return Outcome.HOLDS if holds else Outcome.FAILS
 
 
-def _by_seed(
-    left: Outcomes | None,
-    right: Outcomes | None,
-    values: Sequence[float],
-    relation: Callable[[float, float], bool],
-) -> list[bool]:
-    """Whether the comparison holds for each seed alone, where sides have as many."""
-    means = [
-        100 * one.mean(axis=1) if one is not None else np.array([value])
-        for one, value in zip((left, right), values, strict=True)
-    ]
-    if left is not None and right is not None and len(left) != len(right):
-        means = [np.array([value]) for value in values]
-    return [
-        relation(float(a), float(b))
-        for a, b in zip(*np.broadcast_arrays(*means), strict=True)
-    ]
-
-
-def _told(findings: Sequence[Finding], against: Sequence[Finding]) -> str:
-    """All comparisons, or of many how many hold, and those that tell the most."""
+def _told(findings: Sequence[Finding], deciding: Sequence[Finding]) -> str:
+    """All comparisons, or of many how many met which outcome, and those that decide."""
     if len(findings) <= SHOWN:
         return "; ".join(finding.detail for finding in findings)
-    unsure = [finding for finding in findings if not finding.strong]
     least = max(findings, key=lambda finding: finding.p or 0)
-    telling = (against or unsure or [least])[:SHOWN]
-    told = "; ".join(finding.detail for finding in telling)
-    holding = len(findings) - len(against)
-    return f"{holding} of {len(findings)} comparisons hold; {told}"
+    holds = deciding[0].outcome is Outcome.HOLDS
+    told = "; ".join(f.detail for f in ([least] if holds else deciding[:SHOWN]))
+    met = [finding.outcome for finding in findings]
+    counts = ", ".join(
+        f"{met.count(outcome)} {COUNTED[outcome][met.count(outcome) > 1]}"
+        for outcome in Outcome
+        if outcome in met
+    )
+    return f"of {len(findings)} comparisons {counts}; {told}"
+
+
+# Of one comparison, and of several.
+COUNTED = {
+    Outcome.HOLDS: ("holds", "hold"),
+    Outcome.FAILS: ("does not hold", "do not hold"),
+    Outcome.INCONCLUSIVE: ("is inconclusive", "are inconclusive"),
+}
 
 
 def _name(side: Side, value: float) -> str:
@@ -223,8 +237,3 @@ def _quantity(quantity: Quantity) -> str:
 
 def _text(within: Interval, sign: str = "") -> str:
     return f"[{within.low:{sign}.2f}, {within.high:{sign}.2f}]"
-
-
-def count(told: Sequence[str], papers_size: bool) -> dict[str, int]:
-    """How many claims met which verdict."""
-    return {verdict: told.count(verdict) for verdict in verdicts(papers_size)}

@@ -6,8 +6,9 @@ from typing import Any
 
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.files import read_json, write_json
-from pipeline_steps.core.lines import read_lines, write_lines
+from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.papers.decided import read_claims
 from pipeline_steps.papers.report.contents import (
     Contents,
     Figure,
@@ -67,7 +68,7 @@ def read(job: Job[OverviewSpec], cards: Sequence[Path]) -> Contents:
         scale_title=job.spec.scale_title,
         tables=[Table(*one) for one in tables],
         figures=[Figure(*one) for one in figures],
-        claims=[claim for path, _ in claims for claim in read_lines(path)],
+        claims=[claim for path, _ in claims for claim in read_claims(path)],
         results={path: Result.read(path) for path in cards},
     )
 

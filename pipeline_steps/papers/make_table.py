@@ -38,13 +38,16 @@ def found(job: Job[TableSpec]) -> Found:
     files = job.all_verified("verdicts", "verdicts")
     folder = job.places["csv"].parent
     metrics: dict[Key, list[dict[str, Any]]] = {}
+    threats: dict[Key, dict[str, Any]] = {}
     places: dict[Key, list[Verdicts]] = {}
     cards = job.inputs["verdicts_card"]
     for one, file, card in zip(job.spec.runs, files, cards, strict=True):
-        metrics.setdefault(one.key, []).append(read_card(card).metrics)
+        told = read_card(card)
+        metrics.setdefault(one.key, []).append(told.metrics)
+        threats[one.key] = told.spec.get("threat", {})
         place = Verdicts(os.path.relpath(file, folder), os.path.relpath(card, folder))
         places.setdefault(one.key, []).append(place)
-    return Found(read_outcomes(job.spec.runs, files), metrics, places)
+    return Found(read_outcomes(job.spec.runs, files), metrics, places, threats)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """How sure a number is: intervals over the test images, and tests of differences.
 
 The test image is the unit throughout. With several seeds an image counts by the share
-of the seeds that got it right, so that more seeds never pass for more images. All
-results are percent.
+of the seeds that got it right, so that more seeds never pass for more images; what
+another training would give is told by the spread between them. All results are percent.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -117,6 +118,28 @@ def interval(outcomes: Outcomes) -> Interval:
         exact = binomtest(right, len(values)).proportion_ci(LEVEL, "exact")
         return Interval(100 * float(exact.low), 100 * float(exact.high))
     return bootstrap(values)
+
+
+def with_trainings(within: Interval, values: np.ndarray) -> Interval:
+    """An interval over images, widened by how far another set of trainings may be off.
+
+    Values have a row for each training, paired where they are differences. The spread of
+    the trainings' means gives Student's margin; errors of images and of trainings do not
+    depend on each other, so their squares add up. One training leaves the interval alone.
+    """
+    trainings = len(values)
+    if trainings < 2:
+        return within
+    means = 100 * values.mean(axis=1)
+    from scipy.stats import t
+
+    factor = float(t.ppf((1 + LEVEL) / 2, trainings - 1))
+    margin = factor * float(means.std(ddof=1)) / trainings**0.5
+    middle = float(means.mean())
+    return Interval(
+        middle - math.hypot(middle - within.low, margin),
+        middle + math.hypot(within.high - middle, margin),
+    )
 
 
 def differences(left: Outcomes, right: Outcomes) -> np.ndarray:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.outcome import Outcome
 from pipeline_steps.papers.spec import CalibrationSpec, FigureSpec, TableSpec
 
 if TYPE_CHECKING:
@@ -46,6 +47,14 @@ LOOK: dict[str, Any] = {
     "text.parse_math": False,
     "xtick.color": GREY,
     "ytick.color": GREY,
+}
+
+# Beside the words of a claim's verdict; its colour is the CSS class of the outcome.
+SIGNS = {
+    Outcome.HOLDS: "✓",
+    Outcome.FAILS: "✗",
+    Outcome.INCONCLUSIVE: "?",
+    Outcome.NOT_RUN: "–",
 }
 
 # What a format would tell of the moment and the program that wrote it.
@@ -137,7 +146,10 @@ sup {{ font-weight: 400; line-height: 0; }}
 .not-run {{ color: {GREY}; }}
 td.not-run {{ background: #f5f5f5; }}
 .red-flag {{ color: #a63c00; font-weight: 600; }}
-.good {{ color: #00694d; font-weight: 600; }}
+.holds {{ color: #00694d; font-weight: 600; }}
+.does_not_hold {{ color: #a63c00; font-weight: 600; }}
+.inconclusive {{ font-weight: 600; }}
+.not_run {{ color: {GREY}; }}
 .notes {{ color: #404040; font-size: .9rem; max-width: 60rem; }}
 .notes p {{ margin: .3rem 0; }}
 """

@@ -145,6 +145,8 @@ class Found:
     outcomes: Mapping[Key, Outcomes]
     metrics: Mapping[Key, Sequence[Mapping[str, Any]]]
     files: Mapping[Key, Sequence[Verdicts]] = field(default_factory=dict)
+    threats: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
+    """What each threat is, as the verdicts' cards tell it."""
 
     def behind(self, spec: TableSpec, row: Row) -> list[Measured | None]:
         """The outcomes of a row's cells.
@@ -166,7 +168,9 @@ class Found:
         place = (spec.used(row), spec.judged(row))
         own = {key[2]: o for key, o in self.outcomes.items() if key[:2] == place}
         cards = {t: joined(self.metrics[*place, t]) for t in own}
-        flags = red_flags({threat: accuracy(o) for threat, o in own.items()}, cards)
+        threats = {t: self.threats.get((*place, t), {}) for t in own}
+        left = {threat: accuracy(o) for threat, o in own.items()}
+        flags = red_flags(left, cards, threats)
         return [
             self._of_corruptions(spec.behind(row, i))
             if column.corruptions
@@ -179,7 +183,8 @@ class Found:
     def _of_corruptions(self, keys: Sequence[Key]) -> tuple[str, ...]:
         """What only the cards of the corrupted test sets can tell."""
         cards = [card for key in keys for card in self.metrics.get(key, ())]
-        flags = red_flags({}, {"clean": joined(cards)}) if cards else {}
+        told = {key[2]: self.threats.get(key, {}) for key in keys}
+        flags = red_flags({}, dict.fromkeys(told, joined(cards)), told) if cards else {}
         return tuple(flag for told in flags.values() for flag in told)
 
 
@@ -202,7 +207,10 @@ def cells(spec: TableSpec, found: Found) -> list[list[Cell]]:
 def _less(one: Measured | None, other: Measured | None) -> Measured | None:
     if one is None or other is None:
         return None
-    less = differences(one.outcomes, other.outcomes)[None]
+    if len(one.outcomes) == len(other.outcomes):
+        less = one.outcomes.astype(float) - other.outcomes
+    else:
+        less = differences(one.outcomes, other.outcomes)[None]
     return Measured(less, one.behind + other.behind, paired=True)
 
 

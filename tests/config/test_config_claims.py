@@ -2,14 +2,18 @@
 
 import re
 import subprocess
+from collections.abc import Iterable
 
 import pytest
 
 from pipeline_steps.config.jobs import Jobs
+from pipeline_steps.config.labels import base
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.models import StandIns
 from pipeline_steps.config.resolve import Plan
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
+from pipeline_steps.papers.spec import Run
 
 TEXTS = ROOT.parent / "shared" / "papers"
 LEAST = {"ijsat": 12, "dmat": 6, "atld": 6, "jat": 6}
@@ -90,6 +94,68 @@ def test_only_the_papers_size_is_the_papers_size() -> None:
         assert not changed.is_papers_size
 
 
+def test_what_claims_rest_on_is_trained_three_times(paper: Plan) -> None:
+    def seeds(runs: Iterable[Run]) -> dict[tuple[str, str], set[int]]:
+        found: dict[tuple[str, str], set[int]] = {}
+        for run in runs:
+            found.setdefault((base(run.dataset), run.defense), set()).add(run.seed)
+        return found
+
+    specs = [*map(paper.claims, paper.claiming)]
+    claimed = seeds(run for spec in specs for run in (*spec.runs, *spec.curves))
+    assert {*map(len, claimed.values())} == {3}
+    for name, content in paper.config.papers.items():
+        for table in content.tables:
+            # A row is repeated as a whole, so that it has an average.
+            for row, several in seeds(paper.table(name, table).runs).items():
+                assert len(several) == (3 if row in claimed else 1), row
+    fit = paper.calibration("ijsat", "calibration-elastic")
+    assert {run.seed for run in fit.runs} == {0}
+
+
+def test_a_row_without_a_claim_is_trained_once(config_root, edit) -> None:
+    for paper in LEAST:
+        edit(f"papers/{paper}", "claims", [])
+    runs = Plan(load_config("paper", config_root)).table("ijsat", "table1").runs
+    assert {run.seed for run in runs} == {0}
+
+
+def test_one_key_lowers_the_trainings_again(config_root, edit) -> None:
+    edit("scales/paper", "claim_seeds", [0])
+    plan = Plan(load_config("paper", config_root))
+    specs = [*map(plan.claims, plan.claiming)]
+    assert {run.seed for spec in specs for run in spec.runs} == {0}
+    assert {run.seed for run in plan.table("ijsat", "table1").runs} == {0}
+    edit("scales/paper", "claim_seeds", [1, 2])
+    load_config.cache_clear()
+    with pytest.raises(PipelineError, match="claim_seeds: the first is 0"):
+        load_config("paper", config_root)
+
+
+@pytest.mark.parametrize("scale", ["demo", "cores", "small"])
+def test_other_scales_train_once(scale: str) -> None:
+    plan = Plan(load_config(scale))
+    assert {r.seed for p in plan.claiming for r in plan.claims(p).runs} <= {0}
+
+
+def test_no_attack_is_crafted_on_the_very_network_that_it_meets(paper: Plan) -> None:
+    """`jat@1` stands for another training of JAT's, and is now one of the judged."""
+
+    def crafted_on(defense: str, threat: str = "pgd20-from-jat") -> str:
+        return paper.attack("cifar10", defense, threat).threat.crafted_on["defense"]
+
+    assert [crafted_on(d) for d in ("jat", "jat@1", "jat@2")] == [
+        "jat@1",
+        "jat",
+        "jat@1",
+    ]
+    assert crafted_on("at@1", "pgd20-from-at") == "at"
+    alone = paper.attack("cifar10", "jat@1", "pgd20-from-jat").threat.model_dump()
+    usual = paper.attack("cifar10", "jat", "pgd20-from-jat").threat.model_dump()
+    alone["crafted_on"]["defense"] = "jat@1"
+    assert alone == usual
+
+
 def test_a_scale_decides_what_its_own_pages_decide() -> None:
     """No job is planned for a claim alone where a scale makes a part of the pages."""
     plan = Plan(load_config("demo"))
@@ -121,7 +187,7 @@ def test_a_job_s_command_fits_its_line_with_four_seeds(
     config_root, edit, wildcards
 ) -> None:
     """Linux takes 128 kB for one argument, and a rule's command is one."""
-    edit("scales/paper", "seeds", [0, 1, 2, 3])
+    edit("scales/paper", "claim_seeds", [0, 1, 2, 3])
     jobs = Jobs("paper", root=config_root)
     for name in jobs.plan(None).claiming:
         told = wildcards(scale="paper", paper=name)

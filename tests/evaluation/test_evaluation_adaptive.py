@@ -91,14 +91,12 @@ def test_only_a_threat_that_does_not_see_the_inference_is_flagged(
 ):
     told = probe(defense, *toy_images[torch.arange(16)])
     assert told["optimises_at_inference"]
+    threats = {"pgd20": threat_entry(), "pgd20-adaptive": adaptive(threat_entry())}
     cards = {
         name: told | {"attack_saw_inference": sees_inference(built(entry))}
-        for name, entry in (
-            ("pgd20", threat_entry()),
-            ("pgd20-adaptive", adaptive(threat_entry())),
-        )
+        for name, entry in threats.items()
     }
-    flags = red_flags({"pgd20": 60.0, "pgd20-adaptive": 40.0}, cards)
+    flags = red_flags({"pgd20": 60.0, "pgd20-adaptive": 40.0}, cards, threats)
     assert any("the attack does not see it" in flag for flag in flags["pgd20"])
     assert any("did not see what the defense optimises" in f for f in flags["pgd20"])
     assert flags["pgd20-adaptive"] == []

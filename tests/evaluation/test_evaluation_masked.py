@@ -68,7 +68,7 @@ def flags_of(model, toy_images, threats):
         table = stacked([part.table() for part in found])
         accuracies[name] = 100 * float(table["correct"].mean())
         cards[name] = told | broken_by(table)
-    return red_flags(accuracies, cards)
+    return red_flags(accuracies, cards, threats)
 
 
 def broken_by(table):

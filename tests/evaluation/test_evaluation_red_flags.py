@@ -1,9 +1,29 @@
-"""What is too good to be believed is told next to the number."""
+"""What is too good to be believed is told next to the number, whatever the threat is called."""
+
+from functools import cache
+from typing import Any
 
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.evaluation.red_flags import NO_MORE_THAN, NOT_FAR_BELOW, red_flags
+from pipeline_steps.config.resolve import Plan
+from pipeline_steps.evaluation.red_flags import red_flags
+from pipeline_steps.evaluation.threat_relations import (
+    AUTOATTACK,
+    BLIND,
+    CONTAINS,
+    FEWER,
+    HELPS,
+    MASKED,
+    ONE_STEP,
+    QUERIES,
+    SEES_MORE,
+    TOO_FEW,
+    TRANSFERRED,
+    UNSEEN,
+    WIDER,
+    why_at_least_as_strong,
+)
 
 SOUND = {
     "clean": 84.0,
@@ -13,35 +33,113 @@ SOUND = {
     "jsa50": 45.0,
     "om-pgd": 70.0,
 }
+# A threat that no config has: the worst, image by image, of those that it holds.
+WORST = {"attack": "ensemble", "parts": ("pgd100", "rays40k-adaptive")}
+
+
+@cache
+def spec(name: str) -> dict[str, Any]:
+    plan = Plan(load_config("paper"))
+    if name == "worst":
+        return {**WORST, "parts": {part: spec(part) for part in WORST["parts"]}}
+    if name == "rays40k-adaptive":
+        return {"attack": "adaptive", "threat": spec("rays40k")}
+    if name == "pgd20-any":
+        return {**spec("pgd20"), "stop": "any"}
+    return plan.threat(name, "cifar10").model_dump()
+
+
+def flags(accuracies: dict[str, float]) -> dict[str, list[str]]:
+    return red_flags(accuracies, {}, {name: spec(name) for name in accuracies})
+
+
+def renamed(accuracies: dict[str, float]) -> dict[str, list[str]]:
+    """The flags under names that tell nothing, back under the old ones."""
+    names = {name: f"x{i}" for i, name in enumerate(accuracies)}
+    specs = {names[name]: spec(name) for name in accuracies}
+    found = red_flags({names[n]: a for n, a in accuracies.items()}, {}, specs)
+    return {name: found[new] for name, new in names.items()}
 
 
 def test_a_sound_defense_raises_no_flag():
-    assert red_flags(SOUND, {}) == {threat: [] for threat in SOUND}
+    assert flags(SOUND) == {threat: [] for threat in SOUND}
+
+
+# The threat in doubt, with an accuracy that it can't leave and one that it may, beside the
+# accuracy that another one leaves; and why.
+CASES = [
+    ("fgsm", 86.0, 84.5, {"clean": 84.0}, HELPS),
+    ("pgd20", 65.0, 60.9, {"fgsm": 60.0}, MASKED),
+    ("pgd100", 52.0, 50.5, {"pgd20": 50.0}, FEWER),
+    ("pgd20-any", 52.0, 50.0, {"pgd20": 50.0}, FEWER),
+    ("cw100", 52.0, 50.5, {"cw20": 50.0}, FEWER),
+    ("pgd20", 50.0, 48.0, {"pgd100": 44.0}, TOO_FEW.format(steps=20)),
+    ("jsa50", 52.0, 50.5, {"pgd20": 50.0}, WIDER),
+    ("jsa50", 45.0, 40.0, {"om-pgd": 40.0}, WIDER),
+    ("joint", 50.0, 41.0, {"spatial": 40.0}, WIDER),
+    ("joint", 50.0, 41.0, {"pgd20": 40.0}, WIDER),
+    ("pgd20-16", 52.0, 20.0, {"pgd20": 50.0}, WIDER),
+    ("pgd20", 50.0, 40.5, {"rays40k": 40.0}, BLIND),
+    ("autoattack", 50.0, 38.0, {"rays40k": 40.0}, BLIND),
+    ("rays40k", 50.0, 40.0, {"rays10k": 40.0}, QUERIES),
+    ("autoattack", 50.0, 40.0, {"cw100": 40.0}, AUTOATTACK),
+    ("pgd20", 70.0, 50.0, {"pgd20-from-at": 60.0}, TRANSFERRED),
+    ("autoattack", 70.0, 50.0, {"pgd20-from-at": 60.0}, TRANSFERRED),
+    ("pgd20-adaptive", 60.0, 40.5, {"pgd20": 40.0}, SEES_MORE),
+    ("pgd20", 60.0, 40.5, {"pgd20-adaptive": 40.0}, UNSEEN),
+    ("pgd100-adaptive", 60.0, 40.0, {"pgd20-adaptive": 40.0}, FEWER),
+    ("pgd20-adaptive", 60.0, 40.0, {"rays40k-adaptive": 40.0}, BLIND),
+    ("worst", 50.0, 38.0, {"pgd100": 40.0}, CONTAINS),
+    ("worst", 50.0, 38.0, {"pgd20": 40.0}, CONTAINS),
+    ("fgsm", 70.0, 60.0, {"pgd20": 35.0}, ONE_STEP),
+]
+
+
+@pytest.mark.parametrize("called", [flags, renamed])
+@pytest.mark.parametrize(
+    ("doubted", "wrong", "right", "beside", "why"),
+    CASES,
+    ids=[f"{case[0]} beside {', '.join(case[3])}" for case in CASES],
+)
+def test_each_flag_is_raised_once_and_silent_once(
+    called, doubted, wrong, right, beside, why
+):
+    raised = called({doubted: wrong, **beside})
+    assert [flag.rpartition(": ")[2] for flag in raised.pop(doubted)] == [why]
+    assert not any(raised.values())
+    assert not any(told for told in called({doubted: right, **beside}).values())
 
 
 @pytest.mark.parametrize(
-    ("changed", "doubted", "told"),
+    ("strong", "weak"),
     [
-        ({"pgd20": 65.0}, "pgd20", "pgd20 leaves 65.00 where fgsm leaves 60.00"),
-        ({"pgd100": 44.0}, "pgd20", "twenty steps were too few"),
-        (
-            {"pgd100": 52.0},
-            "pgd100",
-            "more steps of the same attack should not do less",
-        ),
-        ({"rays10k": 40.0}, "pgd20", "sees no gradient should not do more"),
-        ({"jsa50": 52.0}, "jsa50", "all that PGD may do, JSA may do too"),
-        ({"om-pgd": 40.0}, "jsa50", "all that OM-PGD may do, JSA may do too"),
-        ({"fgsm": 86.0}, "fgsm", "an attack should not help the defense"),
+        ("fgsm", "pgd20"),
+        ("pgd20", "cw20"),
+        ("pgd20", "pgd20-16"),
+        ("pgd20", "jsa50"),
+        ("autoattack", "jsa50"),  # which moves more than pixels
+        ("autoattack", "pgd20-16"),
+        ("d20", "rays40k"),  # on the discriminator alone
+        ("fgsm", "rays40k"),
+        ("rays40k", "pgd20"),
+        ("pgd20-from-at", "pgd20"),
+        ("pgd20-from-at", "pgd20-from-normal"),
+        ("rays40k", "pgd20-from-at"),
+        ("pgd100", "pgd20-adaptive"),
+        ("pgd20", "worst"),
+        ("clean", "pgd20"),
     ],
 )
-def test_a_number_that_cannot_be_is_flagged(changed, doubted, told):
-    flags = red_flags({**SOUND, **changed}, {})
-    assert any(told in flag for flag in flags[doubted])
+def test_what_need_not_be_stronger_is_not_compared(strong, weak):
+    assert why_at_least_as_strong(spec(strong), spec(weak)) is None
 
 
-def test_what_chance_may_give_is_not_flagged():
-    assert not any(red_flags({**SOUND, "pgd20": 60.9}, {})["pgd20"])
+def test_a_flag_names_both_numbers_and_the_pair_that_lies_farthest_apart():
+    found = flags({"pgd20": 50.0, "pgd50": 47.0, "pgd100": 60.0})
+    assert found["pgd100"] == [
+        "pgd100 leaves 60.00 where pgd50 leaves 47.00: "
+        "more of the same attack should not do less"
+    ]
 
 
 def test_a_defense_that_answers_differently_is_flagged():
@@ -49,17 +147,20 @@ def test_a_defense_that_answers_differently_is_flagged():
         "pgd20": {"same_when_asked_twice": False},
         "clean": {"same_when_asked_twice": True},
     }
-    flags = red_flags(SOUND, cards)
-    assert flags["pgd20"] == ["the defense answers differently when asked twice"]
-    assert flags["clean"] == []
+    told = red_flags(SOUND, cards, {name: spec(name) for name in SOUND})
+    assert told["pgd20"] == ["the defense answers differently when asked twice"]
+    assert told["clean"] == []
+
+
+def test_what_holds_of_attacks_is_not_said_of_no_attack():
+    masked = {"without_gradient": 0.5}
+    cards = {"plain": masked, "pushed": masked}
+    specs = {"plain": spec("clean"), "pushed": spec("pgd20")}
+    found = red_flags({"plain": 90.0, "pushed": 50.0}, cards, specs)
+    assert found["plain"] == []
+    assert "no gradient at 50 %" in found["pushed"][0]
 
 
 def test_few_numbers_raise_no_flag():
-    assert red_flags({"pgd20": 99.0}, {}) == {"pgd20": []}
+    assert flags({"pgd20": 99.0}) == {"pgd20": []}
     assert red_flags({}, {}) == {}
-
-
-def test_the_rules_speak_of_threats_by_their_names_in_the_config():
-    known = set(load_config("paper").threats)
-    named = {threat for rule in (*NO_MORE_THAN, *NOT_FAR_BELOW) for threat in rule[:2]}
-    assert named <= known

@@ -1,10 +1,13 @@
 """Made-up tables and verdicts for the tests of their forms, and steps run by hand."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.step import run
 from pipeline_steps.papers.spec import TableSpec
@@ -67,7 +70,14 @@ def made(
         ]
         for key, n in ((key, len(seeds)) for key, seeds in outcomes.items())
     }
-    return cells(table or spec(), Found(outcomes, metrics, files))
+    threats = {key: threat(key[2]) for key in outcomes}
+    return cells(table or spec(), Found(outcomes, metrics, files, threats))
+
+
+@cache
+def threat(name: str) -> dict[str, Any]:
+    """What the config makes of a threat on the digits."""
+    return Plan(load_config("demo")).threat(name, "digits").model_dump()
 
 
 def card(path: Path, role: str, **metrics: Any) -> Path:

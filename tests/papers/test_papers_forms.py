@@ -112,6 +112,20 @@ def test_all_forms_tell_scale_seeds_flags_and_wrong_averages(monkeypatch) -> Non
         assert "demo" in said, form
 
 
+@pytest.mark.parametrize(
+    ("clean", "said"),
+    [
+        ([60], "Each number is of one training"),
+        ([60, 64], "Numbers without ± are of one training"),
+    ],
+)
+def test_a_number_of_one_training_says_so(clean: list[float], said: str) -> None:
+    rows = made(found(clean=clean, pgd20=[40]))
+    assert said in as_page(spec(average=None), rows, Footnotes())
+    several = made(found(clean=[60, 64], pgd20=[40, 41]))
+    assert "of one training" not in as_page(spec(average=None), several, Footnotes())
+
+
 def test_a_cell_tells_which_cards_it_comes_from() -> None:
     page = as_page(spec(), made(found(clean=[60], pgd20=[90])), Footnotes())
     assert 'data-card="card of clean 0"' in page

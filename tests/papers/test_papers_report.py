@@ -11,12 +11,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import papers_house as house
 import pytest
 
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.files import write_json
 from pipeline_steps.core.step import run
 from pipeline_steps.papers import make_figure, make_report, make_table
+from pipeline_steps.papers.decided import DecidedClaim, write_claims
+from pipeline_steps.papers.outcome import Outcome
 from pipeline_steps.papers.report.contents import Contents, Result, Table, behind
 from pipeline_steps.papers.report.look import CSS
 from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
@@ -58,7 +61,7 @@ def verdicts(defense: str, threat: str, seed: int) -> tuple[Path, Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     right = np.arange(100) < THREATS[threat] + seed
     pd.DataFrame({"image": range(100), "correct": right}).to_parquet(path)
-    spec = {"seed": seed, "threat": {"steps": 20}}
+    spec = {"seed": seed, "threat": house.threat(threat)}
     card = write_card(
         f"verdicts/{name}/{threat}",
         spec,
@@ -139,14 +142,18 @@ def figure_step() -> None:
     step(make_figure, spec, inputs, page_of("figure1", "png", "svg"))
 
 
-CLAIMS = "paper,claim,place,says,ours,verdict,strength,p,detail\n" + "\n".join(
-    f"ijsat,{name},Table 1,it <{name}>,{ours},{verdict},{strength},{p},some detail"
-    for name, ours, verdict, strength, p in (
-        ("one", "false", "at this scale: holds", "strong", "0.001"),
-        ("two", "true", "at this scale: does not hold", "within noise", "0.3"),
-        ("three", "false", "not run", "", ""),
+CLAIMS = [
+    DecidedClaim.model_validate(
+        {"paper": "ijsat", "claim": name, "place": "Table 1", "says": f"it <{name}>"}
+        | {"detail": "some detail", "papers_size": False, **more}
     )
-)
+    for name, more in {
+        "one": {"ours": False, "outcome": "holds", "trainings": 1, "p": 0.001},
+        "two": {"ours": True, "outcome": "does_not_hold", "trainings": 3, "p": 0.03},
+        "three": {"ours": False, "outcome": "not_run"},
+        "four": {"ours": False, "outcome": "inconclusive", "trainings": 1, "p": 0.73},
+    }.items()
+]
 
 
 def overview() -> OverviewSpec:
@@ -166,7 +173,7 @@ def overview() -> OverviewSpec:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of one table, one figure and three claims."""
+    """A report of one table, one figure and four claims."""
     root = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
@@ -177,7 +184,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table_step([one | {"dataset": "digits"} for one in asked], files, cards)
         figure_step()
         claims = Path("results/demo/claims.csv")
-        claims.write_text(CLAIMS)
+        write_claims(CLAIMS, claims)
         told = write_card("papers/claims", {}, {"csv": claims})
         place = "results/demo/{}papers/ijsat/{}"
         inputs = {
@@ -279,19 +286,36 @@ def test_the_front_page_counts(page: Page) -> None:
         "1 of 2tables",
         "1 of 1figures",
         "7 of 18printed numbers measured",
-        "1claims: at this scale: holds",
-        "1claims: at this scale: does not hold",
-        "✗ at this scale: does not hold: 1",
+        "1claims: holds at this scale, one training only",
+        "1claims: does not hold at this scale",
+        "1claims: inconclusive, one training only",
+        "✗ does not hold at this scale: 1",
         "smaller than the papers'",
         "8.1 h of computing in all",
     ):
         assert said in front
     row = next(one["text"] for one in page.named("tr") if "1 of 2" in one["text"])
-    assert row.endswith("1 of 21 of 118783111")
+    assert row.endswith("1 of 21 of 1187831111")
+
+
+def test_each_outcome_has_its_sign_and_its_class(page: Page) -> None:
+    met = {one["class"]: one["text"] for one in page.named("span") if _signed(one)}
+    assert met == {
+        "holds": "✓ holds at this scale, one training only",
+        "does_not_hold": "✗ does not hold at this scale",
+        "inconclusive": "? inconclusive, one training only",
+        "not_run": "– not run",
+    }
+    claim = next(one["text"] for one in page.named("tr") if "it <four>" in one["text"])
+    assert "p = 0.73" in claim
+
+
+def _signed(element: dict[str, Any]) -> bool:
+    return element.get("class") in {outcome.value for outcome in Outcome}
 
 
 def test_red_flags_stand_beside_the_number_and_on_the_front_page(page: Page) -> None:
-    flag = "pgd20 leaves 40.50 where pgd100 leaves 20.50: twenty steps were too few"
+    flag = "pgd20 leaves 40.50 where pgd100 leaves 20.50: 20 steps were too few"
     front = next(one["text"] for one in page.all if one.get("id") == "overview")
     assert front.count(flag) == 3  # in both columns of AT, and one of ours
     assert "IJSAT, Table 1: Net: AT, White box: PGD-20" in front

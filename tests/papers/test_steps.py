@@ -21,6 +21,8 @@ from pipeline_steps.papers import (
     make_table,
 )
 from pipeline_steps.papers.claim import AllClaimsSpec, ClaimsSpec
+from pipeline_steps.papers.decided import read_claims
+from pipeline_steps.papers.outcome import Outcome
 from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "minutes on two cores"}
@@ -195,14 +197,17 @@ def test_claims_as_a_tidy_file_and_a_page(
     step(gather_claims, whole, gathered, outputs)
     table = pd.read_csv(outputs["csv"], keep_default_na=False)
     page = outputs["html"].read_text()
-    good = "reproduced" if papers_size else "at this scale: holds"
-    assert table["verdict"].tolist() == [good, "not run"]
+    # One seed reproduces nothing, whatever the size.
+    assert table["outcome"].tolist() == ["holds", "not_run"]
+    assert table["trainings"].tolist() == ["1", ""]
+    assert table["papers_size"].tolist() == [papers_size] * 2
     assert table["printed"].tolist() == ["holds", ""]
-    held = "1 reproduced, 0 not reproduced" if papers_size else "1 hold, 0 do not hold"
-    assert f"{held}, 1 not run</h2>" in page
+    told = "holds, one training only" if papers_size else "holds at this scale, one"
+    assert f"IJSAT: 1 {told}" in page
+    assert "1 not run</h2>" in page
     assert "it &lt;resists&gt;" in page
     assert ("not whether the paper reproduces" in page) is not papers_size
-    assert ("reproduced" in outputs["csv"].read_text()) is papers_size
+    assert read_claims(outputs["csv"])[0].outcome is Outcome.HOLDS
 
 
 def test_claims_read_sizes_of_edits_and_training_curves(tmp_path: Path) -> None:
@@ -228,10 +233,7 @@ def test_claims_read_sizes_of_edits_and_training_curves(tmp_path: Path) -> None:
     output = {"csv": tmp_path / "claims.csv"}
     step(check_claims, spec, inputs, output)
     table = pd.read_csv(output["csv"])
-    assert table["verdict"].str.removeprefix("at this scale: ").tolist() == [
-        "holds",
-        "does not hold",
-    ]
+    assert table["outcome"].tolist() == ["holds", "inconclusive"]
     assert "0.125 against 0.1" in table["detail"][0]
     assert "0.00 points against 0" in table["detail"][1]
 

@@ -39,8 +39,12 @@ def legend(rows: list[list[Cell]], measured: str, printed: str) -> str:
         "its 95 % interval over the images (bootstrap; exact where fewer than "
         f"{FEW} images are right or wrong). {printed}."
     )
-    if any(cell.seeds > 1 for row in rows for cell in row):
+    seeds = {cell.seeds for row in rows for cell in row if cell.seeds}
+    if seeds - {1}:
         text += " ±: the standard deviation between seeds."
+    if 1 in seeds:
+        whose = "Numbers without ± are" if seeds - {1} else "Each number is"
+        text += f" {whose} of one training; what another seed would give is not known."
     return text
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.files import read_json
 from pipeline_steps.core.lines import read_lines
+from pipeline_steps.papers.decided import DecidedClaim
 from pipeline_steps.papers.report.parts import short
 from pipeline_steps.papers.spec import Column, FigureSpec, Row, TableSpec
 
@@ -201,7 +202,7 @@ class Contents:
     scale_title: str
     tables: list[Table]
     figures: list[Figure]
-    claims: list[dict[str, str]]
+    claims: list[DecidedClaim]
     results: dict[Path, Result]
     """What pages rest on, by the places of the cards."""
 
@@ -212,7 +213,7 @@ class Contents:
             self.scale_title,
             [one for one in self.tables if one.spec.paper == paper],
             [one for one in self.figures if one.spec.paper == paper],
-            [one for one in self.claims if one["paper"] == paper],
+            [one for one in self.claims if one.paper == paper],
             self.results,
         )
 

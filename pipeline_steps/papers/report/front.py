@@ -1,12 +1,12 @@
 """The front page: what was reproduced, at which scale, what to doubt, and what it cost."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from pipeline_steps.papers.decided import DecidedClaim, by_verdict
 from pipeline_steps.papers.report import parts
 from pipeline_steps.papers.report.cells import box_of, cell_at
 from pipeline_steps.papers.report.contents import Contents, Number, Result
-from pipeline_steps.papers.report.paper import claim_at, sign, strength
+from pipeline_steps.papers.report.paper import claim_at, sign, tested
 from pipeline_steps.papers.report.parts import code, duration, link, short, tag
 from pipeline_steps.papers.spec import PrintedPaper
 from pipeline_steps.papers.style import escape, paper_name
@@ -41,10 +41,6 @@ def page(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
     )
 
 
-def _verdicts(claims: Sequence[dict[str, str]]) -> list[str]:
-    return [*dict.fromkeys(claim["verdict"] for claim in claims)]
-
-
 def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
     measured = [
         c for one in contents.tables for c in one.printed() if c.measured is not None
@@ -54,12 +50,14 @@ def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
         for kind in ([p.tables for p in papers], [p.figures for p in papers])
     )
     numbers = sum(table.numbers for paper in papers for table in paper.tables)
-    counted = Counter(claim["verdict"] for claim in contents.claims)
     shown = [
         (f"{len(contents.tables)} of {tables}", "tables"),
         (f"{len(contents.figures)} of {figures}", "figures"),
         (f"{len(measured):,} of {numbers:,}", "printed numbers measured"),
-        *((f"{number}", f"claims: {verdict}") for verdict, number in counted.items()),
+        *(
+            (f"{len(some)}", f"claims: {verdict}")
+            for verdict, some in by_verdict(contents.claims).items()
+        ),
         (f"{len([*_flagged(contents)])}", "numbers with a red flag"),
     ]
     boxes = (tag("li", tag("strong", number), escape(what)) for number, what in shown)
@@ -67,7 +65,7 @@ def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
 
 
 def _papers(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
-    verdicts = _verdicts(contents.claims)
+    verdicts = [*by_verdict(contents.claims)]
     counts = ("Tables", "Figures", "Printed", "Measured", "Left out", "Published only")
     heads = [parts.head("Paper")]
     heads += [
@@ -100,25 +98,25 @@ def _paper(
     measured = sum(cell.measured is not None for cell in cells)
     for count in (printed, measured, printed - only - measured, only):
         yield parts.number(f"{count:,}", count)
-    met = Counter(claim["verdict"] for claim in contents.claims)
+    met = by_verdict(contents.claims)
     for verdict in verdicts:
-        yield parts.number(f"{met[verdict]}", met[verdict])
+        count = len(met.get(verdict, ()))
+        yield parts.number(f"{count}", count)
 
 
 def _claims(contents: Contents) -> Iterator[str]:
     if not contents.claims:
         yield tag("p", "No claim was decided.")
-    for verdict in _verdicts(contents.claims):
-        met = [claim for claim in contents.claims if claim["verdict"] == verdict]
-        lines = (f"{_claim(claim)}" for claim in met)
-        title = f"{sign(verdict)}: {len(met)}"
+    for some in by_verdict(contents.claims).values():
+        title = f"{sign(some[0])}: {len(some)}"
+        lines = map(_claim, some)
         yield tag("details", tag("summary", title), parts.items(lines))
 
 
-def _claim(claim: dict[str, str]) -> str:
-    sure = f" ({strength(claim)})" if strength(claim) else ""
-    said = tag("span", f"{escape(claim['detail'])}{escape(sure)}", class_="small")
-    led = link(claim_at(claim), f"{paper_name(claim['paper'])}: {claim['says']}")
+def _claim(claim: DecidedClaim) -> str:
+    sure = f" ({tested(claim)})" if tested(claim) else ""
+    said = tag("span", f"{escape(claim.detail)}{escape(sure)}", class_="small")
+    led = link(claim_at(claim), f"{paper_name(claim.paper)}: {claim.says}")
     return f"{led}<br>{said}"
 
 

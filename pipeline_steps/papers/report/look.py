@@ -51,7 +51,10 @@ sup { font-weight: 400; line-height: 0; }
 .not-run { color: var(--soft); }
 td.not-run { background: var(--shade); }
 .bad { color: var(--bad); font-weight: 600; }
-.good { color: var(--good); font-weight: 600; }
+.holds { color: var(--good); font-weight: 600; }
+.does_not_hold { color: var(--bad); font-weight: 600; }
+.inconclusive { font-weight: 600; }
+.not_run { color: var(--soft); }
 button { font: inherit; color: inherit; background: var(--shade); cursor: pointer;
   border: 1px solid var(--line); border-radius: .3rem; padding: .2rem .7rem; }
 button:hover { border-color: var(--ink); }

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.papers.decided import DecidedClaim
 from pipeline_steps.papers.report import cells, parts
 from pipeline_steps.papers.report.contents import Contents, Figure
 from pipeline_steps.papers.report.origins import told, why
 from pipeline_steps.papers.report.parts import code, link, short, tag
 from pipeline_steps.papers.spec import Printed, PrintedPaper
-from pipeline_steps.papers.style import LOOK, escape, paper_name, scale_line
+from pipeline_steps.papers.style import LOOK, SIGNS, escape, paper_name, scale_line
 
 # Pixels of the screen for one of a picture's: as large as in print.
 SHOWN = 96 / LOOK["savefig.dpi"]
@@ -91,37 +92,33 @@ def claims_of(paper: str) -> str:
     return f"{paper}/claims"
 
 
-def claim_at(claim: dict[str, str]) -> str:
-    return f"{claims_of(claim['paper'])}/{claim['claim']}"
+def claim_at(claim: DecidedClaim) -> str:
+    return f"{claims_of(claim.paper)}/{claim.claim}"
 
 
-def sign(verdict: str) -> str:
+def sign(claim: DecidedClaim) -> str:
     """A verdict, with a sign and a colour to it."""
-    if "not run" in verdict:
-        return tag("span", f"– {escape(verdict)}", class_="not-run")
-    against = "not" in verdict.split()
-    look, mark = ("bad", "✗") if against else ("good", "✓")
-    return tag("span", f"{mark} {escape(verdict)}", class_=look)
+    said = f"{SIGNS[claim.outcome]} {escape(claim.verdict)}"
+    return tag("span", said, class_=claim.outcome.value)
 
 
-def strength(claim: dict[str, str]) -> str:
-    tested = f"p = {float(claim['p']):.2g}" if claim["p"] else ""
-    return ", ".join(filter(None, [claim["strength"], tested]))
+def tested(claim: DecidedClaim) -> str:
+    return "" if claim.p is None else f"p = {claim.p:.2g}"
 
 
-def claims(paper: str, lines: Sequence[dict[str, str]]) -> str:
+def claims(paper: str, lines: Sequence[DecidedClaim]) -> str:
     """What the paper says, and what came out."""
     place = claims_of(paper)
     rows = [
         [
-            parts.row_head(escape(one["says"]) + _whose(one), claim_at(one)),
-            sign(one["verdict"]),
-            escape(strength(one)),
-            escape(one["detail"]),
+            parts.row_head(escape(one.says) + _whose(one), claim_at(one)),
+            sign(one),
+            escape(tested(one)),
+            escape(one.detail),
         ]
         for one in lines
     ]
-    heads = [*map(parts.head, ("Claim", "Verdict", "Strength", "What it rests on"))]
+    heads = [*map(parts.head, ("Claim", "Verdict", "Test", "What it rests on"))]
     caption = (
         f"{len(lines)} claims of {paper_name(paper)}, decided by the numbers here."
     )
@@ -130,11 +127,11 @@ def claims(paper: str, lines: Sequence[dict[str, str]]) -> str:
     )
 
 
-def _whose(claim: dict[str, str]) -> str:
-    told = "our own check" if claim["ours"] == "true" else "the paper's"
-    told += f", {claim['place']}"
-    if printed := claim.get("printed"):
-        told += f"; by the paper's own numbers it {printed}"
+def _whose(claim: DecidedClaim) -> str:
+    told = "our own check" if claim.ours else "the paper's"
+    told += f", {claim.place}"
+    if claim.printed:
+        told += f"; by the paper's own numbers it {claim.printed.words}"
     return "<br>" + tag("span", escape(told), class_="small")
 
 

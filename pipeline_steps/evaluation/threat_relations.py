@@ -1,0 +1,223 @@
+"""Which of two threats should do at least as much, told from what they are.
+
+A threat is given by its spec, as the cards of verdicts hold it; what it is called plays no
+part, so that a renamed threat raises the same flags.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Spec = Mapping[str, Any]
+
+# From so many steps on, an ascent passes for one that has done what it can.
+SEVERAL = 10
+# From so many on, more of them should change little.
+MANY = 20
+
+HELPS = "an attack should not help the defense"
+FEWER = "more of the same attack should not do less"
+QUERIES = "more queries should not do less"
+MASKED = "one step does more than many, so gradients may be masked"
+WIDER = "all that the other may do, this may do too"
+CONTAINS = "the other is a part of it"
+BLIND = "an attack that sees no gradient should not do more"
+TRANSFERRED = "an attack that was crafted on another network should not do more"
+SEES_MORE = "an attack that sees the inference should not do less"
+AUTOATTACK = "AutoAttack should do at least as much"
+
+UNSEEN = "the attack did not see what the defense optimises at inference"
+TOO_FEW = "{steps} steps were too few"
+ONE_STEP = "one step is no measure of this defense"
+
+# What an edit may be without reaching other images.
+WAYS = {"step_size", "start_at", "boxed"}
+# What an ascent is beside its edit, its steps, and what can only make it stronger.
+OPTIONS = {"momentum": 0.0, "samples": 1}
+
+
+def is_nothing(spec: Spec) -> bool:
+    """Whether it leaves images as they are."""
+    edit = spec.get("edit") or {}
+    return edit.get("perturbation") == "nothing" or edit.get("epsilon") == 0
+
+
+def why_at_least_as_strong(strong: Spec, weak: Spec) -> str | None:
+    """Why the first should leave no more accuracy than the second, if it should."""
+    if strong == weak or is_nothing(strong):
+        return None
+    if is_nothing(weak):
+        return HELPS
+    return next(_reasons(strong, weak), None)
+
+
+def _reasons(strong: Spec, weak: Spec) -> Iterator[str]:
+    if parts := _members(strong):
+        if any(part == weak or why_at_least_as_strong(part, weak) for part in parts):
+            yield CONTAINS
+    elif _is_transferred(weak):
+        inner = weak["threat"]
+        stronger = strong == inner or why_at_least_as_strong(strong, inner)
+        if stronger and not _is_transferred(strong) and not _is_blind(strong):
+            yield TRANSFERRED
+    elif _sees_inference(strong):
+        if weak == strong["threat"]:
+            yield SEES_MORE
+        elif weak.get("attack") == strong["attack"]:
+            yield from _reasons(strong["threat"], weak["threat"])
+    elif not _is_wrapped(strong) and not _is_wrapped(weak):
+        yield from _of_plain_attacks(strong, weak)
+
+
+def _of_plain_attacks(strong: Spec, weak: Spec) -> Iterator[str]:
+    if _is_blind(strong):
+        if _same(strong, weak, {"queries"}) and strong["queries"] > weak["queries"]:
+            yield QUERIES
+    elif _is_blind(weak):
+        if (
+            _steps(strong) >= MANY
+            and _leads_to_errors(strong)
+            and _reaches(strong, weak)
+        ):
+            yield BLIND
+    elif strong.get("attack") == "autoattack":
+        if "edit" in weak and _reaches(strong, weak):
+            yield AUTOATTACK
+    elif _raise_the_same(strong, weak):
+        yield from _of_ascents(strong, weak)
+
+
+def _of_ascents(strong: Spec, weak: Spec) -> Iterator[str]:
+    """Of two ascents of one objective."""
+    many, few = _steps(strong), _steps(weak)
+    same_images = _same_images(strong["edit"], weak["edit"])
+    if few == 1 and many >= SEVERAL and same_images:
+        yield MASKED
+    elif few and _options_as_strong(strong, weak):
+        if strong["edit"] == weak["edit"] and (many == few or many > few > 1):
+            yield FEWER
+        elif many >= max(few, SEVERAL) and _is_wider(strong["edit"], weak["edit"]):
+            yield WIDER
+
+
+def why_about_as_strong(strong: Spec, weak: Spec) -> tuple[float, str] | None:
+    """By how many points the first may undercut the second, and what else would be wrong
+    with the second."""
+    if _sees_inference(strong) and strong["threat"] == weak:
+        return 1.0, UNSEEN
+    if not _raise_the_same(strong, weak):
+        return None
+    many, few = _steps(strong), _steps(weak)
+    if few == 1 and many >= SEVERAL and _same_images(strong["edit"], weak["edit"]):
+        return 30.0, ONE_STEP
+    if few >= MANY and many > few and _same(strong, weak, {"steps"}):
+        return 5.0, TOO_FEW.format(steps=few)
+    return None
+
+
+def _members(spec: Spec) -> list[Spec]:
+    """The threats of which the worst counts for each image, if it is several."""
+    parts = spec.get("parts")
+    return [*parts.values()] if isinstance(parts, Mapping) else []
+
+
+def _is_wrapped(spec: Spec) -> bool:
+    """Whether it is another threat, in circumstances of its own."""
+    return isinstance(spec.get("threat"), Mapping)
+
+
+def _is_transferred(spec: Spec) -> bool:
+    return _is_wrapped(spec) and "crafted_on" in spec
+
+
+def _sees_inference(spec: Spec) -> bool:
+    return _is_wrapped(spec) and "crafted_on" not in spec
+
+
+def _is_blind(spec: Spec) -> bool:
+    """Whether it counts queries and takes no steps: it sees answers, and no gradient."""
+    if _is_wrapped(spec):
+        return _is_blind(spec["threat"])
+    return "queries" in spec and "steps" not in spec
+
+
+def _leads_to_errors(spec: Spec) -> bool:
+    """Whether what it raises is the defense's error, if it has a choice; a discriminator's
+    error, or one class alone, may leave the defense right."""
+    objective = spec.get("objective")
+    return objective is None or objective["objective"] in ("cross_entropy", "margin")
+
+
+def _raise_the_same(one: Spec, other: Spec) -> bool:
+    """Whether both are ascents, and of one objective."""
+    ascents = "edit" in one and "edit" in other
+    return ascents and one.get("objective") == other.get("objective")
+
+
+def _steps(spec: Spec) -> int:
+    return int(spec.get("steps") or 0)
+
+
+def _same(one: Spec, other: Spec, but: set[str]) -> bool:
+    keys = (one.keys() | other.keys()) - but
+    return all(one.get(key) == other.get(key) for key in keys)
+
+
+def _options_as_strong(strong: Spec, weak: Spec) -> bool:
+    """Whether the options of an ascent are alike, or such as can only help it."""
+    alike = all(strong.get(k, v) == weak.get(k, v) for k, v in OPTIONS.items())
+    restarts = strong.get("restarts", 1) >= weak.get("restarts", 1)
+    stops = strong.get("stop") == "any" or weak.get("stop", "last") == "last"
+    return alike and restarts and stops
+
+
+def _same_images(one: Spec, other: Spec) -> bool:
+    return _covers(one, other) and _covers(other, one)
+
+
+def _is_wider(wide: Spec, narrow: Spec) -> bool:
+    return _covers(wide, narrow) and not _covers(narrow, wide)
+
+
+def _covers(wide: Spec, narrow: Spec) -> bool:
+    """Whether an edit can make every image that another one can."""
+    parts, others = wide.get("parts"), narrow.get("parts")
+    if parts and others:
+        pairs = zip(parts, others, strict=False)
+        alike = wide["perturbation"] == narrow["perturbation"]
+        return alike and len(parts) == len(others) and all(_covers(*p) for p in pairs)
+    if parts:
+        return any(_covers(part, narrow) for part in parts)
+    if others or not _same(wide, narrow, WAYS | {"epsilon", "level"}):
+        return False
+    if wide.get("level") not in (None, narrow.get("level")):
+        return False
+    return _as_large(wide.get("epsilon"), narrow.get("epsilon"))
+
+
+def _as_large(budget: float | None, other: float | None) -> bool:
+    if budget is None or other is None:
+        return budget == other
+    return budget > other or math.isclose(budget, other)
+
+
+def _reaches(strong: Spec, weak: Spec) -> bool:
+    """Whether it may move each pixel as far as the other one does, which moves pixels only."""
+    edit = weak.get("edit")
+    if edit is not None and not _moves_pixels(edit):
+        return False
+    reach, other = _pixel_budget(strong), _pixel_budget(weak)
+    return reach is not None and other is not None and _as_large(reach, other)
+
+
+def _pixel_budget(spec: Spec) -> float | None:
+    """How far a threat may move single pixels, in L∞."""
+    edit = spec.get("edit")
+    if edit is None:
+        return spec.get("epsilon")
+    parts = filter(_moves_pixels, edit.get("parts", [edit]))
+    return max((part["epsilon"] for part in parts), default=None)
+
+
+def _moves_pixels(edit: Spec) -> bool:
+    return edit.get("perturbation") == "pixel" and edit.get("norm") == "linf"
