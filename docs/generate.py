@@ -20,8 +20,9 @@ from pydantic import TypeAdapter
 from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import scales
-from pipeline_steps.config.models import Dataset, Defenses, Scale, ThreatConfig
+from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
 from pipeline_steps.config.paper_models import Paper
+from pipeline_steps.config.scale_models import Scale
 from pipeline_steps.config.whole import Own
 from pipeline_steps.core import registry
 from pipeline_steps.core.settings import Word, settings_of

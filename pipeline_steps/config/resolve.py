@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline_steps.config.attack_limits import limited
 from pipeline_steps.config.claimed import Claimed
 from pipeline_steps.config.labels import BEST, base, corruption, origin
 from pipeline_steps.config.models import GAN, MonitorConfig
@@ -125,7 +126,7 @@ class Plan(Claimed):
         self, dataset: str, generator: str, split: str, shard: str
     ) -> ManifoldShardSpec:
         whole = self.manifold(dataset, generator, split)
-        return ManifoldShardSpec(**dict(whole), shard=_shard(shard))
+        return ManifoldShardSpec(**dict(whole), shard=Shard.named(shard))
 
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
         name, seed = self._seeded(defense)
@@ -197,7 +198,7 @@ class Plan(Claimed):
         self, dataset: str, defense: str, threat: str, shard: str
     ) -> AttackShardSpec:
         whole = self.attack(dataset, defense, threat)
-        return AttackShardSpec(**dict(whole), shard=_shard(shard))
+        return AttackShardSpec(**dict(whole), shard=Shard.named(shard))
 
     def curve(self, dataset: str, defense: str, threat: str) -> AttackSpec:
         """As an attack, on the weights that were kept on the way."""
@@ -257,7 +258,7 @@ class Plan(Claimed):
         _get(self.config.datasets, "dataset", dataset)
         limits = self.config.scale.limits.model_dump(exclude_none=True)
         if config.attack:
-            attack = _limited(config.attack, limits)
+            attack = limited(config.attack, limits)
             return ThreatSpec(**self._resolved(attack, dataset))
         options = config.model_dump(include=OPTIONS, exclude_defaults=True)
         ascent = {
@@ -290,22 +291,6 @@ class Plan(Claimed):
         if isinstance(value, list):
             return [self._resolved(item, dataset) for item in value]
         return value
-
-
-def _limited(attack: Any, limits: Mapping[str, int]) -> Any:
-    """An attack's settings, and those of its parts, with no count above its limit."""
-    if isinstance(attack, list):
-        return [_limited(part, limits) for part in attack]
-    if not isinstance(attack, Mapping):
-        return attack
-    counts = {key: min(attack[key], limits[key]) for key in limits if attack.get(key)}
-    return {key: _limited(value, limits) for key, value in attack.items()} | counts
-
-
-def _shard(label: str) -> Shard:
-    """A shard by its name in a path: `2-of-8`."""
-    number, _, of = label.partition("-of-")
-    return Shard(number=int(number), of=int(of))
 
 
 def _get(known: Mapping[str, Any], kind: str, name: str) -> Any:

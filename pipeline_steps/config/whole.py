@@ -5,16 +5,9 @@ from typing import Any
 from pydantic import Field
 
 from pipeline_steps.config.generator import Generator
-from pipeline_steps.config.models import (
-    Dataset,
-    Defenses,
-    Projecting,
-    Scale,
-    StandIns,
-    ThreatConfig,
-    Training,
-)
+from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
 from pipeline_steps.config.paper_models import Paper
+from pipeline_steps.config.scale_models import Projecting, Scale, StandIns, Training
 from pipeline_steps.core.settings import Inference, Settings, Word
 from pipeline_steps.papers.spec import Column
 

@@ -18,6 +18,12 @@ class Shard(Settings):
     number: Count
     of: Count
 
+    @classmethod
+    def named(cls, name: str) -> "Shard":
+        """As it stands in paths: `2-of-8`."""
+        number, _, of = name.partition("-of-")
+        return cls(number=int(number), of=int(of))
+
     def batches(self, items: int, batch: int) -> list[range]:
         """The batches of this shard; where they don't go round, an empty one."""
         whole = cut(items, batch)

@@ -9,8 +9,8 @@ import pytest
 from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.labels import base
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.models import StandIns
 from pipeline_steps.config.resolve import Plan
+from pipeline_steps.config.scale_models import StandIns
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.papers.spec import Run
