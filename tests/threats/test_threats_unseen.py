@@ -26,7 +26,9 @@ class Linear(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.register_buffer("weights", rng(0, "weights").normal([3, size, size]))
+        weights = rng(0, "weights").normal([3, size, size])
+        # So small that no loss is so low that its slope is 0.
+        self.register_buffer("weights", weights / 100)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         height = (self.weights * images).flatten(1).sum(1)
@@ -44,8 +46,8 @@ def moved(name: str, size: int = 64) -> torch.Tensor:
 
 def test_single_steps_in_l1_hardly_move_an_image():
     """Why `l1` stands in no table: a value is full after a step, and there are 50 of them."""
-    assert int((moved("l1") > 0.1).sum(1).max()) <= 50
-    assert int((moved("l1-fw") > 0.1).sum(1).min()) > 500
+    assert int((moved("l1") > 0.3).sum(1).max()) <= 50
+    assert int((moved("l1-fw") > 0.3).sum(1).min()) > 300
 
 
 @pytest.mark.parametrize(("bounds", "reached"), [({}, 1.0), ({"bounds": "fixed"}, 2.0)])
