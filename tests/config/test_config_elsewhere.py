@@ -56,7 +56,7 @@ def test_a_stand_in_for_both_is_no_elsewhere() -> None:
 def test_corrupted_images_are_judged_at_all_severities(plan) -> None:
     table = plan.table("ijsat", "table2")
     corrupted = {run.key for run in table.runs if "." in run.dataset}
-    assert len(corrupted) == 7 * 15
+    assert len(corrupted) == 8 * 15
     assert {threat for _, _, threat in corrupted} == {"clean"}
     small = Plan(load_config("small"))
     assert small.attack("cifar10", "at", "clean").images == 1000

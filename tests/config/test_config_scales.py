@@ -29,7 +29,7 @@ def shape(scale):
             behind[paper, figure] = {panel.model_dump_json() for panel in panels}
     for paper in plan.claiming:
         claims = plan.claims(paper)
-        named = {(run.defense, run.threat) for run in (*claims.runs, *claims.curves)}
+        named = {judged(run) for run in (*claims.runs, *claims.curves)}
         manifolds = {name.rpartition("/")[2] for name in claims.manifolds}
         behind[paper, "claims"] = named | manifolds
     return behind
@@ -58,7 +58,7 @@ def uses(plan, run):
 
 
 def test_the_scales_are_those_that_the_project_speaks_of():
-    assert scales() == ["cores", "demo", "paper", "preflight", "small"]
+    assert scales() == ["cores", "demo", "paper", "preflight", "rehearsal", "small"]
 
 
 @pytest.mark.parametrize("scale", scales())

@@ -106,7 +106,7 @@ def test_figure5_asks_for_five_defenses_at_six_budgets():
 def test_both_data_sets_of_figure4_have_their_stand_in_named():
     plan = Plan(load_config("demo"))
     told = standing_in(plan.figure("atld", "figure4"))
-    assert told == ["digits stands in for cifar10 and cifar100"]
+    assert told == ["digits stands in for cifar10 and cifar100 and svhn"]
     behind = panels(plan, "atld", "figure4")
     assert ("verdicts", "digits/atld-cifar100+/fgsm") in behind
 
