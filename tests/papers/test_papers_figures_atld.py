@@ -108,7 +108,7 @@ def test_both_data_sets_of_figure4_have_their_stand_in_named():
     told = standing_in(plan.figure("atld", "figure4"))
     assert told == ["digits stands in for cifar10 and cifar100 and svhn"]
     behind = panels(plan, "atld", "figure4")
-    assert ("verdicts", "digits/atld-cifar100+/fgsm") in behind
+    assert ("verdicts", "digits/atld-cifar100+/fgsm-random") in behind
 
 
 @pytest.fixture
