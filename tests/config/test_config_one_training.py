@@ -29,6 +29,7 @@ def test_atld_answers_in_three_ways_after_one_training(paper):
         "epsilon": pytest.approx(8 / 255),
         "step_size": pytest.approx(8 / 255),
         "halved": None,
+        "halves_ball": False,
     }
     assert halved.pop("inference")["halved"] == [0.3, 0.7]
     assert bare == full == halved
