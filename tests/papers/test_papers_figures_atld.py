@@ -103,7 +103,7 @@ def test_figure5_asks_for_five_defenses_at_six_budgets():
     assert {"atld-cifar100", "atld-cifar100+"} <= told and "atld" not in told
 
 
-def test_both_data_sets_of_figure4_have_their_stand_in_named():
+def test_all_data_sets_of_figure4_have_their_stand_in_named():
     plan = Plan(load_config("demo"))
     told = standing_in(plan.figure("atld", "figure4"))
     assert told == ["digits stands in for cifar10 and cifar100 and svhn"]
