@@ -28,7 +28,7 @@ def targets(scale: str) -> list[str]:
 
 
 def plan_of(house: House, scale: str) -> dict[str, tuple[float, str]]:
-    plan: Plan = make_plan(scale, ["--", *targets(scale)], house.root)
+    plan: Plan = make_plan(scale, targets(scale), house.root)
     return {
         job.rule: (known.seconds or 0.0, known.basis)
         for job, known in zip(plan.jobs, plan.durations, strict=True)
