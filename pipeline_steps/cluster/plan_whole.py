@@ -138,7 +138,8 @@ def make_plan(scale: str | None, arguments: Sequence[str], root: Path = ROOT) ->
     """The plan of a scale, of the slurm profile's if none is told."""
     profile = yaml.safe_load((root / PROFILE / "config.yaml").read_text())
     told = ["--config", f"scale={scale}"] if scale else []
-    jobs = planned_jobs(["--profile", PROFILE, *told, *arguments], root)
+    # Targets come first, or `--config` would take them for settings.
+    jobs = planned_jobs([*arguments, "--profile", PROFILE, *told], root)
     names = {job.wildcards["scale"] for job in jobs if "scale" in job.wildcards}
     if len(names) != 1:
         raise PipelineError("there is nothing to plan; name a scale with --scale")
