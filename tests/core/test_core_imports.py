@@ -54,7 +54,6 @@ KINDS: dict[str, set[str]] = dict.fromkeys(FOLDERS, TORCH) | {
     "figure": PICTURES,
 }
 OTHERS: dict[str, set[str]] = {
-    "source digits": TORCH,
     "source folder": {"PIL"},
     "source svhn": {"scipy"},
     "corruption shot_noise": TORCH | {"scipy"},

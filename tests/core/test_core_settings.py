@@ -130,7 +130,7 @@ def test_a_choice_is_a_word_or_a_word_with_settings_and_brings_its_defaults():
                 "step_size": 0,
                 "start_at": "one",
             },
-            "'random', 'zero' or 'nearby', not 'one'",
+            "'unclipped' or 'nearby-unclipped', not 'one'",
         ),
     ],
 )

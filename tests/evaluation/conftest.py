@@ -20,7 +20,7 @@ from pipeline_steps.evaluation import (
 )
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 
-PIXEL = {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0.05}
+PIXEL = {"perturbation": "pixel", "norm": "linf", "epsilon": 0.1, "step_size": 0.05}
 JUDGED = ("verdicts", "examples", "card", "record")
 STEPS = {
     "attack_defense": (AttackShardSpec, attack_defense.main, JUDGED),

@@ -91,7 +91,8 @@ def test_only_a_threat_that_does_not_see_the_inference_is_flagged(
 ):
     told = probe(defense, *toy_images[torch.arange(16)])
     assert told["optimises_at_inference"]
-    threats = {"pgd20": threat_entry(), "pgd20-adaptive": adaptive(threat_entry())}
+    plain = {"attack": "ascent", **threat_entry()}
+    threats = {"pgd20": plain, "pgd20-adaptive": adaptive(plain)}
     cards = {
         name: told | {"attack_saw_inference": sees_inference(built(entry))}
         for name, entry in threats.items()

@@ -19,6 +19,7 @@ from pipeline_steps.papers.statistics import (
     read_outcomes,
     sign_test,
     spread,
+    with_trainings,
 )
 
 
@@ -33,6 +34,27 @@ def test_the_interval_holds_the_truth_about_95_times_in_100(truth: float) -> Non
         interval(stream.random((1, 300)) < truth).holds(100 * truth) for _ in range(400)
     ]
     assert 0.91 <= np.mean(held) <= 0.995
+
+
+def test_only_an_interval_over_trainings_too_holds_what_another_training_gives() -> (
+    None
+):
+    """Trainings that lie 3 points apart, each judged on 300 images, around a truth of 50 %."""
+    stream = np.random.default_rng(5)
+    alone, both = [], []
+    for _ in range(300):
+        accuracies = 0.5 + 0.03 * stream.standard_normal((3, 1))
+        judged = stream.random((3, 300)) < accuracies
+        over_images = interval(judged)
+        alone.append(over_images.holds(50))
+        both.append(with_trainings(over_images, judged).holds(50))
+    assert np.mean(alone) < 0.92
+    assert np.mean(both) >= 0.95
+
+
+def test_one_training_leaves_the_interval_alone() -> None:
+    judged = outcomes(60, 100)
+    assert with_trainings(interval(judged), judged) == interval(judged)
 
 
 def test_the_bootstrap_is_the_same_twice_and_near_the_normal_approximation() -> None:

@@ -5,8 +5,6 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -37,6 +35,10 @@ class Digits:
             )
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
+        # Here, for to fetch needs no torch.
+        import torch
+        from torch.nn import functional
+
         with gzip.open(archive, "rt") as file:
             table = np.loadtxt(file, delimiter=",", max_rows=self.images)
         greys = torch.from_numpy(table[:, :-1]).reshape(-1, 1, 8, 8) / GREYS

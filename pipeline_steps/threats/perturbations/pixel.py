@@ -22,9 +22,13 @@ class Pixel:
     epsilon: Radius
     """The radius in images' units, over all values of an image."""
     step_size: Radius
-    start_at: Literal["random", "zero", "nearby", "box"] = "random"
-    """`nearby` is 0.001·N(0, 1), from which TRADES and MART start; `box` any image, of
-    which the ball's nearest point is taken, as advertorch starts in L2."""
+    start_at: Literal[
+        "random", "zero", "nearby", "box", "unclipped", "nearby-unclipped"
+    ] = "random"
+    """`nearby` is 0.001·N(0, 1); `box` any image, of which the ball's nearest point is taken,
+    as advertorch starts in L2. The `unclipped` starts, `random` and `nearby`, may lie
+    outside [0, 1], and so the first gradient is taken there; steps come back. So start the
+    released codes of Feature Scattering, ATLD and Bilateral, and of TRADES and MART."""
     boxed: bool = True
     """Whether the addition itself is cut so that the image stays in [0, 1]. Off where
     another edit moves the image first: only the outcome is cut then."""
@@ -42,6 +46,16 @@ class Pixel:
                 "the edit in threats.yaml"
             )
 
+        if self._unclipped and not self.boxed:
+            raise PipelineError(
+                f"start_at {self.start_at} is a start outside [0, 1] of an addition that is "
+                "boxed at each step; remove `boxed: false` from the edit in threats.yaml"
+            )
+
+    @property
+    def _unclipped(self) -> bool:
+        return self.start_at.endswith("unclipped")
+
     @property
     def ball(self) -> Ball:
         return Ball(self.norm, self.epsilon)
@@ -49,17 +63,21 @@ class Pixel:
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         if self.start_at == "zero":
             return [torch.zeros_like(batch.images)]
-        if self.start_at == "nearby":
+        if self.start_at.startswith("nearby"):
             drawn = 0.001 * rng.normal(batch.images.shape).to(batch.images)
-            return [self._boxed(batch, self.ball.project(drawn))]
-        if self.start_at == "box":
+            addition = self.ball.project(drawn)
+        elif self.start_at == "box":
             other = rng.uniform(batch.images.shape).to(batch.images)
-            return [self.ball.project(other - batch.images)]
-        addition = self.ball.start(rng, batch.images.shape, batch.images)
-        return [self._boxed(batch, addition)]
+            addition = self.ball.project(other - batch.images)
+        else:
+            addition = self.ball.start(rng, batch.images.shape, batch.images)
+        return [addition if self._unclipped else self._boxed(batch, addition)]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
         edited = batch.images + parameters[0]
+        if self._unclipped:
+            # Only the start lies outside: each step has boxed the addition.
+            return edited
         # The cut passes gradients, or a saturated pixel could never come back.
         return edited + (edited.clamp(0, 1) - edited).detach()
 
