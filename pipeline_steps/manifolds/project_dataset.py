@@ -90,7 +90,8 @@ def keep(spec: ManifoldSpec, search: Any, rows: range, folder: Path) -> None:
     write_array(folder / "latents.npy", latents)
     pixels = (255 * projected).round().to(torch.uint8)
     write_array(folder / "images.npy", pixels.cpu().numpy())
-    write_table(folder / "errors.parquet", {"image": np.array(rows), **told})
+    numbers = np.arange(rows.start, rows.stop)
+    write_table(folder / "errors.parquet", {"image": numbers, **told})
     shown = pictures(spec, search, projected, rows)
     write_tensors(folder / "pictures.safetensors", shown)
 

@@ -74,7 +74,8 @@ def flags_of(model, toy_images, threats):
 def broken_by(table):
     if "broken_by" not in table:
         return {}
-    return {"broken_by": table["broken_by"].value_counts().to_dict()}
+    parts, counts = np.unique(table["broken_by"], return_counts=True)
+    return {"broken_by": dict(zip(parts, counts.tolist(), strict=True))}
 
 
 @pytest.fixture
