@@ -6,13 +6,14 @@ from typing import Any
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.step import Job, run
+from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms.latex import as_latex
 from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.forms.tidy import COLUMNS, tidy
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, read_outcomes
-from pipeline_steps.papers.tables import Footnotes, Found, Verdicts, cells
+from pipeline_steps.papers.tables import Found, Verdicts, cells
 
 
 def main(job: Job[TableSpec]) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from papers_house import IMAGES, found, made, spec
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.resolve import Plan
+from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms import picture
 from pipeline_steps.papers.forms.latex import as_latex, escape
 from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.forms.tidy import tidy
 from pipeline_steps.papers.spec import TableSpec
-from pipeline_steps.papers.tables import Cell, Footnotes, Found, cells
+from pipeline_steps.papers.tables import Cell, Found, cells
 
 PLANS = {scale: Plan(load_config(scale)) for scale in ("paper", "demo")}
 TABLES = [

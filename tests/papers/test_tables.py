@@ -10,11 +10,12 @@ import pytest
 from matplotlib.image import imread
 from papers_house import IMAGES, found, made, spec
 
+from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.spec import INFERRED, LOST, NOT_PRINTED, TableSpec
 from pipeline_steps.papers.statistics import bootstrap, differences
-from pipeline_steps.papers.tables import COLUMNS, Footnotes
+from pipeline_steps.papers.tables import COLUMNS
 
 
 def test_a_measured_cell() -> None:

@@ -6,6 +6,7 @@ It wants `\usepackage{booktabs,graphicx}`, and letters as any LaTeX since 2018 r
 from collections.abc import Sequence
 from itertools import groupby
 
+from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms.words import (
     beside,
     caution,
@@ -16,7 +17,7 @@ from pipeline_steps.papers.forms.words import (
 )
 from pipeline_steps.papers.spec import NOT_PRINTED, Column, Row, TableSpec
 from pipeline_steps.papers.style import scale_line
-from pipeline_steps.papers.tables import Cell, Footnotes, decimals
+from pipeline_steps.papers.tables import Cell, decimals
 
 GREEK = {
     "α": "alpha",

@@ -1,5 +1,6 @@
 """A table as a page: each measured cell tells the cards of the verdicts behind it."""
 
+from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms.words import (
     beside,
     caution,
@@ -11,7 +12,7 @@ from pipeline_steps.papers.forms.words import (
 )
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.style import escape, html_table, page, scale_line
-from pipeline_steps.papers.tables import Cell, Footnotes
+from pipeline_steps.papers.tables import Cell
 
 SMALL = "Small: printed in the paper, and measured less printed"
 

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms.words import (
     beside,
     caution,
@@ -26,7 +27,7 @@ from pipeline_steps.papers.style import (
     scale_line,
     wrapped,
 )
-from pipeline_steps.papers.tables import Cell, Footnotes
+from pipeline_steps.papers.tables import Cell
 
 # Inches of the picture's parts.
 MARGIN, NAMES, COLUMN, LINE = 0.15, 1.6, 1.2, 0.14

@@ -1,9 +1,10 @@
 """What every form of a table says: its title, its warning, how it is read, its notes."""
 
+from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.spec import Column, Row, TableSpec
 from pipeline_steps.papers.statistics import FEW, Interval
 from pipeline_steps.papers.style import paper_name, standing_in
-from pipeline_steps.papers.tables import Cell, Footnotes
+from pipeline_steps.papers.tables import Cell
 
 CALIBRATED = (
     "Setting not stated: the paper leaves this attack's strength open, and ours is a "

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms.words import CALIBRATED, caution
 from pipeline_steps.papers.report import parts
 from pipeline_steps.papers.report.contents import Contents, Number, Table
@@ -10,7 +11,6 @@ from pipeline_steps.papers.report.origins import verdict, why
 from pipeline_steps.papers.report.parts import Fact, code, hidden, link, short, tag
 from pipeline_steps.papers.spec import Column, Row
 from pipeline_steps.papers.style import escape, scale_line
-from pipeline_steps.papers.tables import Footnotes
 
 LEGEND = (
     "Accuracy in percent. Large: measured here, with its 95 % interval over the test "
