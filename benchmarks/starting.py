@@ -1,6 +1,7 @@
 """What each step's start takes, against `python -c "import torch"`.
 
 python -m benchmarks.starting [STEP ...] [--scale demo] [--repeats 3] [--checkout FOLDER]
+python -m benchmarks.starting --records results/demo
 
 A start is all that a job does before its own work: Python, the step's modules and those
 that its spec names, the check of its spec, and the digest of its code. A few jobs stand
@@ -9,6 +10,8 @@ thread. `--checkout` measures the steps of another checkout on this one's specs.
 
 Times without kept bytecode, as under PYTHONDONTWRITEBYTECODE, are twice as long: each
 start compiles whatever it imports.
+
+`--records` adds up what the jobs of a finished run took, and how much of that was start.
 """
 
 import argparse
@@ -20,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from pipeline_steps.config.jobs import STEPS, Jobs
+from pipeline_steps.core.files import read_json
 from pipeline_steps.core.registry import ROOT
 
 START = """
@@ -78,13 +82,32 @@ def processor_seconds(*arguments: str, checkout: Path) -> float:
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
+def of_records(folder: Path) -> str:
+    """What all jobs of a run took, in minutes of a processor, as their records tell."""
+    took, start, jobs = 0.0, 0.0, 0
+    for path in folder.rglob("*.record.json"):
+        whole = read_json(path)
+        for job in [whole, *whole.get("parts", [])]:
+            took += job["processor_seconds"]
+            start += job["processor_seconds_of_start"]
+            jobs += 1
+    return (
+        f"{jobs} jobs, {took / 60:.1f} processor minutes, {start / 60:.1f} of them start "
+        f"({100 * start / took:.0f} %)"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("steps", nargs="*", metavar="STEP")
     parser.add_argument("--scale", default="demo")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--checkout", type=Path, default=ROOT)
+    parser.add_argument("--records", type=Path, help="of a run, such as results/demo")
     options = parser.parse_args()
+    if options.records:
+        print(of_records(options.records))
+        return
 
     def least(*arguments: str) -> float:
         return min(
