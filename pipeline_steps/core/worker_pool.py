@@ -115,7 +115,9 @@ class Pool:
         """Runs the job in this forked process, and never returns."""
         status = 1
         try:
-            ctypes.CDLL(None).prctl(KILLED_WITH_PARENT, signal.SIGKILL)
+            library = ctypes.CDLL(None)
+            if hasattr(library, "prctl"):  # on Linux
+                library.prctl(KILLED_WITH_PARENT, signal.SIGKILL)
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             self.selector.close()
