@@ -1,4 +1,4 @@
-# Four papers, one pipeline. `config["scale"]` is demo, cores, small, preflight or paper.
+# Four papers, one pipeline. `config["scale"]` names a file of workflow/config/scales.
 import sys
 from pathlib import Path
 
