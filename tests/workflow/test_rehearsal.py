@@ -19,7 +19,7 @@ VERDICTS = {
     "IMT, gray box": "digits-32/atld/pgd20",
     "IMT, adaptive": "digits-32/atld/pgd20-adaptive",
     "another seed": "digits-32/at@1/pgd20",
-    "best weights": "digits-32/at.best/pgd20",
+    "best weights": "digits-32/at-watched.best/pgd20",
     "a flow, in shards": "digits-32/ijsat/jsa50",
     "a GAN with sought latents": "digits-32/at/om-pgd-gan",
     "a GAN that grew": "om-digits-32/om-at-fgsm/om-pgd-gan",
