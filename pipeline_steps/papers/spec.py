@@ -14,8 +14,8 @@ Key = tuple[str, str, str]
 FROM = ".from-"
 
 NOT_PRINTED = "the paper prints no number here"
-LOST = "the paper prints a number here, which was lost where its text was read"
-INFERRED = f"{LOST}; this one follows from elsewhere in the paper"
+LOST = "printed number was lost where the paper's text was read"
+INFERRED = f"{LOST}, and this one follows from elsewhere in it"
 
 
 def judged(defense: str, dataset: str, home: str | None) -> str:

@@ -50,7 +50,7 @@ def figure(one: Figure) -> str:
     """A figure with its caption; the picture stands in the page itself."""
     spec, bytes_ = one.spec, one.png.read_bytes()
     width, height = (round(pixels * SHOWN) for pixels in size_of(bytes_, one.png))
-    panels = ", ".join(panel.label for panel in spec.panels)
+    panels = ", ".join(dict.fromkeys(panel.label for panel in spec.panels))
     kind = str(spec.figure["figure"]).replace("_", " ")
     image = base64.b64encode(bytes_).decode()
     box = f"{one.place}/box"
