@@ -32,7 +32,7 @@ def test_a_broken_job_says_its_sentence_and_the_others_go_on(made, tmp_path):
     status, lines, log = run_local(house, *FIGURES)
     assert status == 1
     assert lines[0] == "failed: make_figure ijsat/figure-glow: the paper has run out"
-    assert lines[-2:] == ["     1 make_figure", "1 jobs done, 1 failed, 1 left"]
+    assert lines[-2:] == ["     1 make_figure", "1 jobs done, 1 failed, 0 left"]
     assert "failed: make_figure ijsat/figure-glow: the paper has run out" in log
     assert "--spec" not in log
     assert (house.root / FIGURES[0]).is_file()
