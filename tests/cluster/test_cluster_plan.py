@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline_steps.cluster import plan_durations
+from pipeline_steps.cluster import plan_counts
 from pipeline_steps.cluster.operations import operations
 from pipeline_steps.cluster.plan_durations import SECONDS_TO_START, durations
 from pipeline_steps.cluster.plan_figure import draw
@@ -160,9 +160,9 @@ def test_counts_are_kept_until_the_code_changes(config, tmp_path, monkeypatch):
     def never(*told: Any) -> float:
         raise AssertionError("counted again")
 
-    monkeypatch.setattr(plan_durations, "operations", never)
+    monkeypatch.setattr(plan_counts, "operations", never)
     assert durations([job], config, tmp_path) == first
-    monkeypatch.setattr(plan_durations, "code", lambda *told: Code("new", {}, {}))
+    monkeypatch.setattr(plan_counts, "code", lambda *told: Code("new", {}, {}))
     (known,) = durations([job], config, tmp_path)
     assert known.basis == "unknown"
 

@@ -177,6 +177,8 @@ def test_corrupted_test_images_are_five_times_as_many(root):
 
 
 def test_a_curve_has_the_batches_of_every_kept_epoch(root):
+    """Twelve epochs, and four more around the drops of the learning rate."""
+
     def curve(scale: str) -> list[PlannedJob]:
         spec = plan_of(scale).curve("cifar10", "at", "pgd20").model_dump(mode="json")
         files = {"outputs": outputs("cards/curves/cifar10/at/pgd20", scale)}
@@ -191,7 +193,7 @@ def test_a_curve_has_the_batches_of_every_kept_epoch(root):
     pace = {"batches": {"done": 1, "seconds_each": 20.0}}
     record(root, curve("preflight")[-1], **H100, pace=pace)
     _, known = expected(root, *curve("paper"))
-    assert known.seconds == pytest.approx(80 + 12 * 20 * 20)
+    assert known.seconds == pytest.approx(80 + 16 * 20 * 20)
 
 
 def test_a_projection_has_the_steps_of_every_batch(root):
