@@ -198,6 +198,7 @@ def _status_of(words: list[str]) -> int:
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
+        signal.pause()  # another thread may be the one that it reaches
     return 0
 
 

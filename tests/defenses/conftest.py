@@ -67,6 +67,9 @@ RECIPES = {
     },
     "atld": {
         "recipe": "atld",
+        # What holds of all recipes holds of this mode. `batch`, the default, ties the
+        # images of an attack together; test_defenses_atld.py has its own laws.
+        "companion_mode": "running",
         "threat": threat(PIXEL, 1, {"objective": "discriminator"}),
         "classes": 3,
         "smoothing": 0.1,

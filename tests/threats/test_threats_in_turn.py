@@ -61,7 +61,7 @@ def test_spatial_then_pixel_is_algorithm_2(batch):
     flow, delta = start = edit.start(batch, rng(0))
 
     def place(w):
-        return warped(x, w, "nearest")
+        return warped(x, w, "grey")
 
     for _ in range(4):
         sign = generalised_sign(gradient(lambda w, d=delta: place(w) + d, flow))
@@ -79,7 +79,7 @@ def test_pixel_then_spatial_is_the_other_order(batch):
     delta, flow = start = edit.start(batch, rng(0))
 
     def place(d, w):
-        return warped(x + d, w, "nearest")
+        return warped(x + d, w, "grey")
 
     for _ in range(4):
         sign = gradient(lambda d, w=flow: place(d, w), delta).sign()
@@ -99,9 +99,9 @@ def test_one_pass_moves_both_from_the_same_point(batch):
     found = ascended(edit, batch, 1, start)
     signs = (
         generalised_sign(
-            gradient(lambda w: warped(batch.images, w, "nearest") + delta, flow)
+            gradient(lambda w: warped(batch.images, w, "grey") + delta, flow)
         ),
-        gradient(lambda d: warped(batch.images, flow, "nearest") + d, delta).sign(),
+        gradient(lambda d: warped(batch.images, flow, "grey") + d, delta).sign(),
     )
     assert torch.allclose(found[0], shortened(flow + 0.15 * signs[0]), atol=1e-5)
     moved = (delta + 2 / 255 * signs[1]).clamp(-8 / 255, 8 / 255)

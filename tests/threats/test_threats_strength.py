@@ -30,7 +30,7 @@ OWN = {
         0.0,
     ),
     "fog": ({"perturbation": "fog"}, (0.25, 1, 3), 0.01),
-    "snow": ({"perturbation": "snow"}, (0.0625, 1, 8), 0.01),
+    "snow": ({"perturbation": "snow"}, (0.0625, 1, 8), 0.02),
     "gabor": ({"perturbation": "gabor"}, (0.05, 0.2, 0.8), 0.02),
     "gabor of the rest": (
         {"perturbation": "gabor", "edited": "rest"},
