@@ -13,7 +13,7 @@ from workflow_house import House
 FIELDS = "JobIDRaw,State,Start,End,NodeList,AllocTRES,Comment,WorkDir"
 WEIGHTS = "results/demo/checkpoints/defenses/digits/at.safetensors"
 LOG = "results/demo/logs/train_defense/digits/at.log"
-STEP = "pipeline_steps.defenses.train_defense"
+STEP = "pipeline_steps defenses.train_defense"
 DEMO = "workflow/config/scales/demo.yaml"
 PAGES = ("index.html", "runs.csv", "runs.html", "summary.json")
 OF_TIME_AND_MACHINE = (".record.json", *PAGES)
@@ -136,7 +136,7 @@ class ClusterHouse(House):
             where = os.readlink(f"/proc/{pid}/cwd")
         except OSError:
             return False
-        return words[1:3] == ["-m", STEP] and where == str(self.root)
+        return words[1:4] == ["-m", *STEP.split()] and where == str(self.root)
 
     def amid_training(self, hold: bool = False) -> str:
         """Waits until the training has saved its state; the number of its job.
