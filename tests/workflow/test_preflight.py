@@ -1,7 +1,6 @@
 """A trial of a scale, run for real, tells what the scale itself then takes."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ TRAINING, VERDICTS = "defenses/digits/at", "verdicts/digits/at/pgd20"
 JOBS = {"train_defense": TRAINING, "attack_defense": VERDICTS}
 # Of the demo's AT, 285 steps: a trial of two, as preflight's, would be one step's noise.
 STEPS = 8
-NEAR = 2.5
 
 
 def record(house: House, scale: str, name: str) -> dict[str, Any]:
@@ -53,13 +51,11 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> House:
 
 
 def test_a_trial_tells_what_the_whole_takes(house: House) -> None:
-    """What the plan reckons from the trial is what the whole then does, and its time."""
+    """The plan reckons with the steps and batches that the whole then does."""
     trial = {r: record(house, "trial", name) for r, name in JOBS.items()}
     assert trial["train_defense"]["pace"]["steps"]["done"] == STEPS
     planned = plan_of(house, "whole")
-    busy = os.getloadavg()[0]
     house.build("--config", "scale=whole", "--", target("whole"))
-    busy = max(busy, os.getloadavg()[0])
     whole = {r: record(house, "whole", name) for r, name in JOBS.items()}
     for rule, told in trial.items():
         assert planned[rule].basis == "from trial on cpu"
@@ -68,10 +64,6 @@ def test_a_trial_tells_what_the_whole_takes(house: House) -> None:
         reckoned = start + work(whole[rule], each)
         assert planned[rule].seconds == pytest.approx(reckoned, rel=0.02)
     assert plan_of(house, "whole")["train_defense"].basis == "measured"
-    if busy > 2 * (os.cpu_count() or 1):
-        pytest.skip("the machine had other work, so that no time says anything")
-    seconds, took = planned["train_defense"].seconds, whole["train_defense"]["seconds"]
-    assert took / NEAR < (seconds or 0.0) < took * NEAR
 
 
 def work(told: dict[str, Any], each: dict[str, float]) -> float:
