@@ -32,6 +32,11 @@ FETCH = {
 }
 
 
+def hear_ctrl_c() -> None:
+    """What a shell starts in the background ignores it, tests and their jobs too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @dataclass
 class Pool:
     """A pool by where jobs find it, and the process that started it."""
@@ -57,6 +62,7 @@ def pool_of(root: Path):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     ) as starter:
         assert starter.stdout is not None
         address = Path(starter.stdout.readline().strip())
@@ -99,6 +105,7 @@ def start(folder, step, spec, address=None, root=ROOT, more=(), **environment):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     )
 
 
