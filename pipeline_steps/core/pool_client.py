@@ -13,6 +13,8 @@ import sys
 
 CHANGES_NO_RESULT = True
 
+# Where a job learns of the pool's socket.
+ADDRESS = "PIPELINE_POOL"
 # What people and schedulers send to a job goes on to its worker.
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
@@ -21,7 +23,7 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit("usage: python -m pipeline_steps FLOOR.STEP …")
     step, arguments = sys.argv[1], sys.argv[2:]
-    address = os.environ.pop("PIPELINE_POOL", None)
+    address = os.environ.pop(ADDRESS, None)
     # The pool's libraries were started with one thread.
     if address and os.environ.get("OMP_NUM_THREADS") == "1":
         pool = _connected(address)

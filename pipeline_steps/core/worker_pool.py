@@ -22,11 +22,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_steps.core.pool_client import ADDRESS as ADDRESS
 from pipeline_steps.core.pool_client import run_step
 
 CHANGES_NO_RESULT = True
 
-ADDRESS = "PIPELINE_POOL"
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"
 )
