@@ -52,7 +52,7 @@ plan: setup ## tell what a scale will cost before it starts (the slurm profile's
 	python -m pipeline_steps.cluster.plan $(if $(filter file,$(origin SCALE)),,--scale $(SCALE)) $(ARGS)
 
 tables: setup ## count the papers' printed numbers: computed, or published only and why
-	python -m pipeline_steps.config.counts --scale $(SCALE)
+	python -m pipeline_steps.jobs.counts --scale $(SCALE)
 
 publish: setup ## bring the results of this scale to DVC's remote, and commit what ties them
 	python -m pipeline_steps.release.publish --scale $(SCALE)

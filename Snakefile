@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from pipeline_steps.config.jobs import Jobs
+from pipeline_steps.jobs.rules import Jobs
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.worker_pool import WORTH_A_POOL, start_pool

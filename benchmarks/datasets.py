@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import ROOT
+from pipeline_steps.jobs.specs import Specs
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 PEER = """
@@ -73,7 +73,7 @@ def step(
 
 
 def measured(mirror: Path) -> dict[str, tuple[float, float]]:
-    plan = Plan(load_config("paper"))
+    plan = Specs(load_config("paper"))
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         told = {

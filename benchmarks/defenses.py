@@ -37,15 +37,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import peak, synchronise
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
-from pipeline_steps.core.heap import keep_freed_memory
+from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import rng
 from pipeline_steps.datasets.loader import ImageSet, load_image_set
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.spec import DefenseSpec
-from pipeline_steps.defenses.train_defense import Course, train_defense
+from pipeline_steps.defenses.train_defense import BatchOrder, train_defense
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.jobs.specs import Specs
 
 EPSILON, STEP, STEPS, BETA = 8 / 255, 2 / 255, 10, 6.0
 WAYS = ("plain", "plain, backward()", "ours, float32", "ours, bfloat16")
@@ -121,12 +121,12 @@ def plain(spec: DefenseSpec, data: ImageSet, gradient: Gradient) -> list[float]:
         weight_decay=schedule.weight_decay,
         foreach=False,
     )
-    course, told = Course(data, schedule, spec.seed), []
+    batch_order, told = BatchOrder(data, schedule, spec.seed), []
     for epoch in range(schedule.epochs):
         losses = []
-        for step in range(course.steps_of_epoch):
+        for step in range(batch_order.steps_of_epoch):
             rows, draw = (
-                course.rows(epoch, step),
+                batch_order.rows(epoch, step),
                 rng(spec.seed, "augment", epoch, step),
             )
             images, labels, _ = data.augmented(rows, spec.augmentation, draw)
@@ -160,10 +160,10 @@ def trained(way: str, spec: DefenseSpec, data: ImageSet) -> list[float]:
 
 def spec_of(name: str, batch: int, epochs: int = 1, **more: Any) -> DefenseSpec:
     """The paper's, of another length; without weights kept on the way."""
-    spec = Plan(load_config("paper")).defense("cifar10", name)
-    course = {"epochs": epochs, "batch": batch, "drops": []}
+    spec = Specs(load_config("paper")).defense("cifar10", name)
+    shorter = {"epochs": epochs, "batch": batch, "drops": []}
     architecture = {**spec.architecture, **more.pop("architecture", {})}
-    schedule = spec.schedule.model_copy(update=course)
+    schedule = spec.schedule.model_copy(update=shorter)
     changed = {"schedule": schedule, "snapshots": 0, "architecture": architecture}
     return spec.model_copy(update=changed | more)
 

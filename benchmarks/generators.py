@@ -31,7 +31,6 @@ from benchmarks.flows import (
     shaken,
 )
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.rng import image_rng, rng
 from pipeline_steps.core.shards import cut
 from pipeline_steps.core.tensors import read_tensors
@@ -39,6 +38,7 @@ from pipeline_steps.datasets.loader import floats, load_image_set
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.generators.generator import load_generator
 from pipeline_steps.generators.glow import Glow
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import Threat, build_threat
 
@@ -100,7 +100,7 @@ def report(title: str, steps: dict[str, Any], told: Told, device: torch.device) 
 
 def threat(name: str, generator: Any = None) -> Threat:
     """A threat of IJSAT's on CIFAR-10, as `threats.yaml` has it."""
-    spec = Plan(load_config("paper")).attack("cifar10", "at", name).threat
+    spec = Specs(load_config("paper")).attack("cifar10", "at", name).threat
     return build_threat(spec, {"glow": generator})
 
 

@@ -23,10 +23,10 @@ from torch import Tensor
 
 from benchmarks.flows import best
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.rng import image_rng, rng
 from pipeline_steps.generators.generator import build_generator, load_generator
 from pipeline_steps.generators.stylegan import Stylegan
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.manifolds.distances import psnr
 from pipeline_steps.manifolds.perceptual import Perceptual, network_of
 from pipeline_steps.manifolds.projection import Search, learning_rate, noise
@@ -63,7 +63,7 @@ def compared(
     generator: str, iterations: int, images: int, alone: int, rounds: int
 ) -> str:
     """Images a second of both ways, on the demo's digits."""
-    plan = Plan(load_config("demo"))
+    plan = Specs(load_config("demo"))
     spec = plan.manifold("digits", generator, "test")
     assert spec.projection and spec.features, "this generator encodes"
     how = spec.projection.model_copy(update={"iterations": iterations})
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=24)
     parser.add_argument("--iterations", type=int, default=1000)
     told = parser.parse_args()
-    spec = Plan(load_config("demo")).manifold("digits", told.generator, "test")
+    spec = Specs(load_config("demo")).manifold("digits", told.generator, "test")
     assert spec.projection and spec.features, "this generator encodes"
     how = spec.projection.model_copy(update={"iterations": told.iterations})
     generator = load_generator(spec.generator, told.weights)

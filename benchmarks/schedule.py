@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 from math import ceil, exp, log
 
-from pipeline_steps.cluster.plan_whole import make_plan
+from pipeline_steps.cluster.cost_plan import make_plan
 from pipeline_steps.cluster.schedule import Task, bound, longest_paths, simulate
 
 WINDOW = 100

@@ -22,9 +22,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from pipeline_steps.config.jobs import STEPS, Jobs
 from pipeline_steps.core.files import read_json
 from pipeline_steps.core.registry import ROOT
+from pipeline_steps.jobs.rules import STEPS, Jobs
 
 START = """
 import json, sys

@@ -32,7 +32,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.machine import peak, seconds, synchronise
-from pipeline_steps.core.heap import keep_freed_memory
+from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.rng import image_rng, rng
 from pipeline_steps.core.shards import cut
 from pipeline_steps.core.tensors import read_tensors, write_tensors
@@ -41,8 +41,8 @@ from pipeline_steps.defenses.load import new_model
 from pipeline_steps.evaluation.fast_model import FastModel
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
+from pipeline_steps.threats.frozen import frozen, logits_of
 from pipeline_steps.threats.spec import ThreatSpec
-from pipeline_steps.threats.still import answered, held_still
 
 Attack = Callable[[Tensor, Tensor, range], Tensor]
 
@@ -163,7 +163,7 @@ def teach(
     for _ in range(steps):
         rows = draw.integers(0, len(images), [64]).to(images.device)
         leaf = images[rows].clone().requires_grad_()
-        with held_still(model):
+        with frozen(model):
             loss = functional.cross_entropy(model(leaf), labels[rows])
             (gradient,) = torch.autograd.grad(loss, leaf)
         edited = (leaf + epsilon * gradient.sign()).clamp(0, 1).detach()
@@ -198,7 +198,7 @@ def run(house: House, attack: Attack, images: int) -> Run:
         edited = edited.detach().float()
         far = (edited - house.images[part]).abs().max()
         assert far <= house.epsilon + 1e-5, f"an edit of {far:g} is out of the budget"
-        right.append(answered(house.model, edited).argmax(1) == house.labels[part])
+        right.append(logits_of(house.model, edited).argmax(1) == house.labels[part])
     return Run(taken, torch.cat(right), peak_memory(device))
 
 
@@ -259,7 +259,7 @@ def where_the_time_goes(house: House, steps: int) -> Iterator[str]:
     images, labels = house.images[:count], house.labels[:count]
     for precision in ("float32", "bfloat16"):
         fast = FastModel(house.model, images, precision)
-        with held_still(fast):
+        with frozen(fast):
             passes(fast, images, labels, 2)
             alone = min(passes(fast, images, labels, steps) for _ in range(3))
             with FlopCounterMode(display=False) as counter, torch.no_grad():

@@ -18,14 +18,14 @@ from matplotlib.patches import FancyBboxPatch
 from pydantic import TypeAdapter
 
 from pipeline_steps.config.generator import Generator
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import scales
 from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
 from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.config.scale_models import Scale
-from pipeline_steps.config.whole import Own
+from pipeline_steps.config.schema import Own
 from pipeline_steps.core import registry
 from pipeline_steps.core.settings import Word, settings_of
+from pipeline_steps.jobs.rules import Jobs
 
 HERE = Path(__file__).parent
 

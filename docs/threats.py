@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.rng import image_rng
 from pipeline_steps.defenses.load import load_model
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.jobs.specs import Plan
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 

@@ -29,7 +29,7 @@ from pipeline_steps.generators.adversarial import discriminator_loss, generator_
 from pipeline_steps.generators.generator import build_generator, is_exact
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanTraining, generators_in
-from pipeline_steps.generators.stages import Course
+from pipeline_steps.generators.stages import GrowthSchedule
 from pipeline_steps.manifolds.perceptual import network_of
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
@@ -56,7 +56,9 @@ def _train_flow(spec: Spec, train: int, test: int, before: Spec) -> float:
 
 def _train_gan(spec: Spec, train: int, test: int, before: Spec) -> float:
     training, dataset = spec["training"], spec["dataset"]
-    course = Course(GanTraining(**training), dataset["size"], spec.get("steps"))
+    schedule = GrowthSchedule(
+        GanTraining(**training), dataset["size"], spec.get("steps")
+    )
     return sum(
         stage.steps
         * stage.batch
@@ -67,7 +69,7 @@ def _train_gan(spec: Spec, train: int, test: int, before: Spec) -> float:
             training,
             dataset | {"size": stage.size},
         )
-        for stage in course.stages
+        for stage in schedule.stages
     )
 
 

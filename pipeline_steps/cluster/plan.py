@@ -10,9 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from pipeline_steps.cluster.cost_plan import make_plan
 from pipeline_steps.cluster.plan_figure import draw
 from pipeline_steps.cluster.plan_tables import text, write_tables
-from pipeline_steps.cluster.plan_whole import make_plan
 from pipeline_steps.core.errors import PipelineError
 
 

@@ -12,14 +12,14 @@ from typing import Any
 from pipeline_steps.cluster.operations import COUNTED, operations
 from pipeline_steps.cluster.plan_jobs import PlannedJob
 from pipeline_steps.cluster.units import UNITS, units
-from pipeline_steps.config.labels import base, corruption
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.digest import code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.progress import say
 from pipeline_steps.datasets.corruption import SEVERITIES
+from pipeline_steps.jobs.names import base, corruption
 
 
 @dataclass

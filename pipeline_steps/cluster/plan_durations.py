@@ -16,7 +16,7 @@ from pipeline_steps.cluster.operations import COUNTED
 from pipeline_steps.cluster.plan_counts import Counter
 from pipeline_steps.cluster.plan_jobs import PlannedJob
 from pipeline_steps.cluster.plan_trials import trial_rates, trials
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.digest import spec_text
 from pipeline_steps.core.files import read_json

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline_steps.cluster.plan_whole import Plan
+from pipeline_steps.cluster.cost_plan import CostPlan
 from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.style import COLOURS, FAINT, GREY, INK, look, save
 
@@ -15,7 +15,7 @@ POINTS = 600
 SHARE_SHOWN = 0.002  # a stage below this share of all hours has no bar
 
 
-def draw(plan: Plan, folder: Path) -> None:
+def draw(plan: CostPlan, folder: Path) -> None:
     """The figure as PNG and SVG."""
     with look():
         figure = Figure(figsize=(10, 3.6), layout="constrained")
@@ -28,7 +28,7 @@ def draw(plan: Plan, folder: Path) -> None:
             save(figure, folder / f"plan{suffix}")
 
 
-def _bars(plan: Plan, axes: Axes) -> dict[str, str]:
+def _bars(plan: CostPlan, axes: Axes) -> dict[str, str]:
     """The hours of each stage, with what is done in grey; gives each stage its colour."""
     hours: dict[str, list[float]] = {step: [0.0, 0.0] for step in plan.stages}
     for place, job in enumerate(plan.jobs):
@@ -51,7 +51,7 @@ def _bars(plan: Plan, axes: Axes) -> dict[str, str]:
     return colours
 
 
-def _busy(plan: Plan, axes: Axes, colours: dict[str, str]) -> None:
+def _busy(plan: CostPlan, axes: Axes, colours: dict[str, str]) -> None:
     """How many GPUs each stage holds, over the time that all of it takes."""
     made = plan.schedule(SHOWN_ON)
     scale, word = (86400, "days") if made.makespan > 3 * 86400 else (3600, "hours")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline_steps.cluster.cost_plan import GPUS, NO_PAPER, CostPlan
 from pipeline_steps.cluster.plan_durations import AT_LEAST, UNKNOWN
-from pipeline_steps.cluster.plan_whole import GPUS, NO_PAPER, Plan
 from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.style import escape, html_table, page
 
@@ -15,13 +15,13 @@ TOO_LONG = 1.15  # of the ideal bound; above it the remedy is told
 SHARED = "A job that several targets need is counted in each, and once in `all`."
 
 
-def stages(plan: Plan) -> pd.DataFrame:
+def stages(plan: CostPlan) -> pd.DataFrame:
     """A line for each step, in the order of the work, and one for all."""
     whole = {"all": range(len(plan.jobs))}
     return _lines(plan, "stage", {**plan.stages, **whole})
 
 
-def targets(plan: Plan) -> pd.DataFrame:
+def targets(plan: CostPlan) -> pd.DataFrame:
     """A line for each paper, table and figure, with every job that it needs."""
     every = {**plan.papers, **plan.pages}
     return _lines(
@@ -31,7 +31,9 @@ def targets(plan: Plan) -> pd.DataFrame:
     )
 
 
-def _lines(plan: Plan, kind: str, groups: Mapping[str, Iterable[int]]) -> pd.DataFrame:
+def _lines(
+    plan: CostPlan, kind: str, groups: Mapping[str, Iterable[int]]
+) -> pd.DataFrame:
     lines = []
     for name, some in groups.items():
         places = sorted(some)
@@ -52,7 +54,7 @@ def _lines(plan: Plan, kind: str, groups: Mapping[str, Iterable[int]]) -> pd.Dat
     return pd.DataFrame(lines)
 
 
-def schedules(plan: Plan) -> pd.DataFrame:
+def schedules(plan: CostPlan) -> pd.DataFrame:
     """How long what is left lasts, beside the shortest time that any order could take."""
     lines = []
     for count in GPUS:
@@ -73,7 +75,7 @@ def schedules(plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def jobs(plan: Plan) -> pd.DataFrame:
+def jobs(plan: CostPlan) -> pd.DataFrame:
     """A line for each job."""
     return pd.DataFrame(
         {
@@ -92,7 +94,7 @@ def jobs(plan: Plan) -> pd.DataFrame:
     )
 
 
-def remarks(plan: Plan) -> Iterator[str]:
+def remarks(plan: CostPlan) -> Iterator[str]:
     """What the tables do not say by themselves."""
     yield SHARED
     path = [
@@ -151,7 +153,7 @@ def _shown(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return head, rows
 
 
-def text(plan: Plan) -> str:
+def text(plan: CostPlan) -> str:
     """The plan for a terminal."""
     parts = [f"Scale {plan.scale}: {plan.settings.title}"]
     for table in (stages(plan), targets(plan), schedules(plan)):
@@ -174,7 +176,7 @@ def _numbers(table: pd.DataFrame) -> list[bool]:
     return [pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
 
 
-def write_tables(plan: Plan, folder: Path) -> None:
+def write_tables(plan: CostPlan, folder: Path) -> None:
     """The tables as CSV, one of them with a line for each job, and all as a page."""
     tables = {
         "stages": stages(plan),

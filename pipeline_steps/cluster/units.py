@@ -10,10 +10,10 @@ from typing import Any
 
 from pipeline_steps.cluster.operations import images_of, snapshots
 from pipeline_steps.defenses.spec import DefenseSpec
-from pipeline_steps.defenses.train_defense import EPOCHS_ENDS, Course
+from pipeline_steps.defenses.train_defense import EPOCHS_ENDS, BatchOrder
 from pipeline_steps.generators.spec import FlowSpec, GanSpec
-from pipeline_steps.generators.stages import Course as GanCourse
-from pipeline_steps.generators.train_flow import Course as FlowCourse
+from pipeline_steps.generators.stages import GrowthSchedule
+from pipeline_steps.generators.train_flow import FlowSteps
 from pipeline_steps.generators.train_gan import JUDGINGS, judged_steps, times_judged
 from pipeline_steps.manifolds.project_dataset import BATCHES_ENDS
 
@@ -30,13 +30,13 @@ def units(step: str, spec: Spec, train: int, test: int, before: Spec) -> Units:
 
 
 def _train_flow(spec: Spec, train: int, test: int, before: Spec) -> Units:
-    course = FlowCourse(FlowSpec(**spec), train)
+    course = FlowSteps(FlowSpec(**spec), train)
     return {"steps": course.steps, EPOCHS_ENDS: course.epochs}
 
 
 def _train_gan(spec: Spec, train: int, test: int, before: Spec) -> Units:
     gan = GanSpec(**spec)
-    course = GanCourse(gan.training, gan.dataset.size, gan.steps)
+    course = GrowthSchedule(gan.training, gan.dataset.size, gan.steps)
     steps: Counter[str] = Counter()
     for stage in course.stages:
         steps[stage.unit] += stage.steps
@@ -48,7 +48,7 @@ def _train_defense(spec: Spec, train: int, test: int, before: Spec) -> Units:
     defense = DefenseSpec(**spec)
     images = range(min(train, defense.images or train))
     monitor, limit = defense.monitor, defense.steps
-    course = Course(images, defense.schedule, defense.seed, monitor, limit)
+    course = BatchOrder(images, defense.schedule, defense.seed, monitor, limit)
     return {"steps": course.steps, EPOCHS_ENDS: course.epochs}
 
 

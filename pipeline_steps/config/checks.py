@@ -4,16 +4,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config import own
-from pipeline_steps.config.families import can_vary
+from pipeline_steps.config import user_models
+from pipeline_steps.config.calibration_candidates import can_vary
 from pipeline_steps.config.models import GAN, Defense
-from pipeline_steps.config.networks import judged
-from pipeline_steps.config.one_training import OWN
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
+from pipeline_steps.config.shared_weights import OWN
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
 from pipeline_steps.generators.spec import GanTraining
+from pipeline_steps.jobs.networks import judged
 
 FOLDER = Path("workflow/config")
 
@@ -24,7 +24,7 @@ def config_file(name: str) -> str:
 
 def complaints(config: Config) -> Iterator[str]:
     """What is wrong between the files, a sentence each."""
-    yield from own.complaints(config.own, config.defenses.defenses)
+    yield from user_models.complaints(config.own, config.defenses.defenses)
     known = _known(config)
     for place, kind, name in _references(config):
         if name not in known[kind]:

@@ -8,15 +8,15 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline_steps.config.calibration_candidates import with_families
 from pipeline_steps.config.checks import FOLDER, complaints, config_file
-from pipeline_steps.config.families import with_families
 from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
-from pipeline_steps.config.own import with_datasets, with_rows
 from pipeline_steps.config.paper_checks import Place, paper_complaints
 from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.config.scale_models import Scale
-from pipeline_steps.config.whole import Config, Own
+from pipeline_steps.config.schema import Config, Own
+from pipeline_steps.config.user_models import with_datasets, with_rows
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.settings import Word, model_at, sentence

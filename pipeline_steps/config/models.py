@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from pipeline_steps.config.one_training import whole
 from pipeline_steps.config.paper_models import Family
+from pipeline_steps.config.shared_weights import whole
 from pipeline_steps.core.settings import (
     Amount,
     Architecture,

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from pipeline_steps.config.families import candidates
-from pipeline_steps.config.networks import judged
+from pipeline_steps.config.calibration_candidates import candidates
 from pipeline_steps.config.paper_models import Calibration, PanelConfig, Paper, Table
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
 from pipeline_steps.core.registry import constant, did_you_mean, words
+from pipeline_steps.jobs.networks import judged
 from pipeline_steps.papers.claim import Claim, Comparison, Quantity, Side
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Column, Panel, Row

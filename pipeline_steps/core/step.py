@@ -33,8 +33,8 @@ from pipeline_steps.core.card import (
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
-from pipeline_steps.core.heap import keep_freed_memory
 from pipeline_steps.core.lock import alone
+from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.record import record, with_parts
 

@@ -16,7 +16,7 @@ from pipeline_steps.defenses.own_weights import (
     read_weights,
 )
 from pipeline_steps.defenses.spec import AdoptSpec
-from pipeline_steps.threats.still import answered, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of
 
 # Test images, from their start, on which its accuracy is told at once.
 TRIED = 200
@@ -40,8 +40,8 @@ def main(job: Job[AdoptSpec]) -> dict[str, Any]:
     model = model.to(device).eval()
     images, labels = data[data.labels.new_tensor(range(len(data)))]
     check_answers(model, images, spec.dataset.classes, spec.name)
-    with held_still(model):
-        right = answered(model, images).argmax(dim=1) == labels
+    with frozen(model):
+        right = logits_of(model, images).argmax(dim=1) == labels
     accuracy = 100 * float(right.float().mean())
     say(
         f"{spec.name} is right on {accuracy:.1f} % of the first {len(data)} test images; "

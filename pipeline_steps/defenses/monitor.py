@@ -16,7 +16,7 @@ from pipeline_steps.defenses.spec import MonitorSpec
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import Threat
-from pipeline_steps.threats.still import answered, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of
 
 
 @dataclass
@@ -48,11 +48,11 @@ class Monitor:
             told = self.data.labels.new_tensor(numbers)
             images, labels = self.data[told]
             draw = image_rng(self.seed, numbers, "monitor", device=images.device)
-            with held_still(model):
+            with frozen(model):
                 batch = Batch(images, labels, projected=self.projected.of(told))
                 attacked = self.threat(model, batch, draw)
                 for i, shown in enumerate((images, attacked)):
-                    right[i] += int((answered(model, shown).argmax(1) == labels).sum())
+                    right[i] += int((logits_of(model, shown).argmax(1) == labels).sum())
         clean, robust = (100 * count / len(self.rows) for count in right)
         if all(robust > before for *_, before in self.seen) and first():
             snapshots.keep_best(model, folder)

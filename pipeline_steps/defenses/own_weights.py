@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.own_model import first_line
-from pipeline_steps.threats.still import answered, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of
 
 # Under these keys training scripts put the weights into their checkpoints.
 USUAL_KEYS = ("state_dict", "model", "net")
@@ -58,8 +58,8 @@ def put_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
 def check_answers(model: nn.Module, images: Tensor, classes: int, whose: str) -> None:
     """Logits, one for each class of the data set, for images in [0, 1]."""
     try:
-        with held_still(model):
-            logits = answered(model, images)
+        with frozen(model):
+            logits = logits_of(model, images)
     except PipelineError:
         raise  # a sentence already
     except Exception as error:  # a user's code may raise anything

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.settings import Precision
-from pipeline_steps.threats.still import held_still
+from pipeline_steps.threats.frozen import frozen
 
 
 def compute_in(model: nn.Module, precision: Precision) -> None:
@@ -35,7 +35,7 @@ def compile_passes(model: nn.Module, images: Tensor) -> None:
     """Compiles the model's passes in place, or says why they stay as they are."""
     model.compile()
     try:
-        with held_still(model):
+        with frozen(model):
             leaf = images.detach().requires_grad_()
             torch.autograd.grad(model(leaf).sum(), leaf)
     except Exception as error:  # whatever a compiler that is missing or fails may raise

@@ -59,11 +59,11 @@ def train_defense(
         weight_decay=schedule.weight_decay,
         nesterov=schedule.nesterov,
     )
-    course = Course(data, schedule, seed, spec.monitor, spec.steps)
+    batch_order = BatchOrder(data, schedule, seed, spec.monitor, spec.steps)
     loss_of = workers.shared(model, recipe.loss)
     tutor = tutor_of(model, recipe, schedule)
     if schedule.compiled:
-        compile_passes(model, data[course.rows(0, 0)][0])
+        compile_passes(model, data[batch_order.rows(0, 0)][0])
     epoch_losses: list[float] = []
     losses: list[float] = []
     parts: dict[str, Any] = {
@@ -78,20 +78,20 @@ def train_defense(
         parts["average"] = average.model
     if monitor:
         parts["monitor"] = monitor
-    kept = course.kept_epochs(spec.snapshots)
+    kept = batch_order.kept_epochs(spec.snapshots)
 
-    for done, meter in Resume(scratch).steps(parts, course.steps, spec.name):
-        epoch, step = divmod(done, course.steps_of_epoch)
-        if epoch != course.epoch:
-            data.expect(course.rest(epoch, step))
-        rows, shift = course.rows(epoch, step), rng(seed, "augment", epoch, step)
+    for done, meter in Resume(scratch).steps(parts, batch_order.steps, spec.name):
+        epoch, step = divmod(done, batch_order.steps_of_epoch)
+        if epoch != batch_order.epoch:
+            data.expect(batch_order.rest(epoch, step))
+        rows, shift = batch_order.rows(epoch, step), rng(seed, "augment", epoch, step)
         rows = rows.to(device)
         images, labels, moves = data.augmented(rows, spec.augmentation, shift)
         draw = rng(seed, "recipe", epoch, step, device=device)
         batch = Batch(images, labels, projected=projected.of(rows), moves=moves)
         batch = prepared(recipe, batch, draw)
         own = workers.share(len(images))
-        share = (step + 1) / course.steps_of_epoch
+        share = (step + 1) / batch_order.steps_of_epoch
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(schedule, epoch, share)
         model.train()
@@ -106,7 +106,7 @@ def train_defense(
         if average:
             average.follow(model, done)
 
-        if not course.ends_epoch(done):
+        if not batch_order.ends_epoch(done):
             continue
         with meter.watch.apart(EPOCHS_ENDS):
             epoch_losses.append(sum(losses) / len(losses))
@@ -121,7 +121,7 @@ def train_defense(
     return trained.to(device), epoch_losses
 
 
-class Course:
+class BatchOrder:
     """Which images each step of a training run sees, from the names of the steps."""
 
     def __init__(

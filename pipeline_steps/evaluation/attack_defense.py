@@ -11,7 +11,7 @@ from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
 from pipeline_steps.evaluation.trained import defense_of, threat_of
-from pipeline_steps.evaluation.verdicts import Docket, Judge, sees_inference
+from pipeline_steps.evaluation.verdicts import Judge, VerdictLog, sees_inference
 from pipeline_steps.manifolds.perceptual import perceptual_of
 
 
@@ -28,15 +28,15 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     sees = perceptual_of(job, device)
     judge = Judge(model, data, threat, spec.seed, spec.precision, projected, sees)
     batches = spec.shard.batches(len(data), spec.batch)
-    docket = Docket()
-    parts = {"docket": docket}
+    log = VerdictLog()
+    parts = {"log": log}
     resume = Resume(job.scratch)
     for number, _ in resume.steps(parts, len(batches), "batches", "batches"):
-        docket.add(judge(batches[number]), spec.kept)
-    write_table(job.output("verdicts"), docket.table())
-    write_tensors(job.output("examples"), docket.examples())
+        log.add(judge(batches[number]), spec.kept)
+    write_table(job.output("verdicts"), log.table())
+    write_tensors(job.output("examples"), log.examples())
     suspect = probe(model, *judge.probed)
-    suspect["same_when_asked_twice"] &= docket.same_when_asked_twice
+    suspect["same_when_asked_twice"] &= log.same_when_asked_twice
     if suspect["optimises_at_inference"]:
         suspect["attack_saw_inference"] = sees_inference(threat)
     return suspect

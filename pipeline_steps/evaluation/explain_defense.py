@@ -9,7 +9,7 @@ from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.evaluation.grad_cam import grad_cam
 from pipeline_steps.evaluation.spec import AttackSpec
 from pipeline_steps.evaluation.trained import defense_of
-from pipeline_steps.threats.still import answered
+from pipeline_steps.threats.frozen import logits_of
 
 
 def main(job: Job[AttackSpec]) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
         )
     model = defense_of(job).to(device)
     images, prediction = (examples[k].to(device) for k in ("edited", "prediction"))
-    shares = answered(model, images).softmax(dim=1)
+    shares = logits_of(model, images).softmax(dim=1)
     confidence = shares.gather(1, prediction[:, None])[:, 0]
     content = examples | {
         "map": grad_cam(model, images, prediction),

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.threats.still import held_still
+from pipeline_steps.threats.frozen import frozen
 
 
 class LastMap(TorchFunctionMode):
@@ -45,7 +45,7 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
     All zero where nothing speaks for the class.
     """
     seen = images.detach().clone().requires_grad_()
-    with held_still(model), torch.enable_grad():
+    with frozen(model), torch.enable_grad():
         with LastMap() as last:
             logits: Tensor = model(seen)
         features = last.features

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional
 
-from pipeline_steps.threats.still import answered, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of
 
 # On so many images from the start of the test set.
 PROBED = 64
@@ -16,9 +16,9 @@ PROBED = 64
 def probe(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Any]:
     """What is suspect in the defense itself, whatever the threat."""
     images, labels = images[:PROBED], labels[:PROBED]
-    with held_still(model):
-        logits = answered(model, images)
-        again = answered(model, images)
+    with frozen(model):
+        logits = logits_of(model, images)
+        again = logits_of(model, images)
         return {
             "same_when_asked_twice": torch.equal(logits, again),
             "without_gradient": round(_without_gradient(model, images, labels), 4),
@@ -48,7 +48,7 @@ def _optimises(model: nn.Module, images: Tensor) -> bool:
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        answered(model, images)
+        logits_of(model, images)
     return bool(kept)
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core.batch_fitting import BatchFitter
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
-from pipeline_steps.core.room import Room
 from pipeline_steps.core.tables import Table, stacked
 from pipeline_steps.datasets.loader import ImageSet, check_range
 from pipeline_steps.evaluation.fast_model import climbed_on
@@ -20,8 +20,8 @@ from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
 from pipeline_steps.manifolds.perceptual import Perceptual
 from pipeline_steps.threats.batch import Attacked, Batch
 from pipeline_steps.threats.catalogue import Threat
+from pipeline_steps.threats.frozen import frozen, logits_of
 from pipeline_steps.threats.objectives.margin import margins
-from pipeline_steps.threats.still import answered, held_still
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Judge:
         first, _ = self.probed
         sees = sees_inference(self.threat)
         self.fast = climbed_on(self.model, first, self.precision, sees)
-        self.room = Room()
+        self.room = BatchFitter()
 
     @property
     def probed(self) -> tuple[Tensor, Tensor]:
@@ -138,11 +138,11 @@ class Judge:
         check_range(images, "test images")
         batch = Batch(images, labels, projected=self.projected.of(numbers))
         draw = image_rng(self.seed, rows, "attack", device=images.device)
-        with held_still(self.fast):
+        with frozen(self.fast):
             attacked = self.threat.attack(self.fast, batch, draw)
             check_range(attacked.images, "attacked images")
-            logits = answered(self.model, attacked.images)
-            again = answered(self.model, attacked.images)
+            logits = logits_of(self.model, attacked.images)
+            again = logits_of(self.model, attacked.images)
         same = bool((logits == again).all())
         size = None
         if self.perceptual:
@@ -168,7 +168,7 @@ def judge(
         yield judge_batch(batches[i])
 
 
-class Docket:
+class VerdictLog:
     """The verdicts so far, as a job keeps them while it may be killed."""
 
     def __init__(self) -> None:

@@ -37,7 +37,7 @@ class Moment:
     """Whether it is the first of its stage: of a resolution, or after its fading."""
 
 
-class Course:
+class GrowthSchedule:
     """All steps of a training run, stage by stage; each may have a limit."""
 
     def __init__(
@@ -78,7 +78,7 @@ def stages(training: GanTraining, size: int) -> list[Stage]:
             f"{training.images}; raise images or lower growth_images in "
             "workflow/config/generators.yaml"
         )
-    course = []
+    stages = []
     for now in sizes:
         batch, rate = training.batch, training.learning_rate
         for lower in training.lower:
@@ -88,5 +88,5 @@ def stages(training: GanTraining, size: int) -> list[Stage]:
         for images, fading in ((training.growth_images, True), (grown, False)):
             if images and not (fading and now == first):
                 steps = math.ceil(images / batch)
-                course.append(Stage(now, steps, batch, rate, fading))
-    return course
+                stages.append(Stage(now, steps, batch, rate, fading))
+    return stages

@@ -40,8 +40,8 @@ def train_flow(
     """
     training = spec.training
     images = images.to(device)
-    course = Course(spec, len(images))
-    batch, each = course.batch, course.steps_of_epoch
+    steps_of = FlowSteps(spec, len(images))
+    batch, each = steps_of.batch, steps_of.steps_of_epoch
     model = fresh_flow(spec, images, device)
     bits_of = workers.shared(model, mean_bits)
     optimiser = torch.optim.Adamax(
@@ -58,7 +58,7 @@ def train_flow(
         **history,
     }
     total = training.epochs * each
-    for step, meter in Resume(scratch).steps(parts, course.steps, "flow"):
+    for step, meter in Resume(scratch).steps(parts, steps_of.steps, "flow"):
         epoch, place = divmod(step, each)
         order = rng(spec.seed, "flow", "order", epoch).permutation(len(images))
         chosen = images[order[place * batch : (place + 1) * batch].to(device)]
@@ -67,7 +67,7 @@ def train_flow(
         bits = likelihood_step(spec, bits_of, optimiser, chosen, step)
         average.update_parameters(model)
         running.append(bits)
-        if place + 1 < each and step + 1 < course.steps:
+        if place + 1 < each and step + 1 < steps_of.steps:
             continue
         with meter.watch.apart(EPOCHS_ENDS):
             history["bits_per_dimension"].append(sum(running) / len(running))
@@ -78,7 +78,7 @@ def train_flow(
     return average.module, history
 
 
-class Course:
+class FlowSteps:
     """How many steps a flow takes on so many images; there may be a limit."""
 
     def __init__(self, spec: FlowSpec, images: int) -> None:

@@ -23,7 +23,7 @@ from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.judging import Judge
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanSpec
-from pipeline_steps.generators.stages import Course, Moment
+from pipeline_steps.generators.stages import GrowthSchedule, Moment
 
 COLUMNS = ("step", "images", "size", "generator", "discriminator", "frechet_distance")
 JUDGINGS = "judgings"
@@ -153,15 +153,15 @@ def train_gan(
 ) -> tuple[Any, list[list[float]]]:
     """The trained generator, and a row of numbers for each time that it was judged."""
     gan, size = Gan(spec, device), spec.dataset.size
-    course = Course(spec.training, size, spec.steps)
+    growth_schedule = GrowthSchedule(spec.training, size, spec.steps)
     rows: list[list[float]] = []
     losses: list[float] = []
     parts = gan.parts() | {"judge": judge, "rows": rows, "losses": losses}
-    judged = judged_steps(course.steps, times_judged(spec))
-    for step, meter in Resume(scratch).steps(parts, course.steps, "gan"):
-        moment = course.at(step)
+    judged = judged_steps(growth_schedule.steps, times_judged(spec))
+    for step, meter in Resume(scratch).steps(parts, growth_schedule.steps, "gan"):
+        moment = growth_schedule.at(step)
         meter.unit = moment.stage.unit
-        fall = 1 - step / course.steps if spec.training.fall else 1.0
+        fall = 1 - step / growth_schedule.steps if spec.training.fall else 1.0
         losses.extend(gan.step(data, step, moment, fall))
         if step + 1 not in judged:
             continue
@@ -169,7 +169,7 @@ def train_gan(
             rows.append(
                 [
                     step + 1,
-                    course.images(step + 1),
+                    growth_schedule.images(step + 1),
                     moment.stage.size,
                     sum(losses[::2]) / len(losses[::2]),
                     sum(losses[1::2]) / len(losses[1::2]),

@@ -27,12 +27,12 @@ from pipeline_steps.threats.ascent import Objective
 from pipeline_steps.threats.attacks.ascent import Ascent
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import Threat
+from pipeline_steps.threats.frozen import logits_of
 from pipeline_steps.threats.objectives.cross_entropy import CrossEntropy
 from pipeline_steps.threats.objectives.discriminator import Discriminator
 from pipeline_steps.threats.objectives.kl import Kl
 from pipeline_steps.threats.objectives.optimal_transport import OptimalTransport
 from pipeline_steps.threats.perturbations.pixel import Pixel
-from pipeline_steps.threats.still import answered
 
 STANDARD = "standard"
 SEED, POINTS, CLASSES = 0, 400, 2
@@ -141,7 +141,7 @@ def _watched(model: Classifier, recipe: Atld, points: Batch) -> Classifier:
     for _, batch, draw in _course(points, "watched"):
         attacked = recipe.threat(model, batch, draw)
         labels = smoothed(batch.labels, CLASSES, SMOOTHING)
-        logits = answered(model, batch.images), answered(model, attacked)
+        logits = logits_of(model, batch.images), logits_of(model, attacked)
         model.companion.show(*logits, labels)
         tutor.teach()
     return model

@@ -23,17 +23,17 @@ from typing import Any
 from torch import Tensor, nn
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.core.rng import image_rng
 from pipeline_steps.datasets.loader import check_range
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import Threat, build_threat
-from pipeline_steps.threats.still import held_still
+from pipeline_steps.threats.frozen import frozen
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LoadedThreat:
             )
         rows = range(first, first + len(images))
         draw = image_rng(seed, rows, "attack", device=images.device)
-        with held_still(network):
+        with frozen(network):
             return self.threat(network, Batch(images, labels), draw)
 
 
@@ -80,7 +80,7 @@ def load_threat(
     config = load_config(scale)
     if budgets and dataset in config.datasets:
         config = _with_budgets(config, dataset, budgets)
-    spec = Plan(config).threat(name, dataset)
+    spec = Specs(config).threat(name, dataset)
     told = spec.model_dump()
     generators, networks = generators_in(told), defenses_in(told)
     if generators and generator is None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.still import answered, fooled, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 
 
 class Perturbation(Protocol):
@@ -54,7 +54,7 @@ class Objective(Protocol):
 
 
 @dataclass(frozen=True)
-class Course:
+class AscentOptions:
     """How the steps are taken. As it stands here: PGD, as most papers have it."""
 
     momentum: float = 0.0
@@ -66,7 +66,7 @@ class Course:
     broken images leave the batch."""
 
 
-PLAIN = Course()
+PLAIN = AscentOptions()
 
 
 def ascend(
@@ -76,7 +76,7 @@ def ascend(
     objective: Objective,
     steps: int,
     rng: Rng,
-    course: Course = PLAIN,
+    course: AscentOptions = PLAIN,
 ) -> Tensor:
     """The edited images after so many steps; the model is left as it was."""
     told = climb(model, batch, perturbation, objective, steps, rng, course)
@@ -90,10 +90,10 @@ def climb(
     objective: Objective,
     steps: int,
     rng: Rng,
-    course: Course = PLAIN,
+    course: AscentOptions = PLAIN,
 ) -> Attacked:
     """As `ascend`, and how many steps each image took."""
-    with held_still(model):
+    with frozen(model):
         # What the model said in another attack may be out of date.
         batch = replace(batch, answers={})
         if hasattr(objective, "aim"):
@@ -104,7 +104,9 @@ def climb(
             if restart:
                 # Only images that withstood all starts so far are tried again.
                 edited, classes = told.images[rows], batch.classes[rows]
-                rows = rows[~fooled(model, edited, answered(model, edited), classes)]
+                rows = rows[
+                    ~misclassified(model, edited, logits_of(model, edited), classes)
+                ]
                 if not len(rows):
                     break
             whole = len(rows) == len(batch.images)
@@ -130,7 +132,7 @@ class _Path:
         perturbation: Perturbation,
         objective: Objective,
         rng: Rng,
-        course: Course,
+        course: AscentOptions,
     ) -> None:
         self.model, self.batch, self.course = model, batch, course
         self.perturbation, self.objective = perturbation, objective
@@ -166,7 +168,7 @@ class _Path:
         edited, logits, gradients = self._look(leaves)
         with torch.no_grad():
             if self.course.stop == "any":
-                broken = fooled(self.model, edited, logits, self.batch.classes)
+                broken = misclassified(self.model, edited, logits, self.batch.classes)
                 if broken.any():
                     gone = [leaf[broken] for leaf in leaves]
                     found = edited[broken], step, self._flow(gone)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.still import answered, fooled
+from pipeline_steps.threats.frozen import logits_of, misclassified
 
 
 class Survivors:
@@ -20,8 +20,8 @@ class Survivors:
     def __init__(self, model: nn.Module, batch: Batch, rng: Rng, *parts: str) -> None:
         self.whole, self.rng = replace(batch, answers={}), rng
         clean = Attacked.untouched(batch)
-        logits = answered(model, batch.images)
-        wrong = fooled(model, batch.images, logits, batch.classes)
+        logits = logits_of(model, batch.images)
+        wrong = misclassified(model, batch.images, logits, batch.classes)
         self.told = replace(clean, broken_by=wrong.long() - 1, parts=("clean", *parts))
         self.rows = (~wrong).nonzero().squeeze(1)
 

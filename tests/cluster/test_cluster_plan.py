@@ -10,20 +10,20 @@ import pandas as pd
 import pytest
 
 from pipeline_steps.cluster import plan_counts
+from pipeline_steps.cluster.cost_plan import CostPlan
 from pipeline_steps.cluster.operations import operations
 from pipeline_steps.cluster.plan_durations import SECONDS_TO_START, durations
 from pipeline_steps.cluster.plan_figure import draw
 from pipeline_steps.cluster.plan_jobs import PlannedJob, planned_jobs, read_jobs
 from pipeline_steps.cluster.plan_tables import text, write_tables
-from pipeline_steps.cluster.plan_whole import Plan
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.shown import place
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.digest import Code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
+from pipeline_steps.jobs.report_inputs import place
+from pipeline_steps.jobs.rules import Jobs
 from pipeline_steps.threats.perturbations.pixel import Pixel
 
 NO_PAPER = "no paper by itself"
@@ -254,16 +254,16 @@ def test_small_jobs_are_stated_and_unknown_steps_on_gpus_are_unknown(config, tmp
 
 
 @pytest.fixture(scope="module")
-def plan(tmp_path_factory) -> Plan:
+def plan(tmp_path_factory) -> CostPlan:
     """One table and the claims alone: to count all that is planned takes minutes."""
     told = ["ijsat_table1", "results/small/claims.csv", "--profile", "slurm"]
     jobs = planned_jobs([*told, "--config", "scale=small", "gpus=gres:a100"])
     config = load_config("small")
     known = durations(jobs, config, tmp_path_factory.mktemp("plan"))
-    return Plan("small", config.scale, jobs, known, window=100)
+    return CostPlan("small", config.scale, jobs, known, window=100)
 
 
-def two_papers(plan: Plan) -> Plan:
+def two_papers(plan: CostPlan) -> CostPlan:
     """The plan with a second paper that asks for the same table."""
     table = next(job for job in plan.jobs if job.rule == "make_table")
     place = plan.jobs.index(table)
@@ -274,7 +274,7 @@ def two_papers(plan: Plan) -> Plan:
         needs=table.needs,
         to_do=True,
     )
-    return Plan(
+    return CostPlan(
         plan.scale,
         plan.settings,
         [*plan.jobs, other],
@@ -320,13 +320,17 @@ def test_the_plan_is_told_written_and_drawn(plan, tmp_path):
 
 def test_a_scale_without_gpus_is_planned_by_cores(config):
     jobs = [PlannedJob("make_table", [], ["t"], to_do=True)]
-    plan = Plan("demo", config.scale, jobs, durations(jobs, config, ROOT), window=100)
+    plan = CostPlan(
+        "demo", config.scale, jobs, durations(jobs, config, ROOT), window=100
+    )
     assert plan.device == "core"
     assert "cores" in text(plan)
 
 
 def test_nothing_left_takes_no_time(config, tmp_path):
     jobs = [PlannedJob("make_table", [], ["t"])]
-    plan = Plan("paper", config.scale, jobs, durations(jobs, config, ROOT), window=100)
+    plan = CostPlan(
+        "paper", config.scale, jobs, durations(jobs, config, ROOT), window=100
+    )
     assert "nothing is left" in text(plan)
     draw(plan, tmp_path)

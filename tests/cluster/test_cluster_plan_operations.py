@@ -9,15 +9,15 @@ from torch.utils.flop_counter import FlopCounterMode
 import pipeline_steps.cluster.operations as operations_module
 from pipeline_steps.cluster.operations import operations
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.rng import rng
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe, prepared
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import generators_in
-from pipeline_steps.generators.stages import Course
+from pipeline_steps.generators.stages import GrowthSchedule
 from pipeline_steps.generators.train_gan import Gan
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 
@@ -26,8 +26,8 @@ STEPS = 5
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
-    return Plan(load_config("demo"))
+def plan() -> Specs:
+    return Specs(load_config("demo"))
 
 
 def generators(spec: Any) -> dict[str, Any]:
@@ -135,10 +135,10 @@ def test_a_gan_has_the_operations_of_a_real_one(plan, gan):
     few = spec.training.model_copy(update=batch | {"images": 12})
     spec = spec.model_copy(update={"training": few})
     data = ImageSet(torch.zeros(4, 3, 16, 16, dtype=torch.uint8), torch.arange(4))
-    run, course = Gan(spec, torch.device("cpu")), Course(few, 16)
+    run, growth_schedule = Gan(spec, torch.device("cpu")), GrowthSchedule(few, 16)
     with FlopCounterMode(display=False) as counter:
-        for step in range(course.steps):
-            run.step(data, step, course.at(step), 1.0)
+        for step in range(growth_schedule.steps):
+            run.step(data, step, growth_schedule.at(step), 1.0)
     told = operations("train_gan", spec.model_dump(), 0, 0, {})
     assert told == pytest.approx(counter.get_total_flops(), rel=0.02)
 

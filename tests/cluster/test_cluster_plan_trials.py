@@ -9,11 +9,11 @@ import pytest
 from pipeline_steps.cluster.plan_counts import Counter
 from pipeline_steps.cluster.plan_durations import Duration, durations
 from pipeline_steps.cluster.plan_jobs import PlannedJob
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.registry import ROOT
+from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.specs import Specs
 
 H100 = {"device": "NVIDIA H100", "seconds": 100.0}
 PACE = {
@@ -30,7 +30,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def plan_of(scale: str) -> Plan:
+def plan_of(scale: str) -> Specs:
     return Jobs(scale).plan(None)
 
 

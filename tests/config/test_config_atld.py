@@ -3,13 +3,13 @@
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
-from pipeline_steps.config.shown import panels
+from pipeline_steps.jobs.report_inputs import panels
+from pipeline_steps.jobs.specs import Specs
 
 
 @pytest.fixture(scope="module")
 def plan():
-    return Plan(load_config("paper"))
+    return Specs(load_config("paper"))
 
 
 def test_fgsm_starts_at_random_as_in_the_code(plan):

@@ -4,16 +4,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.specs import Specs
 
 ELASTIC = "calibrations.calibration-elastic"
 
 
 def test_a_family_holds_every_pairing_and_the_threat_itself_once() -> None:
-    plan = Plan(load_config("paper"))
+    plan = Specs(load_config("paper"))
     candidates = plan.calibration("ijsat", "calibration-elastic").candidates
     assert len(candidates) == 6 * 2 * 2
     assert len({one.threat for one in candidates}) == 24
@@ -24,7 +24,7 @@ def test_a_family_holds_every_pairing_and_the_threat_itself_once() -> None:
 
 
 def test_a_member_is_a_threat_like_any_other() -> None:
-    plan = Plan(load_config("paper"))
+    plan = Specs(load_config("paper"))
     threat = plan.threat("elastic-cifar-level3-50-targeted", "cifar10")
     edit = threat.model_dump()["edit"]
     assert (edit["epsilon"], edit["step_size"]) == (0.5, pytest.approx(0.5 / 50**0.5))
@@ -36,7 +36,7 @@ def test_a_member_is_a_threat_like_any_other() -> None:
 
 
 def test_at_and_normal_are_judged_and_no_other() -> None:
-    spec = Plan(load_config("demo")).calibration("ijsat", "calibration-l2")
+    spec = Specs(load_config("demo")).calibration("ijsat", "calibration-l2")
     assert {run.defense for run in spec.runs} == {"at", "normal"}
     assert {run.dataset for run in spec.runs} == {"digits"}
     assert len(spec.runs) == 2 * 3  # in cheap form: three radii, one length, one aim

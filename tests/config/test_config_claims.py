@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import pytest
 
-from pipeline_steps.config.jobs import Jobs
-from pipeline_steps.config.labels import base
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.config.scale_models import StandIns
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
+from pipeline_steps.jobs.names import base
+from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import Run
 
 TEXTS = ROOT.parent / "shared" / "papers"
@@ -31,12 +31,12 @@ NOT_BORNE_OUT = {
 
 
 @pytest.fixture(scope="module")
-def paper() -> Plan:
-    return Plan(load_config("paper"))
+def paper() -> Specs:
+    return Specs(load_config("paper"))
 
 
 @pytest.mark.parametrize("name", LEAST)
-def test_each_paper_has_its_claims(paper: Plan, name: str) -> None:
+def test_each_paper_has_its_claims(paper: Specs, name: str) -> None:
     claims = paper.claims(name).claims
     decidable = [claim for claim in claims if claim.holds and not claim.ours]
     assert len(decidable) >= LEAST[name]
@@ -46,7 +46,7 @@ def test_each_paper_has_its_claims(paper: Plan, name: str) -> None:
 
 @pytest.mark.parametrize("name", LEAST)
 def test_the_papers_own_tables_bear_out_all_but_those_that_are_known(
-    paper: Plan, name: str
+    paper: Specs, name: str
 ) -> None:
     told = paper.claims(name).printed
     assert {claim for claim, holds in told.items() if not holds} == NOT_BORNE_OUT.get(
@@ -56,7 +56,7 @@ def test_the_papers_own_tables_bear_out_all_but_those_that_are_known(
 
 
 @pytest.mark.parametrize("name", LEAST)
-def test_claims_are_told_in_our_words(paper: Plan, name: str) -> None:
+def test_claims_are_told_in_our_words(paper: Specs, name: str) -> None:
     if not TEXTS.is_dir():
         pytest.skip("the papers' texts do not lie beside this checkout")
     text = _words((TEXTS / f"{name}.txt").read_text())
@@ -71,7 +71,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.lower())
 
 
-def test_the_papers_size_decides_all_that_can_be_decided(paper: Plan) -> None:
+def test_the_papers_size_decides_all_that_can_be_decided(paper: Specs) -> None:
     whole = {p: load_config("paper").papers[p].claims for p in paper.claiming}
     assert {p: paper.claims(p).claims for p in paper.claiming} == whole
     for spec in map(paper.claims, paper.claiming):
@@ -94,7 +94,7 @@ def test_only_the_papers_size_is_the_papers_size() -> None:
         assert not changed.is_papers_size
 
 
-def test_what_claims_rest_on_is_trained_three_times(paper: Plan) -> None:
+def test_what_claims_rest_on_is_trained_three_times(paper: Specs) -> None:
     def seeds(runs: Iterable[Run]) -> dict[tuple[str, str], set[int]]:
         found: dict[tuple[str, str], set[int]] = {}
         for run in runs:
@@ -116,13 +116,13 @@ def test_what_claims_rest_on_is_trained_three_times(paper: Plan) -> None:
 def test_a_row_without_a_claim_is_trained_once(config_root, edit) -> None:
     for paper in LEAST:
         edit(f"papers/{paper}", "claims", [])
-    runs = Plan(load_config("paper", config_root)).table("ijsat", "table1").runs
+    runs = Specs(load_config("paper", config_root)).table("ijsat", "table1").runs
     assert {run.seed for run in runs} == {0}
 
 
 def test_one_key_lowers_the_trainings_again(config_root, edit) -> None:
     edit("scales/paper", "claim_seeds", [0])
-    plan = Plan(load_config("paper", config_root))
+    plan = Specs(load_config("paper", config_root))
     specs = [*map(plan.claims, plan.claiming)]
     assert {run.seed for spec in specs for run in spec.runs} == {0}
     assert {run.seed for run in plan.table("ijsat", "table1").runs} == {0}
@@ -134,11 +134,11 @@ def test_one_key_lowers_the_trainings_again(config_root, edit) -> None:
 
 @pytest.mark.parametrize("scale", ["demo", "cores", "small"])
 def test_other_scales_train_once(scale: str) -> None:
-    plan = Plan(load_config(scale))
+    plan = Specs(load_config(scale))
     assert {r.seed for p in plan.claiming for r in plan.claims(p).runs} <= {0}
 
 
-def test_no_attack_is_crafted_on_the_very_network_that_it_meets(paper: Plan) -> None:
+def test_no_attack_is_crafted_on_the_very_network_that_it_meets(paper: Specs) -> None:
     """`jat@1` stands for another training of JAT's, and is now one of the judged."""
 
     def crafted_on(defense: str, threat: str = "pgd20-from-jat") -> str:
@@ -158,7 +158,7 @@ def test_no_attack_is_crafted_on_the_very_network_that_it_meets(paper: Plan) -> 
 
 def test_a_scale_decides_what_its_own_pages_decide() -> None:
     """No job is planned for a claim alone where a scale makes a part of the pages."""
-    plan = Plan(load_config("demo"))
+    plan = Specs(load_config("demo"))
     made = set(plan.table("ijsat", "table1").runs)
     spec = plan.claims("ijsat")
     assert set(spec.runs) <= made

@@ -3,18 +3,18 @@
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
+from pipeline_steps.jobs.specs import Specs
 
 UNSEEN = {"fog", "snow", "elastic", "gabor", "jpeg", "l2", "l1-fw"}
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
-    return Plan(load_config("paper"))
+def plan() -> Specs:
+    return Specs(load_config("paper"))
 
 
 @pytest.mark.parametrize("table", ["table2", "table4"])
-def test_the_l1_column_is_frank_and_wolfe_s(plan: Plan, table: str) -> None:
+def test_the_l1_column_is_frank_and_wolfe_s(plan: Specs, table: str) -> None:
     """`run_evaluate_fw*.sh` run `fw.yml` on the models of table 2, and on no others."""
     columns = {column.name: column for column in plan.table("dmat", table).columns}
     threat = plan.threat(str(columns["L1"].threat), "om-imagenet").model_dump()
@@ -25,7 +25,7 @@ def test_the_l1_column_is_frank_and_wolfe_s(plan: Plan, table: str) -> None:
     assert mean == pytest.approx(0.508211, abs=1e-5)
 
 
-def test_a_claim_about_unseen_attacks_takes_those_of_table_2(plan: Plan) -> None:
+def test_a_claim_about_unseen_attacks_takes_those_of_table_2(plan: Specs) -> None:
     claims = {claim.name: claim for claim in plan.claims("dmat").claims}
     claim = claims["dmat-best-under-unseen-attacks"]
     assert {under for part in claim.holds for under in part.under} == UNSEEN

@@ -4,18 +4,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import Run
 
 ELSEWHERE = "at-om.from-om-imagenet"
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
-    return Plan(load_config("paper"))
+def plan() -> Specs:
+    return Specs(load_config("paper"))
 
 
 def asked(scale: str, dataset: str, defense: str) -> SimpleNamespace:
@@ -45,7 +45,7 @@ def test_seeds_and_best_weights_keep_their_place_before_the_origin(plan) -> None
 
 
 def test_a_stand_in_for_both_is_no_elsewhere() -> None:
-    demo = Plan(load_config("demo"))
+    demo = Specs(load_config("demo"))
     table = demo.table("dmat", "table4")
     assert {run.defense for run in table.runs} >= {"at-om.from-om-digits"}
     same = {"mixed10": "digits", "om-imagenet": "digits"}
@@ -58,7 +58,7 @@ def test_corrupted_images_are_judged_at_all_severities(plan) -> None:
     corrupted = {run.key for run in table.runs if "." in run.dataset}
     assert len(corrupted) == 8 * 15
     assert {threat for _, _, threat in corrupted} == {"clean"}
-    small = Plan(load_config("small"))
+    small = Specs(load_config("small"))
     assert small.attack("cifar10", "at", "clean").images == 1000
     assert small.attack("cifar10.fog", "at", "clean").images is None
     assert small.attack("cifar10.fog", "at", "clean").dataset.name == "cifar10.fog"

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.shown import panels, shown
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.jobs.report_inputs import panels, shown
+from pipeline_steps.jobs.rules import Jobs
 
 PART = {"defenses": ["normal", "at"], "threats": ["clean", "pgd20"]}
 

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.specs import Specs
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_jobs_take_latents_for_generators_that_cannot_encode(jobs, dataset):
 
 
 def test_each_data_set_says_which_generator_its_gan_is():
-    plan = Plan(load_config("paper"))
+    plan = Specs(load_config("paper"))
     for dataset, name in [("cifar10", "sngan"), ("om-imagenet", "stylegan")]:
         edit = plan.attack(dataset, "at", "om-pgd-gan").threat.model_dump()["edit"]
         assert edit["generator"]["name"] == name
@@ -60,7 +60,7 @@ def test_each_data_set_says_which_generator_its_gan_is():
 
 def test_a_projection_is_told_whose_features_judge_it():
     for scale, features in [("paper", "published"), ("demo", "defense")]:
-        plan = Plan(load_config(scale))
+        plan = Specs(load_config(scale))
         assert features in plan.manifold("digits", "sngan", "train").features
         flow = plan.manifold("digits", "glow", "train")
         assert flow.features is flow.projection is None
@@ -71,7 +71,7 @@ def test_where_a_manifold_comes_from_is_part_of_every_spec_that_uses_it(
 ):
     def spec(root=None):
         config = load_config("demo", root) if root else load_config("demo")
-        return Plan(config).defense("om-digits", "at")
+        return Specs(config).defense("om-digits", "at")
 
     edit("datasets", "om-digits.projected.generator", "stylegan")
     assert spec() != spec(config_root)
@@ -79,7 +79,7 @@ def test_where_a_manifold_comes_from_is_part_of_every_spec_that_uses_it(
 
 def test_a_projected_data_set_is_not_fetched():
     with pytest.raises(PipelineError, match="om-digits is made by projection"):
-        Plan(load_config("demo")).fetched("om-digits")
+        Specs(load_config("demo")).fetched("om-digits")
 
 
 def test_a_data_set_has_a_source_or_is_projected(edit, config_root):

@@ -4,19 +4,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.networks import trained
-from pipeline_steps.config.resolve import Plan
-from pipeline_steps.config.shown import shown
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.jobs.networks import trained
+from pipeline_steps.jobs.report_inputs import shown
+from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.specs import Specs
 
 NAMES = ("atld-", "atld", "atld+")
 
 
 @pytest.fixture
 def paper():
-    return Plan(load_config("paper"))
+    return Specs(load_config("paper"))
 
 
 def test_atld_answers_in_three_ways_after_one_training(paper):
@@ -65,7 +65,7 @@ def test_what_is_shown_of_it_is_trained_once(config_root, edit):
     edit("papers/ijsat", "figures", {})
     edit("papers/ijsat", "claims", [])
     edit("scales/demo", "pages", {"ijsat": {"table1": {"threats": ["pgd20"]}}})
-    told = shown(Plan(load_config("demo", config_root)))
+    told = shown(Specs(load_config("demo", config_root)))
     trainings = [name for name in told if name.startswith("defenses/digits/atld")]
     assert trainings == ["defenses/digits/atld-"]
     assert {"verdicts/digits/atld/pgd20", "verdicts/digits/atld+/pgd20"} <= {*told}

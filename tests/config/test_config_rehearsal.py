@@ -2,19 +2,19 @@
 
 import pytest
 
-from pipeline_steps.config.counts import counts
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import mappings
+from pipeline_steps.jobs.counts import counts
+from pipeline_steps.jobs.specs import Specs
 
 
 @pytest.fixture(scope="module")
 def rehearsal():
-    return Plan(load_config("rehearsal"))
+    return Specs(load_config("rehearsal"))
 
 
 def test_nothing_that_the_paper_s_size_computes_is_left_out(rehearsal):
-    paper = Plan(load_config("paper"))
+    paper = Specs(load_config("paper"))
     for name in paper.config.papers:
         assert rehearsal.pages(name) == paper.pages(name)
     computed = [[one.computed for one in counts(plan)] for plan in (rehearsal, paper)]
@@ -40,7 +40,7 @@ def test_no_attack_takes_more_steps_or_queries_than_its_limit(rehearsal):
 
 @pytest.mark.parametrize("threat", ["pgd20", "autoattack", "cla-d-pgd20", "rays40k"])
 def test_other_scales_know_no_limits(threat):
-    full, limited = (Plan(load_config(scale)) for scale in ("demo", "rehearsal"))
+    full, limited = (Specs(load_config(scale)) for scale in ("demo", "rehearsal"))
     specs = [
         plan.threat(threat, dataset).model_dump(mode="json")
         for plan, dataset in ((full, "digits"), (limited, "digits-32"))
@@ -51,7 +51,7 @@ def test_other_scales_know_no_limits(threat):
 
 def test_a_limit_keeps_what_is_below_it(config_root, edit):
     edit("scales/demo", "limits", {"steps": 10})
-    plan = Plan(load_config("demo", config_root))
+    plan = Specs(load_config("demo", config_root))
     assert [plan.threat(f"pgd{n}", "digits").steps for n in (5, 10, 20)] == [5, 10, 10]
     assert plan.threat("rays10k", "digits").queries == 10_000
 
@@ -60,4 +60,4 @@ def test_a_title_says_that_ice_was_drawn(rehearsal):
     table = rehearsal.table("ijsat", "table2")
     assert table.stand_ins == {"cifar10": "digits-32", "frost": "drawn-ice"}
     assert rehearsal.table("ijsat", "table1").stand_ins == {"cifar10": "digits-32"}
-    assert not Plan(load_config("paper")).table("ijsat", "table2").stand_ins
+    assert not Specs(load_config("paper")).table("ijsat", "table2").stand_ins

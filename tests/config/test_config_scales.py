@@ -5,19 +5,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline_steps.config.jobs import STEPS, Jobs
-from pipeline_steps.config.labels import corruption, origin
 from pipeline_steps.config.load import load_config, scales, trial_scales
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.jobs.names import corruption, origin
+from pipeline_steps.jobs.rules import STEPS, Jobs
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import FROM
 
 
 def shape(scale):
     """Which jobs stand behind which, the data sets' names and the seeds left out."""
     config = load_config(scale)
-    plan = Plan(config)
+    plan = Specs(config)
     behind = {}
     for paper, content in config.papers.items():
         for table in content.tables:
@@ -94,7 +94,7 @@ def bare(paths, scale):
 
 def test_a_figure_leaves_out_the_panels_that_a_scale_does_not_ask_for():
     """Level 4 of the flow, which the digits' has not, and one budget of three."""
-    figures = [Plan(load_config(scale)) for scale in ("paper", "demo")]
+    figures = [Specs(load_config(scale)) for scale in ("paper", "demo")]
     whole, own = (plan.figure("ijsat", "figure8-cifar10").panels for plan in figures)
     asked = load_config("demo").scale.pages["ijsat"]["figure8-cifar10"].threats
     assert len(whole) == 12 and [panel.threat for panel in own] == asked
@@ -136,7 +136,7 @@ def test_wildcards_fit_known_names_and_nothing_else():
 def test_the_runs_behind_a_table_are_its_inputs_in_order():
     jobs = Jobs("demo")
     wildcards = SimpleNamespace(scale="demo", paper="ijsat", table="table1")
-    runs = Plan(load_config("demo")).table("ijsat", "table1").runs
+    runs = Specs(load_config("demo")).table("ijsat", "table1").runs
     expected = [
         f"results/demo/verdicts/{r.dataset}/{r.defense}/{r.threat}" for r in runs
     ]
@@ -178,7 +178,7 @@ def test_preflight_is_the_papers_size_cut_short():
 def test_a_limit_stands_in_a_trial_s_spec_and_in_no_other(step, names, limits):
     """So a spec without one is what it was before there were limits."""
     whole, trial = (
-        getattr(Plan(load_config(scale)), STEPS[step][1])(*names).model_dump(
+        getattr(Specs(load_config(scale)), STEPS[step][1])(*names).model_dump(
             mode="json"
         )
         for scale in ("paper", "preflight")

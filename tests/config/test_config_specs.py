@@ -3,10 +3,10 @@
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.generators.spec import FlowTraining
+from pipeline_steps.jobs.specs import Specs
 
 DATASETS = ("digits", "cifar10")
 # Few of each, so that it is known of each of them what it uses.
@@ -19,7 +19,7 @@ TRANSFERRED = "pgd20-from-normal"
 def all_specs(root, scale="demo"):
     """The specs of jobs that could be asked for, by names that tell their kinds."""
     config = load_config(scale, root)
-    plan = Plan(config)
+    plan = Specs(config)
     specs = {}
     for dataset in DATASETS:
         specs[f"fetched {dataset}"] = plan.fetched(dataset)
@@ -54,7 +54,7 @@ def among(kinds=(), *ends):
 def has_runs(job):
     """Whether a table's job has any verdicts to show."""
     kind, *names = job.split()
-    return kind == "table" and bool(Plan(load_config("demo")).table(*names).runs)
+    return kind == "table" and bool(Specs(load_config("demo")).table(*names).runs)
 
 
 JUDGED = ("attack", "curve")
@@ -170,7 +170,7 @@ def edits_of(spec):
 
 @pytest.fixture
 def paper():
-    return Plan(load_config("paper"))
+    return Specs(load_config("paper"))
 
 
 def test_budgets_are_the_papers_in_0_to_1(paper):
@@ -188,7 +188,7 @@ def test_budgets_are_the_papers_in_0_to_1(paper):
 
 def test_the_same_threat_takes_another_data_set_s_budget():
     (pixel,) = edits_of(
-        Plan(load_config("demo")).attack("digits", "at", "pgd10").threat
+        Specs(load_config("demo")).attack("digits", "at", "pgd10").threat
     )
     assert (pixel["epsilon"], pixel["step_size"]) == (0.1, 0.025)
 
@@ -211,7 +211,7 @@ def test_ijsat_trains_as_its_section_6_1_says(paper):
 
 
 def test_a_stand_in_takes_the_place_of_a_paper_s_data_set_and_says_so():
-    table = Plan(load_config("demo")).table("ijsat", "table1")
+    table = Specs(load_config("demo")).table("ijsat", "table1")
     assert (table.dataset, table.stand_ins) == ("cifar10", {"cifar10": "digits"})
     assert {run.dataset for run in table.runs} == {"digits"}
     assert table.scale == "demo"
@@ -219,7 +219,7 @@ def test_a_stand_in_takes_the_place_of_a_paper_s_data_set_and_says_so():
 
 
 def test_a_network_stands_in_by_its_word_and_fits_the_data_set():
-    demo, paper = (Plan(load_config(scale)) for scale in ("demo", "paper"))
+    demo, paper = (Specs(load_config(scale)) for scale in ("demo", "paper"))
     for plan, word, width in ((demo, "small_cnn", 32), (paper, "resnet18", 64)):
         network = plan.defense("cifar10", "at").architecture
         assert network == {
@@ -257,5 +257,5 @@ def test_a_figure_may_show_a_generator_of_any_name(config_root, edit):
     path.write_text(
         path.read_text().replace("glow:", "glow: &glow") + "glow-wide: *glow\n"
     )
-    figure = Plan(load_config("paper", config_root)).figure("ijsat", "figure-glow")
+    figure = Specs(load_config("paper", config_root)).figure("ijsat", "figure-glow")
     assert code("papers.make_figure", figure.model_dump(mode="json")).digest

@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline_steps.config.jobs import Jobs
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
-from pipeline_steps.config.shown import shown
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.jobs.report_inputs import shown
+from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.specs import Specs
 
 WATCHED = {"threat": "pgd20", "every": 2, "images": 40}
 
@@ -49,7 +49,7 @@ def test_the_best_weights_are_judged_by_name(watched, config_root):
 
 
 def test_the_monitor_s_threat_is_part_of_the_training(watched, config_root):
-    plan = Plan(load_config("demo", config_root))
+    plan = Specs(load_config("demo", config_root))
     monitor = plan.defense("digits", "at").monitor
     assert (monitor.every, monitor.images, monitor.of) == (2, 40, "held_out")
     assert monitor.threat["steps"] == 20

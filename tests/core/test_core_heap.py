@@ -11,7 +11,7 @@ import resource
 
 import numpy as np
 
-from pipeline_steps.core.heap import keep_freed_memory
+from pipeline_steps.core.malloc import keep_freed_memory
 
 
 def pages_cleared():

@@ -20,7 +20,12 @@ FLOORS = (
     "papers",
 )
 # What stands beside the floors, and the tool that it may know; no floor imports them.
-BESIDE = {"config": {"snakemake"}, "release": {"dvc"}, "cluster": set()}
+BESIDE = {
+    "config": set(),
+    "jobs": {"snakemake"},
+    "release": {"dvc"},
+    "cluster": set(),
+}
 COMPUTES = {
     "torch",
     "torchvision",

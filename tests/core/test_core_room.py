@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from pipeline_steps.core.batch_fitting import BatchFitter
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.room import Room
 
 
 def work_for(most):
@@ -21,13 +21,13 @@ def work_for(most):
 @pytest.mark.parametrize("rows", [range(0), range(3, 4), range(5, 18)], ids=len)
 @pytest.mark.parametrize("most", [1, 4, 100])
 def test_all_rows_are_worked_on_in_order(rows, most):
-    told = Room().each(rows, work_for(most))
+    told = BatchFitter().each(rows, work_for(most))
     assert [row for piece in told for row in piece] == list(rows)
     assert all(len(piece) <= most for piece in told)
 
 
 def test_what_fits_is_remembered():
-    room, tried = Room(), []
+    room, tried = BatchFitter(), []
 
     def work(rows):
         tried.append(len(rows))
@@ -42,4 +42,4 @@ def test_what_fits_is_remembered():
 
 def test_a_device_without_memory_for_one_is_told():
     with pytest.raises(PipelineError, match="no memory for a single image"):
-        Room().each(range(8), work_for(0))
+        BatchFitter().each(range(8), work_for(0))

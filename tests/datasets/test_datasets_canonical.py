@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.arrays import write_batches
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
@@ -22,6 +21,7 @@ from pipeline_steps.datasets.canonical import (
 )
 from pipeline_steps.datasets.loader import check_range, load_image_set
 from pipeline_steps.datasets.spec import Cut, DatasetSpec
+from pipeline_steps.jobs.specs import Specs
 
 TOY = DatasetSpec(name="toy", classes=4, size=6)
 
@@ -29,7 +29,7 @@ TOY = DatasetSpec(name="toy", classes=4, size=6)
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory):
     """The demo's data set, as its step makes it."""
-    spec = Plan(load_config("demo")).source("digits")
+    spec = Specs(load_config("demo")).source("digits")
     source = make("source", spec.source)
     archive = tmp_path_factory.mktemp("digits") / "archive"
     source.fetch(archive, spec.dataset)

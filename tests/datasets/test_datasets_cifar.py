@@ -14,13 +14,13 @@ import pytest
 from datasets_house import md5, tar_of
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.torchvision_ops import KEPT_ALIVE  # noqa: F401
 from pipeline_steps.datasets.archives import load_arrays
 from pipeline_steps.datasets.canonical import SPLITS, check
 from pipeline_steps.datasets.spec import DatasetSpec
+from pipeline_steps.jobs.specs import Specs
 
 TOY = DatasetSpec(name="toy", classes=10, size=32)
 TRAIN, TEST = ["toy/batch_1", "toy/batch_2"], ["toy/test"]
@@ -146,7 +146,7 @@ def test_a_setting_that_names_no_part_of_a_batch_is_one_sentence(tmp_path):
 
 def test_cifar_100_is_read_by_its_fine_labels(tmp_path):
     """A small file of the published layout, with everything that a batch holds there."""
-    spec = Plan(load_config("paper")).source("cifar100")
+    spec = Specs(load_config("paper")).source("cifar100")
     fine = [f"class_{i}".encode() for i in range(100)]
     meta = {b"fine_label_names": fine, b"coarse_label_names": [b"big"] * 20}
     members = {"cifar-100-python/meta": meta}
@@ -183,7 +183,7 @@ def real(shared_data, tmp_path_factory):
 def test_all_of_cifar_10_is_as_published(real, tmp_path, run_step):
     from torchvision.datasets import CIFAR10
 
-    spec = Plan(load_config("paper")).source("cifar10")
+    spec = Specs(load_config("paper")).source("cifar10")
     told = spec.model_dump(mode="json")
     archive = {role: tmp_path / f"archive.{role}" for role in ("archive", "card")}
     place = {"DATASETS_MIRROR": str(real)}
@@ -217,7 +217,7 @@ def test_the_checksums_inside_are_those_that_torchvision_knows(name):
     from torchvision.datasets import CIFAR10, CIFAR100
 
     theirs = {"cifar10": CIFAR10, "cifar100": CIFAR100}[name]
-    (file,) = Plan(load_config("paper")).source(name).source["files"]
+    (file,) = Specs(load_config("paper")).source(name).source["files"]
     assert file.name == theirs.filename
     known = [*theirs.train_list, *theirs.test_list]
     known += [(theirs.meta["filename"], theirs.meta["md5"])]

@@ -7,11 +7,11 @@ import pytest
 from datasets_house import tar_of
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
+from pipeline_steps.jobs.specs import Specs
 
-SPEC = Plan(load_config("paper")).fetched("cifar10-c")
+SPEC = Specs(load_config("paper")).fetched("cifar10-c")
 LABELS = np.arange(20) % 10
 ROWS = 5 * len(LABELS)
 

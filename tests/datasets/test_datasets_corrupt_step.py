@@ -19,7 +19,6 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.digest import code
@@ -28,6 +27,7 @@ from pipeline_steps.core.rng import rng
 from pipeline_steps.datasets import corrupt_dataset
 from pipeline_steps.datasets.corruption import CORRUPTIONS, SEVERITIES, corrupt
 from pipeline_steps.datasets.textures import textures
+from pipeline_steps.jobs.specs import Specs
 
 SIZE = 32
 
@@ -217,7 +217,7 @@ def test_a_photograph_of_ice_that_is_none_is_a_sentence(
 def test_the_real_photographs_of_ice_are_found_at_a_mirror(
     shared_data, tmp_path, run_step: Callable[..., Any]
 ):
-    spec = Plan(load_config("demo")).fetched("frost").model_dump(mode="json")
+    spec = Specs(load_config("demo")).fetched("frost").model_dump(mode="json")
     outputs = {role: tmp_path / "frost" / role for role in ("archive", "card")}
     mirror = {"DATASETS_MIRROR": str(shared_data)}
     ended = run_step("datasets.fetch_dataset", spec, outputs, environment=mirror)
@@ -276,7 +276,7 @@ def test_a_set_of_large_images_is_streamed(tmp_path):
 def test_the_config_says_what_is_published_and_what_is_made(
     dataset, name, made, needed
 ):
-    plan = Plan(load_config("demo"))
+    plan = Specs(load_config("demo"))
     spec = plan.corruption(dataset, name)
     assert made.items() <= spec.made.items()
     assert plan.needed(dataset, name) == needed
@@ -284,7 +284,7 @@ def test_the_config_says_what_is_published_and_what_is_made(
 
 def test_an_edit_of_one_corruption_makes_no_other_anew():
     """Each job's digest holds the corruption that it names, and no other."""
-    plan = Plan(load_config("demo"))
+    plan = Specs(load_config("demo"))
     for name in ("fog", "frost"):
         spec = plan.corruption("digits", name).model_dump(mode="json")
         modules = code("datasets.corrupt_dataset", spec).modules
@@ -356,7 +356,7 @@ def test_each_severity_lowers_a_plain_models_accuracy_on_average():
 
 
 def test_drawn_ice_is_the_same_in_every_run_and_makes_frost(tmp_path):
-    spec = Plan(load_config("demo")).fetched("drawn-ice")
+    spec = Specs(load_config("demo")).fetched("drawn-ice")
     for name in ("first", "second"):
         make("source", spec.source).fetch(tmp_path / name, spec.dataset)
     assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()

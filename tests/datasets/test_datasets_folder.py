@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
 from pipeline_steps.datasets.canonical import SPLITS, Split, check, cut_off_test
 from pipeline_steps.datasets.photographs import decode
 from pipeline_steps.datasets.spec import Cut, DatasetSpec
+from pipeline_steps.jobs.specs import Specs
 
 TOY = DatasetSpec(name="toy", classes=3, size=8)
 COLOURS = {"ant": (200, 10, 10), "bee": (10, 200, 10), "cow": (10, 10, 200)}
@@ -252,7 +252,7 @@ def test_256_pixel_sets_are_built_in_memory_that_does_not_grow(tmp_path, run_ste
     assert many - few < 40, "450 further images are 84 MiB"
 
 
-MIXED10 = Plan(load_config("paper")).source("mixed10")
+MIXED10 = Specs(load_config("paper")).source("mixed10")
 
 
 @pytest.fixture(scope="module")
@@ -350,4 +350,4 @@ def test_an_index_is_one_line_a_photograph(look_at, tmp_path):
 
 
 def test_a_cut_needs_no_share_for_a_source_with_its_own_split():
-    assert Plan(load_config("paper")).source("cifar10").cut == Cut()
+    assert Specs(load_config("paper")).source("cifar10").cut == Cut()

@@ -6,12 +6,12 @@ from datasets_house import tar_of
 from scipy.io import savemat
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make
 from pipeline_steps.datasets.canonical import SPLITS, check
+from pipeline_steps.jobs.specs import Specs
 
-SPEC = Plan(load_config("paper")).source("svhn")
+SPEC = Specs(load_config("paper")).source("svhn")
 FILES = {"train": "train_32x32.mat", "test": "test_32x32.mat"}
 
 

@@ -3,13 +3,13 @@
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.generators.generator import build_generator
+from pipeline_steps.jobs.specs import Specs
 
 
 @pytest.fixture(scope="module")
 def paper():
-    return Plan(load_config("paper"))
+    return Specs(load_config("paper"))
 
 
 def parts(edit):

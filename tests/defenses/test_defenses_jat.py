@@ -5,14 +5,14 @@ from itertools import product
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
+from pipeline_steps.jobs.specs import Specs
 
 RANDOM = {"objective": "targeted", "target": "random"}
 
 
 @pytest.fixture(scope="module")
 def paper():
-    return Plan(load_config("paper"))
+    return Specs(load_config("paper"))
 
 
 def parts(threat):

@@ -12,7 +12,7 @@ from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.monitor import Monitor
 from pipeline_steps.defenses.passes import compile_passes, compute_in
 from pipeline_steps.defenses.spec import MonitorSpec, Schedule
-from pipeline_steps.defenses.train_defense import Course, guarded, train_defense
+from pipeline_steps.defenses.train_defense import BatchOrder, guarded, train_defense
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -198,20 +198,22 @@ def test_a_compiled_training_asks_for_it(spec_of, toy_images, tmp_path, monkeypa
 
 def test_held_out_images_are_not_learned_from(watch, toy_images):
     spec = watch()
-    course = Course(toy_images, spec.schedule, 0, spec.monitor)
-    rows = torch.cat([course.rows(epoch, s) for epoch in range(4) for s in range(2)])
+    batch_order = BatchOrder(toy_images, spec.schedule, 0, spec.monitor)
+    rows = torch.cat(
+        [batch_order.rows(epoch, s) for epoch in range(4) for s in range(2)]
+    )
     assert rows.max() < 36
     assert monitor_of(spec, toy_images).rows == range(36, 48)
     on_test = watch(of="test")
-    course = Course(toy_images, on_test.schedule, 0, on_test.monitor)
-    assert course.count == 48
+    batch_order = BatchOrder(toy_images, on_test.schedule, 0, on_test.monitor)
+    assert batch_order.count == 48
     assert monitor_of(on_test, toy_images).rows == range(12)
 
 
 def test_more_held_out_images_than_there_are_is_one_sentence(watch, toy_images):
     spec = watch(images=48)
     with pytest.raises(PipelineError, match="holds out 48 images where there are 48"):
-        Course(toy_images, spec.schedule, 0, spec.monitor)
+        BatchOrder(toy_images, spec.schedule, 0, spec.monitor)
 
 
 def test_watching_changes_no_weight_and_keeps_the_best(watch, toy_images, tmp_path):

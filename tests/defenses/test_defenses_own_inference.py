@@ -13,8 +13,7 @@ import yaml
 from torch.nn import functional
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.own import PLACE
-from pipeline_steps.config.resolve import Plan
+from pipeline_steps.config.user_models import PLACE
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -25,6 +24,7 @@ from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import load_model
 from pipeline_steps.defenses.own_weights import put_weights, read_weights
 from pipeline_steps.defenses.transformed import Transformed
+from pipeline_steps.jobs.specs import Specs
 
 PAGE = ROOT / "docs/your-own-model.md"
 # Of the form that the authors' modules have: tuples, and a probability.
@@ -102,7 +102,7 @@ def released(tmp_path, monkeypatch):
 
 
 def test_a_released_atld_answers_through_its_own_imt(released, tmp_path):
-    plan = Plan(load_config("demo", tmp_path))
+    plan = Specs(load_config("demo", tmp_path))
     spec = plan.attack("digits", "atld-released", "pgd20-adaptive")
     weights = tmp_path / "taken.safetensors"
     model = factory("my_atld.py:make")()
@@ -124,7 +124,7 @@ def test_a_released_atld_answers_through_its_own_imt(released, tmp_path):
 
 
 def test_it_stands_in_the_paper_s_tables(released, tmp_path):
-    plan = Plan(load_config("demo", tmp_path))
+    plan = Specs(load_config("demo", tmp_path))
     runs = {(run.defense, run.threat) for run in plan.table("atld", "table5").runs}
     assert ("atld-released", "worst-adaptive") in runs
     assert ("atld-released-", "cla+d-pgd20") in runs
@@ -136,7 +136,7 @@ def test_it_is_taken_in_with_what_it_does_before_it_answers(
     released, tmp_path, toy_files, run_step
 ):
     """On images of ten classes, by its static weights; and refused without a companion."""
-    plan = Plan(load_config("demo", tmp_path))
+    plan = Specs(load_config("demo", tmp_path))
     spec = plan.adopted("digits", "atld-released").model_dump(mode="json")
     inputs = {"given": "atld_latest"}
     inputs |= {name: toy_files[f"test_{name}"] for name in ("images", "labels")}
@@ -155,7 +155,7 @@ def test_it_is_taken_in_with_what_it_does_before_it_answers(
     Path("my_atld.py").write_text(code)
     factory_digest.cache_clear()
     load_config.cache_clear()
-    spec = Plan(load_config("demo", tmp_path)).adopted("digits", "atld-released")
+    spec = Specs(load_config("demo", tmp_path)).adopted("digits", "atld-released")
     spec = spec.model_dump(mode="json")
     done = run_step("defenses.adopt_defense", spec, outputs, inputs=inputs)
     assert done.returncode != 0
@@ -184,7 +184,7 @@ def test_robustbench_s_lines_are_a_config(released, tmp_path):
     weights.write_bytes(b"")
     (tmp_path / PLACE).write_text(text)
     load_config.cache_clear()
-    spec = Plan(load_config("demo", tmp_path)).adopted("digits", "carmon")
+    spec = Specs(load_config("demo", tmp_path)).adopted("digits", "carmon")
     assert spec.weights == sha256(weights)
     assert re.search(r"def make\(name\):", Path("my_zoo.py").read_text())
     assert spec.architecture["arguments"] == {"name": "Carmon2019Unlabeled"}

@@ -14,8 +14,7 @@ from PIL import Image
 from torch import nn
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.own import PLACE
-from pipeline_steps.config.resolve import Plan
+from pipeline_steps.config.user_models import PLACE
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -23,6 +22,7 @@ from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.defenses.load import load_model, new_model
 from pipeline_steps.defenses.own_weights import check_answers, put_weights, read_weights
+from pipeline_steps.jobs.specs import Specs
 
 sys.path.insert(0, str(ROOT / "tests" / "workflow"))
 from workflow_house import House, blocks
@@ -214,7 +214,7 @@ def config(own):
 
 
 def test_an_own_row_stands_below_the_paper_s(config):
-    plan = Plan(config())
+    plan = Specs(config())
     table = plan.table("ijsat", "table1")
     *_, row = table.rows
     assert row.name == "My model"

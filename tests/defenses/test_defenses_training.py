@@ -9,7 +9,7 @@ from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.defenses import schedules, snapshots
 from pipeline_steps.defenses.load import load_model, new_model
 from pipeline_steps.defenses.spec import Schedule
-from pipeline_steps.defenses.train_defense import Course, train_defense
+from pipeline_steps.defenses.train_defense import BatchOrder, train_defense
 
 CPU = torch.device("cpu")
 
@@ -40,19 +40,21 @@ def test_epochs_before_and_after_each_drop_are_kept_beside_them():
 
 def test_an_epoch_sees_each_image_at_most_once_in_an_order_of_its_own(toy_images):
     schedule = Schedule(epochs=2, batch=10, learning_rate=0.1)
-    course = Course(toy_images, schedule, seed=0)
-    assert (course.steps_of_epoch, course.steps) == (4, 8)
-    epochs = [torch.cat([course.rows(e, s) for s in range(4)]) for e in range(2)]
+    batch_order = BatchOrder(toy_images, schedule, seed=0)
+    assert (batch_order.steps_of_epoch, batch_order.steps) == (4, 8)
+    epochs = [torch.cat([batch_order.rows(e, s) for s in range(4)]) for e in range(2)]
     assert all(len(rows.unique()) == 40 for rows in epochs)
     assert not torch.equal(*epochs)
-    fresh = Course(toy_images, schedule, seed=0)
-    assert torch.equal(fresh.rows(1, 2), course.rows(1, 2))
+    fresh = BatchOrder(toy_images, schedule, seed=0)
+    assert torch.equal(fresh.rows(1, 2), batch_order.rows(1, 2))
 
 
 def test_a_batch_wider_than_the_data_is_one_step_of_all(toy_images):
-    course = Course(toy_images, Schedule(epochs=3, batch=99, learning_rate=1), seed=0)
-    assert course.steps == 3
-    assert sorted(course.rows(0, 0).tolist()) == list(range(48))
+    batch_order = BatchOrder(
+        toy_images, Schedule(epochs=3, batch=99, learning_rate=1), seed=0
+    )
+    assert batch_order.steps == 3
+    assert sorted(batch_order.rows(0, 0).tolist()) == list(range(48))
 
 
 def same_weights(one, other):

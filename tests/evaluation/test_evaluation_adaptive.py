@@ -218,9 +218,9 @@ def test_the_second_ascent_goes_on_inside_the_first_one_s_ball(
     first = {"attack": "ascent", **threat_entry(5, start_at="zero")}
     then = threat_entry(1)["edit"] | {"step_size": 0.1}
     last = {"edit": then, "objective": {"objective": "discriminator"}, "steps": 1}
-    onward = built({"attack": "onward", "first": first, **last})
+    continued = built({"attack": "continued", "first": first, **last})
     batch, model = Batch(*toy_images[torch.arange(24)]), defense.static
-    whole = onward.attack(model, batch, rng(0))
+    whole = continued.attack(model, batch, rng(0))
     begun = built(first).attack(model, batch, rng(0)).images
     assert not torch.equal(whole.images, begun)
     assert (whole.images - batch.images).abs().max() <= 0.1 + 1e-6

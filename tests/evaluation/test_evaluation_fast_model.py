@@ -7,7 +7,7 @@ from torch import nn
 from pipeline_steps.core.rng import rng
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.evaluation.fast_model import FastModel, folded
-from pipeline_steps.threats.still import held_still
+from pipeline_steps.threats.frozen import frozen
 
 
 def images(count=8, size=16):
@@ -42,7 +42,7 @@ def test_the_gradient_is_the_plain_network_s(word):
     gradients = []
     for form in (model, FastModel(model, images(), "float32")):
         leaf = images(4).requires_grad_()
-        with held_still(form):
+        with frozen(form):
             gradients.append(torch.autograd.grad(form(leaf).square().sum(), leaf)[0])
     assert torch.allclose(*gradients, rtol=1e-3, atol=1e-4 * gradients[0].abs().max())
 
@@ -51,7 +51,7 @@ def test_the_plain_network_stays_as_it_was():
     model = network("resnet18").train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     fast = FastModel(model, images(), "float32")
-    with held_still(fast):
+    with frozen(fast):
         fast(images(2))
         assert not model.training
     assert model.training

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.evaluation.red_flags import red_flags
 from pipeline_steps.evaluation.threat_relations import (
     AUTOATTACK,
@@ -24,6 +23,7 @@ from pipeline_steps.evaluation.threat_relations import (
     WIDER,
     why_at_least_as_strong,
 )
+from pipeline_steps.jobs.specs import Specs
 
 SOUND = {
     "clean": 84.0,
@@ -39,7 +39,7 @@ WORST = {"attack": "ensemble", "parts": ("pgd100", "rays40k-adaptive")}
 
 @cache
 def spec(name: str) -> dict[str, Any]:
-    plan = Plan(load_config("paper"))
+    plan = Specs(load_config("paper"))
     if name == "worst":
         return {**WORST, "parts": {part: spec(part) for part in WORST["parts"]}}
     if name == "rays40k-adaptive":

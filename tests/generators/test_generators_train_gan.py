@@ -14,7 +14,6 @@ import yaml
 from pipeline_steps.cluster.units import units
 from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.load import _checked, load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core import pace
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
@@ -29,12 +28,13 @@ from pipeline_steps.generators.generator import load_generator
 from pipeline_steps.generators.judging import Judge
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanSpec, GanTraining
-from pipeline_steps.generators.stages import Course
+from pipeline_steps.generators.stages import GrowthSchedule
 from pipeline_steps.generators.train_gan import (
     COLUMNS,
     Gan,
     train_gan,
 )
+from pipeline_steps.jobs.specs import Specs
 
 CPU = torch.device("cpu")
 STEP = "generators.train_gan"
@@ -101,8 +101,8 @@ def growing(**told):
 def test_a_gan_grows_by_the_published_schedule():
     """Train at 8 px, then fade in and train each further one (METHODS 9.1)."""
     lower = [{"size": 8, "batch": 20, "learning_rate": 0.5}]
-    course = Course(growing(lower=lower), 32)
-    told = [(s.size, s.fading, s.steps, s.batch) for s in course.stages]
+    growth_schedule = GrowthSchedule(growing(lower=lower), 32)
+    told = [(s.size, s.fading, s.steps, s.batch) for s in growth_schedule.stages]
     assert told == [
         (8, False, 5, 20),
         (16, True, 10, 10),
@@ -110,8 +110,8 @@ def test_a_gan_grows_by_the_published_schedule():
         (32, True, 10, 10),
         (32, False, 60, 10),
     ]
-    assert course.images(course.steps) == 1000
-    moments = [course.at(step) for step in range(course.steps)]
+    assert growth_schedule.images(growth_schedule.steps) == 1000
+    moments = [growth_schedule.at(step) for step in range(growth_schedule.steps)]
     assert [k for k, m in enumerate(moments) if m.opens] == [0, 5, 15, 25, 35]
     fading = [m.growth for m in moments[5:15]]
     assert fading == [Growth(16, k / 10) for k in range(10)]
@@ -120,13 +120,15 @@ def test_a_gan_grows_by_the_published_schedule():
 
 
 def test_without_growth_there_is_one_stage():
-    course = Course(growing(grow_from=0, growth_images=0), 32)
-    assert [(s.size, s.steps, s.fading) for s in course.stages] == [(32, 100, False)]
+    growth_schedule = GrowthSchedule(growing(grow_from=0, growth_images=0), 32)
+    assert [(s.size, s.steps, s.fading) for s in growth_schedule.stages] == [
+        (32, 100, False)
+    ]
 
 
 def test_more_growth_than_training_is_refused():
     with pytest.raises(PipelineError, match="raise images or lower growth_images"):
-        Course(growing(), 256)
+        GrowthSchedule(growing(), 256)
 
 
 def test_r1_is_the_squared_slope_at_real_images():
@@ -148,10 +150,10 @@ def test_r1_is_the_squared_slope_at_real_images():
 
 def test_optimisers_forget_where_fading_begins_and_where_it_ends():
     spec, data = spec_of("stylegan"), image_set()
-    gan, course = Gan(spec, CPU), Course(spec.training, 16)
+    gan, growth_schedule = Gan(spec, CPU), GrowthSchedule(spec.training, 16)
     steps = []
     for step in range(10):
-        gan.step(data, step, course.at(step), 1.0)
+        gan.step(data, step, growth_schedule.at(step), 1.0)
         both = [optimiser.state.values() for optimiser in gan.optimisers]
         steps.append({int(state["step"]) for states in both for state in states})
     # Four steps at 8 pixels, four while 16 fade in, and the rest.
@@ -324,14 +326,14 @@ def test_another_file_than_inceptions_is_refused(shelf, tmp_path, run_step, a_se
 def test_every_scale_trains_both(scale):
     """On the data sets that they are meant for there."""
     config = load_config(scale)
-    plan = Plan(config)
+    plan = Specs(config)
     meant = {"stylegan": "mixed10", "sngan": "cifar10"}
     for gan, dataset in meant.items():
         dataset = plan.stand_in(dataset)
         dataset = "digits" if scale == "demo" else dataset
         spec = plan.gan(dataset, gan)
         assert json.loads(spec.model_dump_json())["model"]["generator"] == gan
-        assert Course(spec.training, spec.dataset.size).steps > 0
+        assert GrowthSchedule(spec.training, spec.dataset.size).steps > 0
 
 
 @pytest.mark.parametrize(
@@ -357,8 +359,8 @@ def test_a_limit_holds_at_each_stage_and_the_images_are_judged_twice(tmp_path):
         "stylegan", judge={"images": 48, "times": 50, "steps": 5, "width": 4}
     )
     cut = spec.model_copy(update={"steps": 2})
-    course = Course(cut.training, 16, cut.steps)
-    told = [(s.size, s.fading, s.steps) for s in course.stages]
+    growth_schedule = GrowthSchedule(cut.training, 16, cut.steps)
+    told = [(s.size, s.fading, s.steps) for s in growth_schedule.stages]
     assert told == [(8, False, 2), (16, True, 2), (16, False, 2)]
     pace.forget()
     _, rows = trained(cut, tmp_path)

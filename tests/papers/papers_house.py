@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.step import run
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, Outcomes
 from pipeline_steps.papers.tables import Cell, Found, Verdicts, cells
@@ -77,7 +77,7 @@ def made(
 @cache
 def threat(name: str) -> dict[str, Any]:
     """What the config makes of a threat on the digits."""
-    return Plan(load_config("demo")).threat(name, "digits").model_dump()
+    return Specs(load_config("demo")).threat(name, "digits").model_dump()
 
 
 def card(path: Path, role: str, **metrics: Any) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from figures_house import drawn_twice, spec
 
 from pipeline_steps.config.load import load_config, scales
-from pipeline_steps.config.resolve import Plan
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.breaking import UNBROKEN, smallest_budgets, withstood
 
 PARTS = {
@@ -79,7 +79,7 @@ def test_a_curve_falls_with_the_budget_and_tells_the_median(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("scale", scales())
 def test_the_figure_tries_budgets_that_double(scale: str) -> None:
-    plan = Plan(load_config(scale))
+    plan = Specs(load_config(scale))
     figure = plan.figure("dmat", "figure-budgets")
     assert [panel.part for panel in figure.panels[::15]] == list(PARTS)
     for part, threat in PARTS.items():
@@ -99,7 +99,7 @@ def test_the_figure_tries_budgets_that_double(scale: str) -> None:
 
 
 def test_the_claim_is_about_these_budgets() -> None:
-    plan = Plan(load_config("paper"))
+    plan = Specs(load_config("paper"))
     claims = {claim.name: claim for claim in plan.claims("dmat").claims}
     claim = claims["dmat-needs-stronger-distortions"]
     asked = {threat for side in claim.quantities for threat in side.threats}

@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from pipeline_steps.config import counts
-from pipeline_steps.config.labels import origin
+from pipeline_steps.jobs import counts
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
+from pipeline_steps.jobs.names import origin
+from pipeline_steps.jobs.specs import Specs
 
 TABLES = {"ijsat": 7, "dmat": 4, "atld": 5, "jat": 7}
 
@@ -40,11 +40,11 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
-    return Plan(load_config("paper"))
+def plan() -> Specs:
+    return Specs(load_config("paper"))
 
 
-def test_no_table_is_missing(plan: Plan) -> None:
+def test_no_table_is_missing(plan: Specs) -> None:
     found = {
         paper: len(content.tables) for paper, content in plan.config.papers.items()
     }
@@ -52,7 +52,7 @@ def test_no_table_is_missing(plan: Plan) -> None:
     assert sum(found.values()) == 23
 
 
-def test_so_much_is_computed_and_the_rest_says_why(plan: Plan) -> None:
+def test_so_much_is_computed_and_the_rest_says_why(plan: Specs) -> None:
     found = list(counts.counts(plan))
     told = {
         f"{c.paper} {c.table}": (c.computed, c.published_only.total()) for c in found
@@ -61,7 +61,7 @@ def test_so_much_is_computed_and_the_rest_says_why(plan: Plan) -> None:
     assert all(why.strip() for one in found for why in one.published_only)
 
 
-def test_every_computed_cell_has_its_jobs(plan: Plan) -> None:
+def test_every_computed_cell_has_its_jobs(plan: Specs) -> None:
     """Each run can be resolved, down to the settings of its training and its attack."""
     tables = [plan.table(one.paper, one.table) for one in counts.counts(plan)]
     runs = {(r.dataset, r.defense, r.threat) for table in tables for r in table.runs}

@@ -7,14 +7,14 @@ import torch
 from figures_house import drawn, drawn_twice, spec, verdicts
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
-from pipeline_steps.config.shown import panels
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import rng
+from pipeline_steps.jobs.report_inputs import panels
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers import points
 from pipeline_steps.papers.style import standing_in
 from pipeline_steps.threats.batch import Batch
-from pipeline_steps.threats.still import answered
+from pipeline_steps.threats.frozen import logits_of
 
 BARS = [
     ("FS", "Clean", 90),
@@ -94,7 +94,7 @@ def test_an_axis_that_has_no_name_is_a_sentence(tmp_path, wrong):
 
 
 def test_figure5_asks_for_five_defenses_at_six_budgets():
-    spec = Plan(load_config("paper")).figure("atld", "figure5")
+    spec = Specs(load_config("paper")).figure("atld", "figure5")
     assert len(spec.panels) == 5 * 4 * 6
     asked = {(p.part, p.at): p.threat for p in spec.panels if p.label == "ATLD"}
     assert asked["CIFAR-10, PGD20", 8] == "pgd20"
@@ -104,7 +104,7 @@ def test_figure5_asks_for_five_defenses_at_six_budgets():
 
 
 def test_all_data_sets_of_figure4_have_their_stand_in_named():
-    plan = Plan(load_config("demo"))
+    plan = Specs(load_config("demo"))
     told = standing_in(plan.figure("atld", "figure4"))
     assert told == ["digits stands in for cifar10 and cifar100 and svhn"]
     behind = panels(plan, "atld", "figure4")
@@ -121,7 +121,7 @@ def test_points_are_perturbed_within_the_budget_and_learned(monkeypatch):
     monkeypatch.setattr(points, "STEPS", 120)
     clean, recipes = points.moons(), points.recipes()
     model = points.trained(points.STANDARD, recipes[points.STANDARD], clean)
-    right = answered(model, clean.images).argmax(1) == clean.labels
+    right = logits_of(model, clean.images).argmax(1) == clean.labels
     assert right.float().mean() > 0.97
     for name, recipe in recipes.items():
         moved = points.seen_by(recipe, model, clean) - clean.images

@@ -8,14 +8,14 @@ import torch
 from matplotlib.figure import Figure
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.tensors import write_tensors
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.pictures import magnified
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import look
 
-PAPER = Plan(load_config("paper"))
+PAPER = Specs(load_config("paper"))
 
 
 def drawn(spec: FigureSpec, files: list[Path]) -> Figure:

@@ -10,13 +10,13 @@ import torch
 from matplotlib.figure import Figure
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.tensors import write_tensors
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import look
 
-PAPER = Plan(load_config("paper"))
+PAPER = Specs(load_config("paper"))
 
 
 def asked(figure: str, paper: str = "ijsat") -> FigureSpec:
@@ -103,7 +103,7 @@ def test_the_leopard_is_of_om_imagenet(name: str) -> None:
 def test_normal_training_with_ia_takes_as_many_steps_as_6_1_says(
     name: str, steps: int
 ) -> None:
-    plan, (_, with_ia) = Plan(load_config("paper")), asked(name).panels[:2]
+    plan, (_, with_ia) = Specs(load_config("paper")), asked(name).panels[:2]
     dataset = plan.config.papers["ijsat"].figures[name].dataset
     threat = plan.defense(str(dataset), str(with_ia.defense)).recipe["threat"]
     assert threat["edit"]["perturbation"] == "latent"

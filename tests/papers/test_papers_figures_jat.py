@@ -7,11 +7,11 @@ from figures_house import drawn, drawn_twice, spec, verdicts
 from matplotlib.quiver import Quiver
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.evaluation.verdicts import Docket, Judge
+from pipeline_steps.evaluation.verdicts import Judge, VerdictLog
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.warping import warped
 
@@ -23,15 +23,15 @@ def judged(tmp_path, toy_images, toy_architecture):
     """Real examples of a threat of the config, on an untrained network."""
 
     def judged(threat):
-        spec = Plan(load_config("demo")).threat(threat, "digits")
+        spec = Specs(load_config("demo")).threat(threat, "digits")
         model = new_model(toy_architecture, seed=0).eval()
-        docket = Docket()
+        log = VerdictLog()
         judge = Judge(model, toy_images, build_threat(spec, {}), seed=0)
         for rows in (range(5), range(5, 9)):
-            docket.add(judge(rows), kept=6)
+            log.add(judge(rows), kept=6)
         path = tmp_path / f"{threat}.examples.safetensors"
-        write_tensors(path, docket.examples())
-        return path, docket.examples()
+        write_tensors(path, log.examples())
+        return path, log.examples()
 
     return judged
 
@@ -98,7 +98,7 @@ def test_growing_budgets_as_lines_and_as_images(judged, tmp_path):
 
 @pytest.mark.parametrize("figure", ["figure1", "figure3", "figure4"])
 def test_every_spatial_threat_has_the_budget_that_it_is_drawn_at(figure):
-    plan = Plan(load_config("paper"))
+    plan = Specs(load_config("paper"))
     for panel in plan.figure("jat", figure).panels:
         edit = plan.threat(panel.threat, "cifar10").edit
         if edit["perturbation"] == "warp" and panel.at is not None:
@@ -110,7 +110,7 @@ def test_every_spatial_threat_has_the_budget_that_it_is_drawn_at(figure):
 
 
 def test_figure1_has_a_line_for_each_number_of_steps():
-    plan = Plan(load_config("paper"))
+    plan = Specs(load_config("paper"))
     spec = plan.figure("jat", "figure1")
     for panel in spec.panels:
         steps = plan.threat(panel.threat, "cifar10").model_dump()["steps"]

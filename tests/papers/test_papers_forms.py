@@ -7,7 +7,7 @@ import pytest
 from papers_house import IMAGES, found, made, spec
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms import picture
 from pipeline_steps.papers.forms.latex import as_latex, escape
@@ -17,7 +17,7 @@ from pipeline_steps.papers.forms.tidy import tidy
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.tables import Cell, Found, cells
 
-PLANS = {scale: Plan(load_config(scale)) for scale in ("paper", "demo")}
+PLANS = {scale: Specs(load_config(scale)) for scale in ("paper", "demo")}
 TABLES = [
     (paper, table)
     for paper, content in PLANS["paper"].config.papers.items()

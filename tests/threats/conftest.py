@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d
 from pipeline_steps.core.rng import rng
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.threats.batch import Batch
-from pipeline_steps.threats.still import held_still
+from pipeline_steps.threats.frozen import frozen
 
 
 def batch_of(count=6, low=0.0, high=1.0):
@@ -68,7 +68,7 @@ def defense() -> Defense:
     for _ in range(6):
         for rows in draw.permutation(1400).split(batch):
             leaf = images[rows].requires_grad_()
-            with held_still(model):
+            with frozen(model):
                 loss = functional.cross_entropy(model(leaf), labels[rows])
                 (gradient,) = torch.autograd.grad(loss, leaf)
             edited = (leaf + epsilon / 2 * gradient.sign()).clamp(0, 1).detach()

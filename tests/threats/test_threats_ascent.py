@@ -10,8 +10,8 @@ from pipeline_steps.core.rng import image_rng, rng
 from pipeline_steps.threats.ascent import ascend
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
+from pipeline_steps.threats.frozen import frozen
 from pipeline_steps.threats.spec import ThreatSpec
-from pipeline_steps.threats.still import held_still
 
 EPSILON = 0.03
 
@@ -37,13 +37,13 @@ def joint(generator, **more):
 
 
 def loss(model, images, labels):
-    with held_still(model), torch.no_grad():
+    with frozen(model), torch.no_grad():
         return functional.cross_entropy(model(images), labels, reduction="none")
 
 
 def gradient_of(model, images, labels):
     leaf = images.clone().requires_grad_()
-    with held_still(model):
+    with frozen(model):
         gain = functional.cross_entropy(model(leaf), labels, reduction="sum")
         return torch.autograd.grad(gain, leaf)[0]
 
@@ -125,7 +125,7 @@ def test_jsa_moves_both_spaces_from_the_same_point(model, middle, toy_generator)
     on_manifold, on_pixels = edit.start(middle, rng(0, "start"))
     on_manifold.requires_grad_()
     on_pixels.requires_grad_()
-    with held_still(model):
+    with frozen(model):
         latents = generator.encode(images)
         edited = generator.decode(latents + on_manifold) + on_pixels
         gain = functional.cross_entropy(model(edited), labels, reduction="sum")

@@ -13,9 +13,9 @@ from pipeline_steps.core.registry import make, words
 from pipeline_steps.core.rng import image_rng, rng
 from pipeline_steps.threats.ascent import ascend
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.frozen import frozen
 from pipeline_steps.threats.objectives.margin import margins
 from pipeline_steps.threats.objectives.optimal_transport import transport
-from pipeline_steps.threats.still import held_still
 
 CLASSES = 3
 
@@ -45,7 +45,7 @@ def pixel(epsilon=0.05, **more):
 
 
 def gain(told, model, images, batch):
-    with held_still(model), torch.no_grad():
+    with frozen(model), torch.no_grad():
         return told(model(images), batch, model)
 
 

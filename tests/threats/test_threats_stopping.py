@@ -7,11 +7,11 @@ from torch.nn import functional
 
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import image_rng, rng
-from pipeline_steps.threats.ascent import Course, ascend, climb
+from pipeline_steps.threats.ascent import AscentOptions, ascend, climb
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
+from pipeline_steps.threats.frozen import misclassified
 from pipeline_steps.threats.spec import ThreatSpec
-from pipeline_steps.threats.still import fooled
 
 
 def pixel(epsilon, **more):
@@ -26,7 +26,7 @@ def told_of(defense, steps=8, count=60, model=None, start_at="random", **course)
     edit, batch = pixel(defense.epsilon, start_at=start_at), defense.first(count)
     draw = image_rng(0, range(count), "attack")
     model = model or defense.model
-    return climb(model, batch, edit, OBJECTIVE, steps, draw, Course(**course))
+    return climb(model, batch, edit, OBJECTIVE, steps, draw, AscentOptions(**course))
 
 
 def wrong(defense, images):
@@ -91,7 +91,7 @@ def test_an_image_s_course_does_not_depend_on_its_neighbours(defense, course):
         draw = image_rng(0, rows, "attack")
         part = defense.batch.take(torch.tensor(rows))
         model = defense.model
-        return climb(model, part, edit, OBJECTIVE, 3, draw, Course(**course))
+        return climb(model, part, edit, OBJECTIVE, 3, draw, AscentOptions(**course))
 
     whole, part = edited(list(range(40))), edited([30, 7, 21])
     rows = [30, 7, 21]
@@ -139,7 +139,9 @@ def test_the_momentum_iterative_attack_is_its_paper_s(model, batch):
         edited = edited + step * gathered.sign()
         edited = edited.clamp(images - epsilon, images + epsilon).clamp(0, 1)
     edit = pixel(epsilon, start_at="zero")
-    ours = ascend(model, batch, edit, OBJECTIVE, 10, rng(0), Course(momentum=1.0))
+    ours = ascend(
+        model, batch, edit, OBJECTIVE, 10, rng(0), AscentOptions(momentum=1.0)
+    )
     assert torch.allclose(ours, edited, atol=1e-6)
     without = ascend(model, batch, edit, OBJECTIVE, 10, rng(0))
     assert not torch.allclose(ours, without, atol=1e-6)
@@ -154,7 +156,9 @@ class Blind(nn.Module):
 
 def test_momentum_without_a_gradient_is_no_move_and_no_number_that_isn_t(batch):
     edit = pixel(0.03, start_at="zero")
-    edited = ascend(Blind(), batch, edit, OBJECTIVE, 3, rng(0), Course(momentum=1.0))
+    edited = ascend(
+        Blind(), batch, edit, OBJECTIVE, 3, rng(0), AscentOptions(momentum=1.0)
+    )
     assert torch.equal(edited, batch.images)
 
 
@@ -171,7 +175,7 @@ class Doubted(nn.Module):
 
 def test_only_what_the_exact_model_errs_on_is_broken(defense):
     batch, model = defense.first(60), Doubted(defense.model)
-    told = fooled(model, batch.images, model(batch.images), batch.labels)
+    told = misclassified(model, batch.images, model(batch.images), batch.labels)
     assert torch.equal(told, wrong(defense, batch.images))
 
 
@@ -182,7 +186,7 @@ def test_options_stand_in_the_spec(model, batch):
     spec = ThreatSpec(edit=edit, objective=objective, steps=3, **options)
     assert spec.model_dump()["attack"] == "ascent"
     built, direct = build_threat(spec, {}), make("perturbation", edit)
-    course = Course(**options)
+    course = AscentOptions(**options)
     ours = ascend(model, batch, direct, OBJECTIVE, 3, rng(0), course)
     assert torch.equal(built(model, batch, rng(0)), ours)
 
@@ -190,7 +194,7 @@ def test_options_stand_in_the_spec(model, batch):
 def test_mixed_labels_are_fooled_away_from_their_likeliest_class(model, batch):
     mixed = torch.full((6, 3), 0.1)
     mixed.scatter_(1, batch.labels[:, None], 0.8)
-    course = Course(stop="any")
+    course = AscentOptions(stop="any")
     soft = Batch(batch.images, mixed)
     told = climb(model, soft, pixel(0.05), OBJECTIVE, 4, rng(0), course)
     model.eval()
@@ -216,7 +220,7 @@ def test_options_hold_for_several_edits_at_once(
     for stop in ("last", "any"):
         batch = Batch(middle.images, labels)
         draw = image_rng(0, range(6), "attack")
-        course = Course(stop=stop, **options)
+        course = AscentOptions(stop=stop, **options)
         told = climb(model, batch, edit, OBJECTIVE, 6, draw, course)
         fates.append(model(told.images).argmax(dim=1) != labels)
     assert (fates[1] >= fates[0]).all()

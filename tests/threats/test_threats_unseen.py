@@ -8,8 +8,8 @@ from torch.nn import functional
 from benchmarks.uar import landscape, streak
 from benchmarks.unseen import left_by_ours, left_by_peer, unseen
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.rng import image_rng, rng
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.perturbations.elastic import Elastic
@@ -18,7 +18,7 @@ from pipeline_steps.threats.perturbations.jpeg import Jpeg
 from pipeline_steps.threats.perturbations.pixel import Pixel
 from pipeline_steps.threats.perturbations.snow import line
 
-PLAN = Plan(load_config("paper"))
+PLAN = Specs(load_config("paper"))
 
 
 class Linear(nn.Module):

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from workflow_house import DEMO, House
 
+from pipeline_steps.cluster.cost_plan import make_plan
 from pipeline_steps.cluster.plan_durations import Duration
-from pipeline_steps.cluster.plan_whole import make_plan
 
 pytestmark = pytest.mark.xdist_group("workflow")
 

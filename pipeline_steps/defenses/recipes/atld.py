@@ -12,7 +12,7 @@ from pipeline_steps.core.settings import Count, NotNegative, Positive, Share, Th
 from pipeline_steps.defenses.companion import Companion
 from pipeline_steps.defenses.smoothing import smoothed
 from pipeline_steps.threats.batch import Batch
-from pipeline_steps.threats.still import answered, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of
 
 
 class Atld:
@@ -46,11 +46,11 @@ class Atld:
 
     def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
         companion: Companion = model.companion  # type: ignore[assignment]
-        with held_still(model):
-            natural = answered(model, batch.images)
+        with frozen(model):
+            natural = logits_of(model, batch.images)
         with companion.by_batch(self.companion_mode == "batch"):
             if companion.never_in_eval:
-                answered(companion, natural)  # moves its running statistics alone
+                logits_of(companion, natural)  # moves its running statistics alone
             attacked = self.threat(model, batch, rng).detach().requires_grad_()
             return self._of_attacked(model, batch, attacked, natural)
 
@@ -65,7 +65,7 @@ class Atld:
         companion: Companion = model.companion  # type: ignore[assignment]
         companion.show(natural, logits, labels)
         if self.held_by == "discriminator":
-            with held_still(companion):
+            with frozen(companion):
                 verdict = companion(model(batch.images)), companion(logits)
             return loss - manifold_loss(*verdict)  # eq. 7, where L_d is its negative
         distance = functional.mse_loss(logits, natural)

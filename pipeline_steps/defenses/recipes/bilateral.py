@@ -7,7 +7,7 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import NotNegative, Positive, Threat
 from pipeline_steps.defenses.smoothing import adversarial_labels
 from pipeline_steps.threats.batch import Batch
-from pipeline_steps.threats.still import answered, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of
 
 
 class Bilateral:
@@ -23,8 +23,8 @@ class Bilateral:
         self.threat, self.beta, self.gamma = threat, beta, gamma
 
     def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
-        with held_still(model):
-            clean = answered(model, batch.images)
+        with frozen(model):
+            clean = logits_of(model, batch.images)
         labels = adversarial_labels(clean, batch.labels, self.beta, self.gamma)
         attacked = self.threat(model, batch, rng)
         return functional.cross_entropy(model(attacked), labels)

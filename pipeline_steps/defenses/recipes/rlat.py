@@ -8,8 +8,8 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.balls import normalised
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.frozen import frozen
 from pipeline_steps.threats.layers import added, features_of
-from pipeline_steps.threats.still import held_still
 
 
 class Rlat:
@@ -31,7 +31,7 @@ class Rlat:
     def _steps(self, model: nn.Module, batch: Batch) -> list[Tensor]:
         """δ_l = ε_l·g_l/‖g_l‖, with ε_l = ε·(size of layer l/size of image)/(l + 1)."""
         leaf = torch.zeros_like(batch.images).requires_grad_()
-        with held_still(model):
+        with frozen(model):
             features, logits = features_of(model, batch.images + leaf)
             loss = functional.cross_entropy(logits, batch.labels, reduction="sum")
             gradients = torch.autograd.grad(loss, [leaf, *features])

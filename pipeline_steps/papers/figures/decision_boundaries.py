@@ -15,7 +15,7 @@ from pipeline_steps.papers.points import STANDARD
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import BLUE, GREY, INK, VERMILLION, heading
 from pipeline_steps.threats.batch import Batch
-from pipeline_steps.threats.still import answered
+from pipeline_steps.threats.frozen import logits_of
 
 COLOURS, MARKERS = (BLUE, VERMILLION), ("o", "^")
 PERTURBED = ("original", "PGD", "TRADES", "Feature Scattering", "LMAE")
@@ -67,7 +67,7 @@ def _boundary(axes: Axes, model: nn.Module) -> None:
     side = torch.linspace(0, 1, GRID)
     rows, columns = torch.meshgrid(side, side, indexing="ij")
     places = torch.stack([columns.flatten(), rows.flatten()], 1)[:, :, None, None]
-    logits = answered(model, places)
+    logits = logits_of(model, places)
     second = (logits[:, 1] - logits[:, 0]).view(GRID, GRID).numpy()
     pale = [to_rgba(colour, 0.15) for colour in COLOURS]
     axes.contourf(side, side, second, levels=[-1e9, 0, 1e9], colors=pale)
@@ -89,5 +89,5 @@ def _scatter(axes: Axes, places: Tensor, labels: Tensor) -> None:
 
 
 def _accuracy(model: nn.Module, places: Tensor, clean: Batch) -> float:
-    right = answered(model, places).argmax(1) == clean.labels
+    right = logits_of(model, places).argmax(1) == clean.labels
     return 100 * float(right.float().mean())

@@ -11,7 +11,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.still import answered, fooled, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.survivors import Group, Survivors
 
 MOMENTUM = 0.75  # The share of the new step; the rest goes on as before.
@@ -33,7 +33,7 @@ class Apgd:
     targets: Count = 9
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with held_still(model):
+        with frozen(model):
             survivors = Survivors(model, batch, rng, f"apgd-{self.loss}")
             # Ranks of the classes to aim at, the next best first; 0 where none is.
             ranks = range(1, 1 + self.targets) if self.loss == "targeted" else [0]
@@ -47,7 +47,7 @@ class Apgd:
         batch = survivors.batch
         targets = batch.classes
         if target:
-            ranked = ranking(answered(model, batch.images))
+            ranked = ranking(logits_of(model, batch.images))
             if target >= ranked.shape[1]:
                 return
             targets = ranked[:, target]
@@ -128,7 +128,7 @@ class Apgd:
             )
         group.asked()
         point = group["point"]
-        group.leave(fooled(model, point, logits, group["classes"]), point)
+        group.leave(misclassified(model, point, logits, group["classes"]), point)
 
 
 def _check(group: Group, window: int) -> None:

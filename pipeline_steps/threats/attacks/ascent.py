@@ -13,7 +13,7 @@ from pipeline_steps.core.settings import (
     Perturbation,
     Whole,
 )
-from pipeline_steps.threats.ascent import Course, climb
+from pipeline_steps.threats.ascent import AscentOptions, climb
 from pipeline_steps.threats.batch import Attacked, Batch
 
 
@@ -30,5 +30,5 @@ class Ascent:
     stop: Literal["last", "any"] = "last"
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        course = Course(self.momentum, self.restarts, self.samples, self.stop)
+        course = AscentOptions(self.momentum, self.restarts, self.samples, self.stop)
         return climb(model, batch, self.edit, self.objective, self.steps, rng, course)

@@ -10,7 +10,7 @@ from pipeline_steps.threats.attacks.apgd import Apgd
 from pipeline_steps.threats.attacks.fab import Fab
 from pipeline_steps.threats.attacks.square import Square
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.still import held_still
+from pipeline_steps.threats.frozen import frozen
 from pipeline_steps.threats.survivors import Survivors
 
 
@@ -34,7 +34,7 @@ class Autoattack:
             "fab-t": Fab(self.epsilon, self.steps, self.targets),
             "square": Square(self.epsilon, self.queries),
         }
-        with held_still(model):
+        with frozen(model):
             survivors = Survivors(model, batch, rng, *parts)
             for number, part in enumerate(parts.values(), 1):
                 if len(survivors):

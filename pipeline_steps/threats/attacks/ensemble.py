@@ -7,7 +7,7 @@ from torch import nn
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Threat, Word
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.still import answered, fooled, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.survivors import Survivors
 
 
@@ -24,14 +24,14 @@ class Ensemble:
     sees_inference = True
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with held_still(model):
+        with frozen(model):
             survivors = Survivors(model, batch, rng, *self.parts)
             for number, threat in enumerate(self.parts.values(), 1):
                 if len(survivors):
                     left = survivors.batch
                     attacked = threat(_seen_by(threat, model), left, survivors.draws)
-                    logits = answered(model, attacked.images)
-                    broken = fooled(model, attacked.images, logits, left.classes)
+                    logits = logits_of(model, attacked.images)
+                    broken = misclassified(model, attacked.images, logits, left.classes)
                     survivors.after(attacked.images, attacked.used, broken, number)
             return survivors.told
 

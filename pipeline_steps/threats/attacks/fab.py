@@ -9,7 +9,7 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count
 from pipeline_steps.threats.attacks.apgd import ranking
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.still import answered, fooled, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.survivors import Group, Survivors
 
 TOWARDS_CLEAN = 0.1  # At most so much of a step leads from the clean image (alpha_max).
@@ -30,12 +30,12 @@ class Fab:
     targets: Count = 9
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with held_still(model):
+        with frozen(model):
             survivors = Survivors(model, batch, rng, "fab-t")
             for target in range(1, 1 + self.targets):
                 if not len(survivors):
                     break
-                ranked = ranking(answered(model, survivors.batch.images))
+                ranked = ranking(logits_of(model, survivors.batch.images))
                 if target < ranked.shape[1]:
                     group = self._search(model, survivors.batch, ranked[:, target])
                     survivors.after(*group.outcome)
@@ -53,14 +53,14 @@ class Fab:
             if not len(group):
                 break
             point, clean = self._towards_boundary(model, group), group["clean"]
-            logits, classes = answered(model, point), group["classes"]
+            logits, classes = logits_of(model, point), group["classes"]
             group.asked(2)
             wrong = logits.argmax(dim=1) != classes
             back = clean + BACK * (point - clean)
             group["point"] = torch.where(wrong[:, None, None, None], back, point)
             found = wrong & (_largest(point - clean) <= self.epsilon)
             if found.any():
-                sure = fooled(model, point[found], logits[found], classes[found])
+                sure = misclassified(model, point[found], logits[found], classes[found])
                 found[found.nonzero().squeeze(1)] = sure
                 group.leave(found, point)
         return group

@@ -9,9 +9,9 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Count, Extent
 from pipeline_steps.threats.balls import length, normalised, over_image
 from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.frozen import frozen, logits_of
 from pipeline_steps.threats.layers import features_of, perceived
 from pipeline_steps.threats.objectives.margin import margins
-from pipeline_steps.threats.still import answered, held_still
 
 PROBE = 0.1  # how far the distance is looked ahead along the gradient
 
@@ -28,8 +28,8 @@ class FastLagrange:
     steps: Count = 10
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with held_still(model):
-            right = answered(model, batch.images).argmax(1) == batch.classes
+        with frozen(model):
+            right = logits_of(model, batch.images).argmax(1) == batch.classes
             climbed = self._climb(model, batch, rng)
         images = torch.where(over_image(right, climbed), climbed, batch.images)
         return Attacked(images, self.steps * right.long())

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count, Positive
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.still import answered, fooled, held_still
+from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.survivors import Group, Survivors
 
 
@@ -25,7 +25,7 @@ class Rays:
     tolerance: Positive = 1e-3
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with held_still(model), torch.no_grad():
+        with frozen(model), torch.no_grad():
             survivors = Survivors(model, batch, rng, "rays")
             if len(survivors):
                 survivors.after(*self._search(model, survivors.batch).outcome)
@@ -93,8 +93,8 @@ class Rays:
         edited = _along(group["clean"][rows], signs[rows], length[rows])
         group["asked"][rows] += 1
         group.used[group.rows[rows]] += 1
-        logits = answered(model, edited)
-        return fooled(model, edited, logits, group["classes"][rows])
+        logits = logits_of(model, edited)
+        return misclassified(model, edited, logits, group["classes"][rows])
 
 
 def _along(clean: Tensor, signs: Tensor, length: Tensor) -> Tensor:

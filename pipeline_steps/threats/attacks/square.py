@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count, Share
 from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.objectives.margin import margins
-from pipeline_steps.threats.still import answered, fooled, held_still
 from pipeline_steps.threats.survivors import Group, Survivors
 
 # The squares' area is halved after so many of 10,000 queries.
@@ -30,7 +30,7 @@ class Square:
     area: Share = 0.8
 
     def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with held_still(model), torch.no_grad():
+        with frozen(model), torch.no_grad():
             survivors = Survivors(model, batch, rng, "square")
             if len(survivors):
                 group = self._search(model, survivors.batch, survivors.draws)
@@ -65,13 +65,13 @@ class Square:
         return group
 
     def _try(self, model: nn.Module, group: Group, images: Tensor) -> None:
-        logits = answered(model, images)
+        logits = logits_of(model, images)
         margin = margins(logits, group["classes"])
         better = margin > group["margin"]
         group["margin"] = torch.where(better, margin, group["margin"])
         group["best"] = torch.where(better[:, None, None, None], images, group["best"])
         group.asked()
-        group.leave(fooled(model, images, logits, group["classes"]), images)
+        group.leave(misclassified(model, images, logits, group["classes"]), images)
 
     def _side(self, query: int, height: int, width: int) -> int:
         """The side of the squares at this query."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from snakemake.io import ancient
 
-from pipeline_steps.config.labels import base, corruption
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.generators.spec import generators_in
+from pipeline_steps.jobs.names import base, corruption
+from pipeline_steps.jobs.specs import Specs
 
 Wildcards = Any
 Function = Callable[..., Any]
@@ -132,7 +132,7 @@ class Files:
 
         return files
 
-    def plan(self, wildcards: Wildcards) -> Plan:
+    def plan(self, wildcards: Wildcards) -> Specs:
         raise NotImplementedError
 
     def _spec(self, step: str, wildcards: Wildcards) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pipeline_steps.core.progress import say
 Result = TypeVar("Result")
 
 
-class Room:
+class BatchFitter:
     """Work on rows of a batch: whole, or in smaller pieces where memory runs out.
 
     A batch in the config is then the most that is tried, and what fits is kept for the

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
-from pipeline_steps.config.labels import origin
-from pipeline_steps.config.networks import trained
-from pipeline_steps.config.resolve import Plan
+from pipeline_steps.jobs.names import origin
+from pipeline_steps.jobs.networks import trained
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Run
 
 
-def shown(plan: Plan) -> list[str]:
+def shown(plan: Specs) -> list[str]:
     """Each result that some table, figure or claim shows: `verdicts/digits/at/pgd20`."""
     judged = {place(plan, run) for run in _runs(plan)}
     drawn = {
@@ -45,7 +45,7 @@ def shown(plan: Plan) -> list[str]:
     ]
 
 
-def panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
+def panels(plan: Specs, paper: str, figure: str) -> list[tuple[str, str]]:
     """What each panel of a figure shows, and the name of the job behind it."""
     spec = plan.figure(paper, figure)
     return [
@@ -59,12 +59,12 @@ def panels(plan: Plan, paper: str, figure: str) -> list[tuple[str, str]]:
     ]
 
 
-def place(plan: Plan, run: Run) -> str:
+def place(plan: Specs, run: Run) -> str:
     """A run as it stands in paths."""
     return f"{run.dataset}/{plan.label(run)}/{run.threat}"
 
 
-def _runs(plan: Plan) -> Iterator[Run]:
+def _runs(plan: Specs) -> Iterator[Run]:
     for paper, content in plan.config.papers.items():
         for table in plan.pages(paper):
             if table in content.tables:

@@ -8,11 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.attack_limits import limited
-from pipeline_steps.config.claimed import Claimed
-from pipeline_steps.config.labels import BEST, base, corruption, origin
 from pipeline_steps.config.models import GAN, MonitorConfig
-from pipeline_steps.config.networks import answering, network, on_another
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -30,6 +26,10 @@ from pipeline_steps.defenses.schedules import kept_around_drops
 from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec, MonitorSpec
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
 from pipeline_steps.generators.spec import FlowSpec, GanSpec, GanTraining
+from pipeline_steps.jobs.attack_limits import limited
+from pipeline_steps.jobs.claim_specs import Claimed
+from pipeline_steps.jobs.names import BEST, base, corruption, origin
+from pipeline_steps.jobs.networks import answering, network, on_another
 from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -37,7 +37,7 @@ from pipeline_steps.threats.spec import ThreatSpec
 OPTIONS = {"momentum", "restarts", "samples", "stop"}
 
 
-class Plan(Claimed):
+class Specs(Claimed):
     """One scale's jobs, by the names that stand in their paths."""
 
     def fetched(self, dataset: str) -> FetchSpec:

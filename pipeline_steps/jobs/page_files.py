@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from snakemake.io import ancient
 
-from pipeline_steps.config.files import Files, Function, Wildcards
-from pipeline_steps.config.shown import panels, place, shown
+from pipeline_steps.jobs.files import Files, Function, Wildcards
+from pipeline_steps.jobs.report_inputs import panels, place, shown
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Run
 

@@ -12,7 +12,7 @@ from pipeline_steps.threats.batch import Attacked, Batch
 
 
 @dataclass(frozen=True)
-class Onward:
+class Continued:
     """Goes on from where another attack ended (ATLD table V, 'Cla-step20 + D-step1').
 
     The edit is of pixels. In a cascade its budget would lie around what the first attack

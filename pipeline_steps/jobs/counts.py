@@ -1,6 +1,6 @@
 """Counts what stands behind the papers' printed numbers.
 
-    python -m pipeline_steps.config.counts [--scale SCALE]
+    python -m pipeline_steps.jobs.counts [--scale SCALE]
 
 By paper and table: how many are measured, of these how many under an attack whose setting
 the paper leaves open, how many are shown as published only, and why.
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.resolve import Plan
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import NOT_PRINTED
 
 HEAD = ("paper", "table", "printed", "computed", "calibrated", "published only")
@@ -39,14 +39,14 @@ class Count:
         return [self.computed + rest, self.computed, self.calibrated, rest]
 
 
-def counts(plan: Plan) -> Iterator[Count]:
+def counts(plan: Specs) -> Iterator[Count]:
     """A count for each table of each paper."""
     for paper, content in plan.config.papers.items():
         for table in content.tables:
             yield count(plan, paper, table)
 
 
-def count(plan: Plan, paper: str, table: str) -> Count:
+def count(plan: Specs, paper: str, table: str) -> Count:
     spec, found = plan.table(paper, table), Count(paper, table)
     for row in filter(attrgetter("printed"), spec.rows):
         for place, column in enumerate(spec.columns):
@@ -84,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scale", default="paper", help="paper, if none is told")
     try:
-        print(text(list(counts(Plan(load_config(parser.parse_args().scale))))))
+        print(text(list(counts(Specs(load_config(parser.parse_args().scale))))))
     except PipelineError as error:
         sys.exit(f"error: {error}")
 

@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline_steps.config.labels import BEST
 from pipeline_steps.config.load import scales
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
 from pipeline_steps.core.registry import words
+from pipeline_steps.jobs.names import BEST
 from pipeline_steps.papers.spec import FROM
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline_steps.config.models import Dataset
 from pipeline_steps.config.paper_models import Paper, Table
-from pipeline_steps.config.whole import Own, OwnRow
+from pipeline_steps.config.schema import Own, OwnRow
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import did_you_mean, factory_files
 from pipeline_steps.papers.spec import Row

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def held_still(model: nn.Module) -> Iterator[None]:
+def frozen(model: nn.Module) -> Iterator[None]:
     """Eval mode and frozen parameters for a while, then everything as before."""
     modes = [(module, module.training) for module in model.modules()]
     frozen = [(p, p.requires_grad) for p in model.parameters()]
@@ -22,14 +22,16 @@ def held_still(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(wanted)
 
 
-def answered(model: nn.Module, images: Tensor) -> Tensor:
+def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """The logits, without a graph."""
     with torch.no_grad():
         logits: Tensor = model(images)
     return logits
 
 
-def fooled(model: nn.Module, images: Tensor, logits: Tensor, classes: Tensor) -> Tensor:
+def misclassified(
+    model: nn.Module, images: Tensor, logits: Tensor, classes: Tensor
+) -> Tensor:
     """For each image whether the model's answer to it is wrong.
 
     A model of low precision may err where the one of full precision, `exact`, does not;
@@ -38,6 +40,6 @@ def fooled(model: nn.Module, images: Tensor, logits: Tensor, classes: Tensor) ->
     wrong = logits.argmax(dim=1) != classes
     exact = getattr(model, "exact", None)
     if exact is not None and wrong.any():
-        sure = answered(exact, images[wrong]).argmax(dim=1) != classes[wrong]
+        sure = logits_of(exact, images[wrong]).argmax(dim=1) != classes[wrong]
         wrong[wrong.nonzero().squeeze(1)] = sure
     return wrong

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from pipeline_steps.config.labels import BEST
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.settings import Entry
+from pipeline_steps.jobs.names import BEST
 from pipeline_steps.threats.spec import ThreatSpec
 
 Resolve = Callable[[Entry, str], Entry]

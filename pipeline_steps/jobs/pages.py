@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from pipeline_steps.config.families import candidates
-from pipeline_steps.config.labels import BEST, base
+from pipeline_steps.config.calibration_candidates import candidates
 from pipeline_steps.config.paper_models import Part, Table
-from pipeline_steps.config.whole import Config
+from pipeline_steps.config.schema import Config
+from pipeline_steps.jobs.names import BEST, base
 from pipeline_steps.papers.spec import (
     FROM,
     CalibrationSpec,
@@ -23,7 +23,7 @@ from pipeline_steps.papers.spec import (
 
 
 class Pages:
-    """The specs of tables and figures; a part of `Plan`."""
+    """The specs of tables and figures; a part of `Specs`."""
 
     def __init__(self, config: Config) -> None:
         self.config = config

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from functools import cached_property
 
-from pipeline_steps.config.pages import Pages
 from pipeline_steps.config.paper_models import Paper
+from pipeline_steps.jobs.pages import Pages
 from pipeline_steps.papers.claim import AllClaimsSpec, Claim, ClaimsSpec, Result
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.printed import borne_out
@@ -15,7 +15,7 @@ NAMED = 3
 
 
 class Claimed(Pages):
-    """The specs of the claims; a part of `Plan`."""
+    """The specs of the claims; a part of `Specs`."""
 
     def claims(self, paper: str) -> ClaimsSpec:
         """A paper's claims, those as not run that need what the scale doesn't make."""

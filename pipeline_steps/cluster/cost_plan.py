@@ -29,7 +29,7 @@ PROFILE = "slurm"
 
 
 @dataclass(frozen=True)
-class Plan:
+class CostPlan:
     """The jobs of a scale, with how long each will take."""
 
     scale: str
@@ -134,7 +134,9 @@ class Plan:
         return bound(self.tasks, gpus)
 
 
-def make_plan(scale: str | None, arguments: Sequence[str], root: Path = ROOT) -> Plan:
+def make_plan(
+    scale: str | None, arguments: Sequence[str], root: Path = ROOT
+) -> CostPlan:
     """The plan of a scale, of the slurm profile's if none is told."""
     profile = yaml.safe_load((root / PROFILE / "config.yaml").read_text())
     told = ["--config", f"scale={scale}"] if scale else []
@@ -145,4 +147,4 @@ def make_plan(scale: str | None, arguments: Sequence[str], root: Path = ROOT) ->
         raise PipelineError("there is nothing to plan; name a scale with --scale")
     config = load_config(name := names.pop(), root)
     known = durations(jobs, config, root)
-    return Plan(name, config.scale, jobs, known, int(profile.get("jobs", 100)))
+    return CostPlan(name, config.scale, jobs, known, int(profile.get("jobs", 100)))

@@ -9,21 +9,21 @@ from typing import Any
 
 from snakemake.io import ancient
 
-from pipeline_steps.config.files import Function, Wildcards
-from pipeline_steps.config.labels import BEST, base, origin
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.networks import trained
-from pipeline_steps.config.page_files import PageFiles
-from pipeline_steps.config.resolve import Plan
-from pipeline_steps.config.wildcards import defenses_like, judged_on, patterns
 from pipeline_steps.core.digest import code, spec_text
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.spec import FlowTraining, GanTraining
+from pipeline_steps.jobs.files import Function, Wildcards
+from pipeline_steps.jobs.names import BEST, base, origin
+from pipeline_steps.jobs.networks import trained
+from pipeline_steps.jobs.page_files import PageFiles
+from pipeline_steps.jobs.specs import Specs
+from pipeline_steps.jobs.wildcards import defenses_like, judged_on, patterns
 
-# For each step its module, the method of Plan that makes its spec, and what it takes.
+# For each step its module, the method of Specs that makes its spec, and what it takes.
 STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "fetch_dataset": ("datasets", "fetched", ("dataset",)),
     "build_dataset": ("datasets", "source", ("dataset",)),
@@ -57,8 +57,8 @@ STEPS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 @cache
-def plan(scale: str, root: Path = ROOT) -> Plan:
-    return Plan(load_config(scale, root))
+def plan(scale: str, root: Path = ROOT) -> Specs:
+    return Specs(load_config(scale, root))
 
 
 class Jobs(PageFiles):
@@ -72,7 +72,7 @@ class Jobs(PageFiles):
             )
         self.plan(None)
 
-    def plan(self, wildcards: Wildcards) -> Plan:
+    def plan(self, wildcards: Wildcards) -> Specs:
         return plan(getattr(wildcards, "scale", self.scale), self.root)
 
     def spec(self, step: str) -> Function:
@@ -237,5 +237,5 @@ def _trained(
 
 
 @cache  # Snakemake asks for it several times: for inputs, parameters and code
-def _typed(plan: Plan, step: str, *names: str) -> Any:
+def _typed(plan: Specs, step: str, *names: str) -> Any:
     return getattr(plan, STEPS[step][1])(*names)

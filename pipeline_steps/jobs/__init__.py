@@ -1,0 +1,1 @@
+"""From the config to jobs: the settings, inputs and outputs of each."""
