@@ -20,7 +20,7 @@ from pipeline_steps.core.rng import image_rng
 from pipeline_steps.defenses.load import load_model
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.generators.spec import generators_in
-from pipeline_steps.jobs.specs import Plan
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 
@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="cifar10")
     told = parser.parse_args()
     torch.set_num_threads(1)
-    plan = Plan(load_config(told.scale))
+    plan = Specs(load_config(told.scale))
     dataset = plan.stand_in(told.dataset)
     network = plan.attack(dataset, "at", "clean").architecture
     place = f"results/{told.scale}/checkpoints/defenses/{dataset}/at.safetensors"

@@ -59,7 +59,7 @@ def load_defense(
     """A network in eval mode on images in [0, 1], with the `card` of its training.
 
     A name that was not trained itself, as `atld+` with the weights of `atld-`, is known
-    by its verdicts: their card says whose weights logits_of, and how.
+    by its verdicts: their card says whose weights answered, and how.
     """
     cards, spec = Path(f"results/{scale}/cards"), {}
     path = cards / f"defenses/{dataset}/{name}.json"
