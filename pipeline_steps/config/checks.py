@@ -13,7 +13,6 @@ from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
 from pipeline_steps.generators.spec import GanTraining
-from pipeline_steps.jobs.networks import judged
 
 FOLDER = Path("workflow/config")
 
@@ -39,7 +38,7 @@ def _known(config: Config) -> dict[str, set[str]]:
         "dataset": set(config.datasets),
         "generator": set(config.generators),
         "threat": set(config.threats),
-        "defense": judged(config),
+        "defense": config.judged,
         "schedule": set(config.defenses.schedules),
         "architecture": set(words("architecture")),
         "step": _steps(),

@@ -9,7 +9,7 @@ from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
 from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.config.scale_models import Projecting, Scale, StandIns, Training
 from pipeline_steps.core.settings import Inference, Settings, Word
-from pipeline_steps.papers.spec import Column
+from pipeline_steps.papers.spec import BEST, Column
 
 
 class OwnModel(Settings):
@@ -76,6 +76,13 @@ class Config(Settings):
     defenses: Defenses
     papers: dict[Word, Paper]
     own: Own = Own()
+
+    @property
+    def judged(self) -> set[str]:
+        """All that a row may name: defenses, their best weights, and models of your own."""
+        trained = self.defenses.defenses
+        best = {f"{name}{BEST}" for name, defense in trained.items() if defense.monitor}
+        return {*trained, *best, *self.own.models}
 
     @property
     def is_papers_size(self) -> bool:
