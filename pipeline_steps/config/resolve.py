@@ -241,13 +241,13 @@ class Plan(Claimed):
                 )
             name = own
         config = _get(self.config.generators, "generator", name)
-        return {"name": name, **self._resolved(config.model, dataset)}
+        return {"name": name, **self._resolved(config.model, dataset), **config.use}
 
     def _trained(self, dataset: str, generator: str) -> dict[str, Any]:
         config = _get(self.config.generators, "generator", generator)
         return {
             "dataset": self._dataset(dataset),
-            "model": self._generator(generator, dataset),
+            "model": {"name": generator, **self._resolved(config.model, dataset)},
             "training": config.training,
             "steps": self.config.scale.training.steps,
             "seed": self.config.scale.seeds[0],

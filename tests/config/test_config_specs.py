@@ -87,6 +87,10 @@ EDITS = {
         ("threats", "rays10k.attack.queries", 9000),
         among(JUDGED, "rays10k", "rays10k-adaptive"),
     ),
+    "how a GAN's images are taken, of which its training knows nothing": (
+        ("generators", "sngan.decoded", "raw"),
+        among(["manifold"], "sngan"),
+    ),
     "how many examples are kept": (
         ("scales/demo", "evaluation.kept", 9),
         among(["attack"]),
