@@ -141,6 +141,11 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
                     where,
                     "a budget is a number or a fraction, no multiple of a budget",
                 )
+    for name, generator in config.generators.items():
+        gan = isinstance(generator.training, GanTraining)
+        if generator.decoded == "raw" and not gan:
+            where = f"{config_file('generators')}: {name}.decoded"
+            yield where, "a flow gives images back as they are; `raw` is for a GAN's"
     for name, schedule in config.defenses.schedules.items():
         if bool(schedule.knots) == bool(schedule.learning_rate):
             place = f"{config_file('defenses')}: schedules.{name}"

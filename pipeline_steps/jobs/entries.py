@@ -48,7 +48,7 @@ class Entries:
                 )
             name = own
         config = get(self.config.generators, "generator", name)
-        return {"name": name, **self.resolved(config.model, dataset)}
+        return {"name": name, **self.resolved(config.model, dataset), **config.use}
 
     def is_approximate(self, generator: str) -> bool:
         """Whether latents of images are sought, for there is no `encode`."""

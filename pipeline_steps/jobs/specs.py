@@ -91,7 +91,10 @@ class Specs:
         config = get(self.config.generators, "generator", generator)
         return {
             "dataset": self.entries.dataset(dataset),
-            "model": self.entries.generator(generator, dataset),
+            "model": {
+                "name": generator,
+                **self.entries.resolved(config.model, dataset),
+            },
             "training": config.training,
             "steps": self.config.scale.training.steps,
             "seed": self.config.scale.seeds[0],

@@ -22,7 +22,7 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tables import read_table, stacked, write_table
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import floats
-from pipeline_steps.generators.generator import is_exact, load_generator
+from pipeline_steps.generators.generator import is_exact, is_raw, load_generator
 from pipeline_steps.manifolds.distances import distances
 from pipeline_steps.manifolds.perceptual import perceptual_of
 from pipeline_steps.manifolds.projection import Encoding, Search
@@ -78,21 +78,20 @@ def _named(spec: ManifoldSpec) -> tuple[str, ...]:
 @torch.no_grad()
 def keep(spec: ManifoldSpec, search: Any, rows: range, folder: Path) -> None:
     """All that is to be known of a batch that is done."""
-    projected = search.generator.decode(search.latents)
+    projected, raw = search.generator.decode(search.latents), is_raw(search.generator)
     # What a flow gives back is measured as it is, for it claims to be exact.
-    if not is_exact(search.generator):
+    if not raw and not is_exact(search.generator):
         projected = projected.clamp(0, 1)
     draw = draws(spec, "mixtures", rows.start)
     told = distances(search, projected, rows.start, draw)
-    projected = projected.clamp(0, 1)
     folder.mkdir(parents=True, exist_ok=True)
     latents = search.latents.cpu().numpy().astype(np.float32, copy=False)
     write_array(folder / "latents.npy", latents)
-    pixels = (255 * projected).round().to(torch.uint8)
-    write_array(folder / "images.npy", pixels.cpu().numpy())
+    stored = projected.float() if raw else projected.clamp(0, 1).mul(255).round().byte()
+    write_array(folder / "images.npy", stored.cpu().numpy())
     numbers = np.arange(rows.start, rows.stop)
     write_table(folder / "errors.parquet", {"image": numbers, **told})
-    shown = pictures(spec, search, projected, rows)
+    shown = pictures(spec, search, projected.clamp(0, 1), rows)
     write_tensors(folder / "pictures.safetensors", shown)
 
 
