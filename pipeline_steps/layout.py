@@ -7,7 +7,7 @@ module spells a path below `results/` or `data/`.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -21,8 +21,9 @@ SCALE = "results/{scale}"
 class Result:
     """A kind of result; braces in its places are the wildcards of its rule."""
 
+    rule: str
     step: str
-    """The floor and the name of the step that makes it; a rule has the same name."""
+    """The floor and the name of the step that makes it."""
     name: str
     """What tells one from another."""
     files: Mapping[str, str]
@@ -36,10 +37,8 @@ class Result:
     """Whether it is a shard, which goes once all of them are gathered."""
     in_report: bool = False
     """Whether the report lists each one, with its numbers and what it cost."""
-
-    @property
-    def rule(self) -> str:
-        return self.step.partition(".")[2]
+    gathers: str | None = None
+    """The rule that makes the shards of which it is put together."""
 
     @cached_property
     def wildcards(self) -> tuple[str, ...]:
@@ -92,7 +91,7 @@ def _dataset(step: str, name: str, files: Mapping[str, str], card: str) -> Resul
     rule = step.partition(".")[2]
     places = {role: f"data/{file}" for role, file in files.items()}
     log = f"data/logs/{rule}/{name}.log"
-    return Result(step, name, places, f"{ALL_DATA}/{card}.json", log)
+    return Result(rule, step, name, places, f"{ALL_DATA}/{card}.json", log)
 
 
 def _computed(
@@ -113,16 +112,28 @@ def _computed(
     if history:  # small enough for Git
         places["history"] = f"{card}.history.csv"
     log = f"{SCALE}/logs/{rule}/{name}.log"
-    return Result(step, name, places, f"{card}.json", log, in_report=in_report)
+    return Result(rule, step, name, places, f"{card}.json", log, in_report=in_report)
 
 
-def _shard(step: str, family: str, name: str, files: Mapping[str, str]) -> Result:
-    """A part of one of these, with its card beside it."""
-    rule = step.partition(".")[2]
-    start = f"{SCALE}/shards/{family}/{name}"
-    places = {role: f"{start}{end}" for role, end in files.items()}
-    log = f"{SCALE}/logs/{rule}/{name}.log"
-    return Result(step, name, places, f"{start}.json", log, temporary=True)
+def _in_shards(whole: Result, shards: str, gathering: str) -> tuple[Result, ...]:
+    """The same result where it is made in shards: as a whole, by parts, and gathered."""
+    name = f"{whole.name}/{{shard}}"
+    start = f"{SCALE}/shards/{whole.family}/{name}"
+    part = Result(
+        shards,
+        whole.step,
+        name,
+        {
+            role.replace("{split}_", ""): start + place.rpartition(whole.name)[2]
+            for role, place in whole.files.items()
+            if role != "{split}_labels"
+        },
+        f"{start}.json",
+        f"{SCALE}/logs/{shards}/{name}.log",
+        temporary=True,
+    )
+    log = f"{SCALE}/logs/{gathering}/{whole.name}.log"
+    return whole, part, replace(whole, rule=gathering, log=log, gathers=shards)
 
 
 def _page(rule: str, name: str, *endings: str) -> Result:
@@ -130,7 +141,7 @@ def _page(rule: str, name: str, *endings: str) -> Result:
     places = {end: f"{SCALE}/papers/{name}.{end}" for end in endings}
     card = f"{SCALE}/cards/papers/{name}.json"
     log = f"{SCALE}/logs/{rule}/{name}.log"
-    return Result(f"papers.{rule}", name, places, card, log, large=False)
+    return Result(rule, f"papers.{rule}", name, places, card, log, large=False)
 
 
 GENERATOR = "{dataset}/{generator}"
@@ -139,14 +150,6 @@ DEFENSE = "{dataset}/{defense}"
 ATTACKED = "{dataset}/{defense}/{threat}"
 
 WEIGHTS = {"weights": ".safetensors"}
-PROJECTED = {
-    "latents": ".latents.npy",
-    "images": ".images.npy",
-    "errors": ".errors.parquet",
-    "pictures": ".pictures.safetensors",
-}
-VERDICTS = {"verdicts": ".parquet", "examples": ".examples.safetensors"}
-
 RESULTS = (
     _dataset(
         "datasets.fetch_dataset",
@@ -190,21 +193,22 @@ RESULTS = (
         )
         for rule in ("train_flow", "train_gan")
     ),
-    _shard(
-        "manifolds.project_dataset", "manifolds", f"{MANIFOLD}/{{shard}}", PROJECTED
-    ),
-    _computed(
-        "manifolds.gather_manifold",
-        "manifolds",
-        MANIFOLD,
-        # The roles are those of a data set, for one may be made of it.
-        {
-            "latents": ".latents.npy",
-            "{split}_images": ".images.npy",
-            "{split}_labels": ".labels.npy",
-            "errors": ".errors.parquet",
-            "pictures": ".pictures.safetensors",
-        },
+    *_in_shards(
+        _computed(
+            "manifolds.project_dataset",
+            "manifolds",
+            MANIFOLD,
+            # The roles are those of a data set, for one may be made of it.
+            {
+                "latents": ".latents.npy",
+                "{split}_images": ".images.npy",
+                "{split}_labels": ".labels.npy",
+                "errors": ".errors.parquet",
+                "pictures": ".pictures.safetensors",
+            },
+        ),
+        shards="project_shard",
+        gathering="gather_manifold",
     ),
     _computed(
         "defenses.train_defense",
@@ -221,8 +225,16 @@ RESULTS = (
         WEIGHTS,
         folder="checkpoints/defenses",
     ),
-    _shard("evaluation.attack_defense", "verdicts", f"{ATTACKED}/{{shard}}", VERDICTS),
-    _computed("evaluation.gather_verdicts", "verdicts", ATTACKED, VERDICTS),
+    *_in_shards(
+        _computed(
+            "evaluation.attack_defense",
+            "verdicts",
+            ATTACKED,
+            {"verdicts": ".parquet", "examples": ".examples.safetensors"},
+        ),
+        shards="attack_shard",
+        gathering="gather_verdicts",
+    ),
     _computed(
         "evaluation.explain_defense",
         "explanations",
@@ -236,6 +248,7 @@ RESULTS = (
     _page("calibrate", "{paper}/{calibration}", "csv", "html"),
     _page("check_claims", "{paper}/claims", "csv"),
     Result(
+        "gather_claims",
         "papers.gather_claims",
         "",
         {"csv": f"{SCALE}/claims.csv", "html": f"{SCALE}/claims.html"},
@@ -244,6 +257,7 @@ RESULTS = (
         large=False,
     ),
     Result(
+        "make_report",
         "papers.make_report",
         "",
         {

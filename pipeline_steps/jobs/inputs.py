@@ -72,24 +72,26 @@ class InputFiles:
         }
 
     def project_dataset(
-        self, spec: Spec, dataset: str, generator: str, split: str, shard: str
+        self, spec: Spec, dataset: str, generator: str, split: str
     ) -> Inputs:
-        data = self._data(dataset, split)
+        names = {"dataset": dataset, "generator": generator}
         return {
-            "images": data["images"],
-            "labels": Taken(cards=data["labels"].cards),
-            "generator": self._made(
-                "train_gan", "weights", [{"dataset": dataset, "generator": generator}]
-            ),
+            **self._data(dataset, split),
+            "generator": self._made("train_gan", "weights", [names]),
             "features": self._features(spec, dataset),
         }
+
+    def project_shard(
+        self, spec: Spec, dataset: str, generator: str, split: str, shard: str
+    ) -> Inputs:
+        whole = self.project_dataset(spec, dataset, generator, split)
+        return whole | {"labels": Taken(cards=whole["labels"].cards)}
 
     def gather_manifold(
         self, spec: Spec, dataset: str, generator: str, split: str
     ) -> Inputs:
-        shard = self.project_dataset(spec, dataset, generator, split, "")
-        labels = self._data(dataset, split)["labels"]
-        return _cards_of(shard) | {"labels": labels}
+        whole = self.project_dataset(spec, dataset, generator, split)
+        return _cards_of(whole) | {"labels": whole["labels"]}
 
     def train_defense(self, spec: Spec, dataset: str, defense: str) -> Inputs:
         data = self._data(dataset, "train")
@@ -106,7 +108,7 @@ class InputFiles:
         return {"given": Taken([weights], dated=False)} | self._data(dataset, "test")
 
     def attack_defense(
-        self, spec: Spec, dataset: str, defense: str, threat: str, shard: str
+        self, spec: Spec, dataset: str, defense: str, threat: str
     ) -> Inputs:
         best = origin(dataset, defense)[1].endswith(BEST)
         return {
@@ -120,10 +122,15 @@ class InputFiles:
             "features": self._features(spec, dataset),
         }
 
+    def attack_shard(
+        self, spec: Spec, dataset: str, defense: str, threat: str, shard: str
+    ) -> Inputs:
+        return self.attack_defense(spec, dataset, defense, threat)
+
     def gather_verdicts(
         self, spec: Spec, dataset: str, defense: str, threat: str
     ) -> Inputs:
-        return _cards_of(self.attack_defense(spec, dataset, defense, threat, ""))
+        return _cards_of(self.attack_defense(spec, dataset, defense, threat))
 
     def attack_snapshots(
         self, spec: Spec, dataset: str, defense: str, threat: str
@@ -138,20 +145,20 @@ class InputFiles:
     def explain_defense(
         self, spec: Spec, dataset: str, defense: str, threat: str
     ) -> Inputs:
-        attack = self.attack_defense(spec, dataset, defense, threat, "")
+        attack = self.attack_defense(spec, dataset, defense, threat)
         examples = {"dataset": dataset, "defense": defense, "threat": threat}
         return {
             "weights": attack["weights"],
-            "examples": self._made("gather_verdicts", "examples", [examples]),
+            "examples": self._made("attack_defense", "examples", [examples]),
         }
 
     def make_table(self, spec: Spec, paper: str, table: str) -> Inputs:
         runs = self.specs.pages.table(paper, table).runs
-        return {"verdicts": self._runs("gather_verdicts", "verdicts", runs)}
+        return {"verdicts": self._runs("attack_defense", "verdicts", runs)}
 
     def calibrate(self, spec: Spec, paper: str, calibration: str) -> Inputs:
         runs = self.specs.pages.calibration(paper, calibration).runs
-        return {"verdicts": self._runs("gather_verdicts", "verdicts", runs)}
+        return {"verdicts": self._runs("attack_defense", "verdicts", runs)}
 
     def make_figure(self, spec: Spec, paper: str, figure: str) -> Inputs:
         files, cards = [], []
@@ -170,10 +177,10 @@ class InputFiles:
             for dataset, generator in manifolds
         )
         return {
-            "verdicts": self._runs("gather_verdicts", "verdicts", claims.runs),
+            "verdicts": self._runs("attack_defense", "verdicts", claims.runs),
             "curves": self._runs("attack_snapshots", "curve", claims.curves),
             # The numbers stand in the cards themselves.
-            "manifolds": Taken(self._made("gather_manifold", "latents", errors).cards),
+            "manifolds": Taken(self._made("project_dataset", "latents", errors).cards),
         }
 
     def gather_claims(self, spec: Spec) -> Inputs:
@@ -203,27 +210,25 @@ class InputFiles:
 
     def parts(self, rule: str, **names: str) -> dict[str, list[str]]:
         """The files of each shard that a gathering job puts together, by their roles."""
-        shard_rule = {
-            "gather_manifold": "project_dataset",
-            "gather_verdicts": "attack_defense",
-        }.get(rule)
-        if shard_rule is None:
+        shards = layout.RULES[rule].gathers
+        if shards is None:
             return {}
-        shards = self.specs.config.scale.shards
-        of = (
-            shards.threats.get(names["threat"], 1)
-            if "threat" in names
-            else shards.generators.get(names["generator"], 1)
-        )
-        names = {**names, "scale": self.scale}
-        result = layout.RULES[shard_rule]
+        result, of = layout.RULES[shards], self._cuts(**names)
+        numbered = [f"{number}-of-{of}" for number in range(1, of + 1)]
         return {
             role: [
-                result.file(role, **names, shard=f"{number}-of-{of}")
-                for number in range(1, of + 1)
+                result.file(role, scale=self.scale, shard=shard, **names)
+                for shard in numbered
             ]
             for role in result.outputs
         }
+
+    def _cuts(self, **names: str) -> int:
+        """Into how many shards a job's work is cut."""
+        shards = self.specs.config.scale.shards
+        if "threat" in names:
+            return shards.threats.get(names["threat"], 1)
+        return shards.generators.get(names["generator"], 1)
 
     def _made(self, rule: str, role: str, jobs: Iterable[dict[str, str]]) -> Taken:
         """One output of each of these jobs of a rule."""
@@ -247,7 +252,7 @@ class InputFiles:
         elif made is None or (split == "test" and made.test == "natural"):
             rule = "build_dataset"
         else:
-            rule, role = "gather_manifold", "{split}"
+            rule, role = "project_dataset", "{split}"
             names = {**names, "generator": made.generator, "split": split}
         return {
             what: self._made(rule, f"{role}_{what}", [names])
@@ -276,7 +281,7 @@ class InputFiles:
         ]
         return {
             "generators": self._made("train_gan", "weights", named),
-            "latents": self._made("gather_manifold", "latents", projected),
+            "latents": self._made("project_dataset", "latents", projected),
         }
 
     def _training(self, role: str, dataset: str, defense: str) -> Taken:

@@ -41,7 +41,7 @@ def _in_tables(specs: Specs) -> Iterator[tuple[str, Names]]:
             elif page in content.calibrations:
                 runs = specs.pages.calibration(paper, page).runs
             for run in runs:
-                yield "gather_verdicts", run_names(specs, run)
+                yield "attack_defense", run_names(specs, run)
 
 
 def _in_figures(specs: Specs) -> Iterator[tuple[str, Names]]:
@@ -52,19 +52,19 @@ def _in_figures(specs: Specs) -> Iterator[tuple[str, Names]]:
                     rule = KINDS[what].rule
                     yield rule, names
                     if rule == "explain_defense":
-                        yield "gather_verdicts", names
+                        yield "attack_defense", names
 
 
 def _in_claims(specs: Specs) -> Iterator[tuple[str, Names]]:
     for claims in map(specs.claims.of, specs.claims.papers):
         for run in claims.runs:
-            yield "gather_verdicts", run_names(specs, run)
+            yield "attack_defense", run_names(specs, run)
         for run in claims.curves:
             yield "attack_snapshots", run_names(specs, run)
         for name in claims.manifolds:
             dataset, generator = name.split("/")
             names = {"dataset": dataset, "generator": generator, "split": "test"}
-            yield "gather_manifold", names
+            yield "project_dataset", names
 
 
 def panels(specs: Specs, paper: str, figure: str) -> list[tuple[str, Names]]:

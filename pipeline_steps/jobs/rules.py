@@ -139,8 +139,9 @@ class Rule:
     @cached_property
     def granted(self) -> Resources:
         """What the scale's table grants to each of its jobs."""
-        table = self.rules.config.scale.resources
-        return table.get(self.name, table["default"])
+        table, default = self.rules.config.scale.resources, "default"
+        step = default if self.result.gathers else self.result.step.partition(".")[2]
+        return table.get(step, table[default])
 
     @property
     def threads(self) -> int:

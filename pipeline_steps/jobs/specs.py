@@ -22,13 +22,13 @@ from pipeline_steps.datasets.spec import (
 )
 from pipeline_steps.defenses.schedules import kept_around_drops
 from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec, MonitorSpec
-from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
+from pipeline_steps.evaluation.spec import AttackSpec
 from pipeline_steps.generators.spec import FlowSpec, GanSpec
 from pipeline_steps.jobs.claim_specs import ClaimSpecs
 from pipeline_steps.jobs.entries import Entries, get
 from pipeline_steps.jobs.names import base, corruption, origin, seeded
 from pipeline_steps.jobs.pages import Pages
-from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
+from pipeline_steps.manifolds.spec import ManifoldSpec
 from pipeline_steps.papers.spec import BEST
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -100,7 +100,9 @@ class Specs:
             "seed": self.config.scale.seeds[0],
         }
 
-    def manifold(self, dataset: str, generator: str, split: str) -> ManifoldSpec:
+    def manifold(
+        self, dataset: str, generator: str, split: str, shard: str | None = None
+    ) -> ManifoldSpec:
         config = get(self.config.generators, "generator", generator)
         how = config.projection if self.entries.is_approximate(generator) else None
         batch = (how and how.batch) or self.config.scale.evaluation.batch
@@ -114,14 +116,9 @@ class Specs:
                 "images": batches and batches * batch,
                 "projection": how,
                 "features": how and self.entries.features(how.features, dataset),
+                "shard": shard and Shard.named(shard),
             }
         )
-
-    def manifold_shard(
-        self, dataset: str, generator: str, split: str, shard: str
-    ) -> ManifoldShardSpec:
-        whole = self.manifold(dataset, generator, split)
-        return ManifoldShardSpec(**dict(whole), shard=Shard.named(shard))
 
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
         name, seed = self._seeded(defense)
@@ -163,7 +160,9 @@ class Specs:
     def threat(self, name: str, dataset: str) -> ThreatSpec:
         return self.entries.threat(name, dataset)
 
-    def attack(self, dataset: str, defense: str, threat: str) -> AttackSpec:
+    def attack(
+        self, dataset: str, defense: str, threat: str, shard: str | None = None
+    ) -> AttackSpec:
         judged = base(dataset)
         home, label = origin(dataset, defense)
         name, seed = self._seeded(label)
@@ -185,6 +184,7 @@ class Specs:
             kept=evaluation.kept,
             features=self.entries.features(evaluation.features, judged),
             seed=seed,
+            shard=Shard.named(shard) if shard else None,
         )
 
     def _deployed_network(self, name: str, home: str, judged: str) -> Entry:
@@ -196,12 +196,6 @@ class Specs:
                 "images or classes differ"
             )
         return self.entries.deployed_network(name, home)
-
-    def attack_shard(
-        self, dataset: str, defense: str, threat: str, shard: str
-    ) -> AttackShardSpec:
-        whole = self.attack(dataset, defense, threat)
-        return AttackShardSpec(**dict(whole), shard=Shard.named(shard))
 
     def curve(self, dataset: str, defense: str, threat: str) -> AttackSpec:
         """As an attack, on the weights that were kept on the way."""

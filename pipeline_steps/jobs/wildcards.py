@@ -1,7 +1,7 @@
 """What each wildcard of the rules may be: the names that the config knows."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline_steps.config.schema import Config
@@ -36,15 +36,28 @@ def patterns_of(rule: str, config: Config) -> dict[str, str]:
     """Where one rule's wildcards may be less than these, or more."""
     corrupted = rf"(\.({_any_of(words('corruption'))}))?"
     judged_on = {"dataset": f"({_any_of(config.datasets)}){corrupted}"}
+    shards = config.scale.shards
+    whole, cut = _whole_and_cut(config.threats, shards.threats)
+    whole_on, cut_on = _whole_and_cut(config.generators, shards.generators)
     special = {
         "train_flow": {"generator": _trained_by(FlowTraining, config)},
         "train_gan": {"generator": _trained_by(GanTraining, config)},
+        "project_dataset": {"generator": whole_on},
+        "project_shard": {"generator": cut_on},
+        "gather_manifold": {"generator": cut_on},
         "train_defense": {"defense": _of_any_seed(config.defenses.defenses)},
         "adopt_defense": {"defense": _of_any_seed(config.own.models)},
-        "attack_defense": judged_on,
-        "gather_verdicts": judged_on,
+        "attack_defense": {**judged_on, "threat": whole},
+        "attack_shard": {**judged_on, "threat": cut},
+        "gather_verdicts": {**judged_on, "threat": cut},
     }
     return special.get(rule, {})
+
+
+def _whole_and_cut(names: Iterable[str], shards: Mapping[str, int]) -> tuple[str, str]:
+    """Those whose work one job does, and those for whom it is cut into shards."""
+    cut = {name for name, count in shards.items() if count > 1}
+    return _any_of(set(names) - cut), _any_of(cut)
 
 
 def _trained_by(kind: type[Any], config: Config) -> str:

@@ -22,11 +22,11 @@ class Kind(NamedTuple):
 
 KINDS = {
     "curve": Kind("attack_snapshots", "curve"),
-    "examples": Kind("gather_verdicts", "examples"),
+    "examples": Kind("attack_defense", "examples"),
     "cam": Kind("explain_defense", "maps"),
-    "verdicts": Kind("gather_verdicts", "verdicts"),
-    "manifold": Kind("gather_manifold", "pictures"),
-    "distances": Kind("gather_manifold", "errors"),
+    "verdicts": Kind("attack_defense", "verdicts"),
+    "manifold": Kind("project_dataset", "pictures"),
+    "distances": Kind("project_dataset", "errors"),
 }
 
 

@@ -26,6 +26,30 @@ rule attack_defense:
         jobs.shell
 
 
+job = jobs["attack_shard"]
+
+
+rule attack_shard:
+    input:
+        unpack(job.inputs),
+    output:
+        **job.outputs,
+    log:
+        job.log,
+    wildcard_constraints:
+        **job.constraints,
+    cache: True
+    conda:
+        "../../environment.yml"
+    threads: job.threads
+    resources:
+        **job.resources,
+    params:
+        **job.params,
+    shell:
+        jobs.shell
+
+
 job = jobs["gather_verdicts"]
 
 

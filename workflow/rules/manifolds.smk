@@ -12,6 +12,33 @@ rule project_dataset:
         **job.outputs,
     log:
         job.log,
+    wildcard_constraints:
+        **job.constraints,
+    cache: True
+    priority: 20
+    conda:
+        "../../environment.yml"
+    threads: job.threads
+    resources:
+        **job.resources,
+    params:
+        **job.params,
+    shell:
+        jobs.shell
+
+
+job = jobs["project_shard"]
+
+
+rule project_shard:
+    input:
+        unpack(job.inputs),
+    output:
+        **job.outputs,
+    log:
+        job.log,
+    wildcard_constraints:
+        **job.constraints,
     cache: True
     priority: 20
     conda:
@@ -35,6 +62,8 @@ rule gather_manifold:
         **job.outputs,
     log:
         job.log,
+    wildcard_constraints:
+        **job.constraints,
     cache: True
     conda:
         "../../environment.yml"
