@@ -50,7 +50,7 @@ SPEC_OF: Mapping[str, Callable[..., BaseModel]] = MappingProxyType(
 )
 
 
-class PlannedJob:
+class RuleJob:
     """One job of a rule; what is asked for is worked out once."""
 
     def __init__(self, planner: "Planner", rule: str, names: tuple[str, ...]) -> None:
@@ -127,16 +127,16 @@ class Planner:
         self.scale = scale
         self.specs = Specs(load_config(scale, root))
         self.input_files = InputFiles(self.specs)
-        self.known: dict[tuple[str, ...], PlannedJob] = {}
+        self.known: dict[tuple[str, ...], RuleJob] = {}
 
-    def job(self, rule: str, *names: str) -> PlannedJob:
+    def job(self, rule: str, *names: str) -> RuleJob:
         """The job of these names; Snakemake asks for each several times."""
         key = (rule, *names)
         if key not in self.known:
-            self.known[key] = PlannedJob(self, rule, names)
+            self.known[key] = RuleJob(self, rule, names)
         return self.known[key]
 
-    def that_makes(self, result: str) -> PlannedJob:
+    def that_makes(self, result: str) -> RuleJob:
         """The job that a path is a result of."""
         known = patterns(self.specs.config)
         for kind, names in layout.kinds_of(result):
@@ -154,13 +154,13 @@ def planner(scale: str, root: Path = ROOT) -> Planner:
     return Planner(scale, root)
 
 
-def planned_for(result: str, scale: str) -> PlannedJob:
+def planned_for(result: str, scale: str) -> RuleJob:
     """The job that makes a result; the scale is that in its path, if it has one."""
     for _, names in layout.kinds_of(result):
         scale = names.get("scale", scale)
     return planner(scale).that_makes(result)
 
 
-def write_job_file(job: PlannedJob) -> None:
+def write_job_file(job: RuleJob) -> None:
     """Describes a job for its step, under the name of each of its outputs' first."""
     job.file.write(place_of(next(iter(job.outputs.values()))))

@@ -13,7 +13,7 @@ from pipeline_steps import layout
 from pipeline_steps.config.scale_models import Resources
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
-from pipeline_steps.jobs.planned import PlannedJob, planner, write_job_file
+from pipeline_steps.jobs.planned import RuleJob, planner, write_job_file
 from pipeline_steps.jobs.wildcards import patterns, patterns_of
 
 Wildcards = Any
@@ -43,7 +43,7 @@ class Rules:
     def __getitem__(self, rule: str) -> "Rule":
         return Rule(self, rule)
 
-    def job(self, rule: str, wildcards: Wildcards) -> PlannedJob:
+    def job(self, rule: str, wildcards: Wildcards) -> RuleJob:
         names = (wildcards[name] for name in layout.RULES[rule].wildcards)
         return self.planner.job(rule, *names)
 
@@ -96,16 +96,15 @@ class Rule:
         self.rules, self.name, self.result = rules, name, layout.RULES[name]
 
     def inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
-        """All files and cards; a file that has a card says nothing by its time."""
+        """What a job waits for; a file that has a card says nothing by its time."""
         job = self.rules.job(self.name, wildcards)
-        files = {f"part_{role}": paths for role, paths in job.parts.items()}
-        for name, taken in job.inputs.items():
-            if taken.files is not None:
-                plain = taken.cards is None and taken.dated
-                files[name] = taken.files if plain else ancient(taken.files)
-            if taken.cards is not None:
-                files[f"{name}_card"] = taken.cards
-        return files
+        dated = [path for paths in job.parts.values() for path in paths]
+        undated: list[str] = []
+        for taken in job.inputs.values():
+            dated += taken.cards or []
+            by_time = taken.cards is None and taken.dated
+            (dated if by_time else undated).extend(taken.files or [])
+        return {"dated": _unique(dated), "undated": ancient(_unique(undated))}
 
     @property
     def outputs(self) -> dict[str, str]:
@@ -159,3 +158,7 @@ class Rule:
             "processes": max(gpus, 1) if self.name in TRAINS else 1,
             **({"gpu": gpus} if gpus_as == "gpu" else {"gres": gres}),
         }
+
+
+def _unique(paths: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(paths))
