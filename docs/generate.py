@@ -17,12 +17,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from pydantic import TypeAdapter
 
-from pipeline_steps.config.generator import Generator
+from pipeline_steps.config.datasets import Dataset
+from pipeline_steps.config.defenses import Defenses
+from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.load import scales
-from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
-from pipeline_steps.config.paper_models import Paper
-from pipeline_steps.config.scale_models import Scale
-from pipeline_steps.config.schema import Own
+from pipeline_steps.config.papers import Paper
+from pipeline_steps.config.scales import Scale
+from pipeline_steps.config.threats import ThreatConfig
+from pipeline_steps.config.user_models import Own
 from pipeline_steps.core import registry
 from pipeline_steps.core.settings import Word, settings_of
 from pipeline_steps.jobs.rules import Jobs

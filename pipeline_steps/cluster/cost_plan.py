@@ -19,7 +19,7 @@ from pipeline_steps.cluster.schedule import (
     simulate,
 )
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.scale_models import Scale
+from pipeline_steps.config.scales import Scale
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config import user_models
-from pipeline_steps.config.calibration_candidates import can_vary
-from pipeline_steps.config.models import GAN, Defense
+from pipeline_steps.config.datasets import GAN
+from pipeline_steps.config.defenses import NOT_TRAINED, Defense
 from pipeline_steps.config.schema import Config
-from pipeline_steps.config.shared_weights import OWN
+from pipeline_steps.config.threats import can_vary
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
@@ -184,4 +184,6 @@ def _misfits(config: Config) -> Iterator[tuple[str, str]]:
 
 def _same_training(config: Config, defense: Defense) -> bool:
     trained = config.defenses.defenses[str(defense.weights_of)]
-    return defense.model_dump(exclude=OWN) == trained.model_dump(exclude=OWN)
+    return defense.model_dump(exclude=NOT_TRAINED) == trained.model_dump(
+        exclude=NOT_TRAINED
+    )

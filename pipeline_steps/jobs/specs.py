@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import GAN, MonitorConfig
+from pipeline_steps.config.datasets import GAN
+from pipeline_steps.config.defenses import MonitorConfig
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from pipeline_steps.cluster.units import units
-from pipeline_steps.config.generator import Generator
+from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.load import _checked, load_config
 from pipeline_steps.core import pace
 from pipeline_steps.core.arrays import write_array
