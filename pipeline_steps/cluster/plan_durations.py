@@ -12,10 +12,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline_steps.cluster.operations import COUNTED
 from pipeline_steps.cluster.plan_counts import Counter
 from pipeline_steps.cluster.plan_jobs import PlannedJob
 from pipeline_steps.cluster.plan_trials import Trial, TrialRate, trial_rates, trials
+from pipeline_steps.cluster.work import STEPS
 from pipeline_steps.config.scales import Rate
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.card import read_card
@@ -131,7 +131,7 @@ class _Known:
         return Duration(median(seconds), "like others measured") if seconds else None
 
     def _not_counted(self, job: PlannedJob) -> Duration:
-        if job.gpus or job.rule in COUNTED:
+        if job.gpus or job.rule in STEPS:
             return Duration(None, UNKNOWN)
         return Duration(SECONDS_OF_SMALL_JOBS, STATED)
 
