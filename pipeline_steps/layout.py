@@ -13,8 +13,14 @@ from pathlib import Path
 
 CHANGES_NO_RESULT = True
 
-ALL_DATA = "data/cards"
-SCALE = "results/{scale}"
+DATA, RESULTS = "data", "results"
+DATA_CARDS = f"{DATA}/cards"
+SCALE = f"{RESULTS}/{{scale}}"
+
+# What jobs leave while they run: states to go on from, locks, and their descriptions.
+UNFINISHED = Path(RESULTS, ".unfinished")
+LOCKS = Path(RESULTS, ".locks")
+JOBS = Path(RESULTS, ".jobs")
 
 
 @dataclass(frozen=True)
@@ -89,9 +95,9 @@ def _pattern(place: str) -> re.Pattern[str]:
 def _dataset(step: str, name: str, files: Mapping[str, str], card: str) -> Result:
     """Of data sets, which are the same at all scales."""
     rule = step.partition(".")[2]
-    places = {role: f"data/{file}" for role, file in files.items()}
-    log = f"data/logs/{rule}/{name}.log"
-    return Result(rule, step, name, places, f"{ALL_DATA}/{card}.json", log)
+    places = {role: f"{DATA}/{file}" for role, file in files.items()}
+    log = f"{DATA}/logs/{rule}/{name}.log"
+    return Result(rule, step, name, places, f"{DATA_CARDS}/{card}.json", log)
 
 
 def _computed(
@@ -101,7 +107,6 @@ def _computed(
     files: Mapping[str, str],
     folder: str = "",
     history: bool = False,
-    in_report: bool = True,
 ) -> Result:
     """Large files in a folder of the scale, told apart by how they end; cards in another."""
     rule = step.partition(".")[2]
@@ -112,7 +117,7 @@ def _computed(
     if history:  # small enough for Git
         places["history"] = f"{card}.history.csv"
     log = f"{SCALE}/logs/{rule}/{name}.log"
-    return Result(rule, step, name, places, f"{card}.json", log, in_report=in_report)
+    return Result(rule, step, name, places, f"{card}.json", log, in_report=True)
 
 
 def _in_shards(whole: Result, shards: str, gathering: str) -> tuple[Result, ...]:
@@ -150,7 +155,7 @@ DEFENSE = "{dataset}/{defense}"
 ATTACKED = "{dataset}/{defense}/{threat}"
 
 WEIGHTS = {"weights": ".safetensors"}
-RESULTS = (
+TABLE = (
     _dataset(
         "datasets.fetch_dataset",
         "{dataset}",
@@ -235,11 +240,13 @@ RESULTS = (
         shards="attack_shard",
         gathering="gather_verdicts",
     ),
-    _computed(
-        "evaluation.explain_defense",
-        "explanations",
-        ATTACKED,
-        {"maps": ".safetensors"},
+    replace(
+        _computed(
+            "evaluation.explain_defense",
+            "explanations",
+            ATTACKED,
+            {"maps": ".safetensors"},
+        ),
         in_report=False,
     ),
     _computed("evaluation.attack_snapshots", "curves", ATTACKED, {"curve": ".parquet"}),
@@ -272,7 +279,7 @@ RESULTS = (
     ),
 )
 
-RULES = {result.rule: result for result in RESULTS}
+RULES = {result.rule: result for result in TABLE}
 
 
 def file(rule: str, role: str, **names: str) -> str:
@@ -286,7 +293,7 @@ def card(rule: str, **names: str) -> str:
 
 def kinds_of(path: str) -> Iterator[tuple[Result, dict[str, str]]]:
     """The kinds of result that a file may be of, by its path alone."""
-    for result in RESULTS:
+    for result in TABLE:
         names = result.names_in(path)
         if names is not None:
             yield result, names
@@ -297,8 +304,26 @@ def scale_folder(scale: str) -> Path:
     return Path(SCALE.format(scale=scale))
 
 
+def large_folders(scale: str) -> list[Path]:
+    """Where the files lie that DVC keeps."""
+    return [scale_folder(scale) / name for name in LARGE_FOLDERS]
+
+
 def card_folder(scale: str) -> Path:
     return scale_folder(scale) / "cards"
+
+
+def plan_folder(scale: str) -> Path:
+    """What `make plan` writes."""
+    return scale_folder(scale) / "plan"
+
+
+def is_large(file: Path) -> bool:
+    """Whether a file's bytes belong to DVC."""
+    parts = file.parts
+    if parts[0] == DATA:
+        return len(parts) > 2 and parts[1] not in ("cards", "logs")
+    return len(parts) > 3 and parts[2] in LARGE_FOLDERS
 
 
 def name_of(card: Path) -> str:
@@ -314,7 +339,7 @@ def is_card(path: Path) -> bool:
 
 _OF_SCALE = [
     result
-    for result in RESULTS
+    for result in TABLE
     if result.large and not result.temporary and str(result.card).startswith(SCALE)
 ]
 # The families of results whose every card the report lists.

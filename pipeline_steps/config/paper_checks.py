@@ -3,8 +3,13 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from pipeline_steps.config.calibration_candidates import candidates
-from pipeline_steps.config.paper_models import Calibration, PanelConfig, Paper, Table
+from pipeline_steps.config.papers import (
+    Calibration,
+    PanelConfig,
+    Paper,
+    Table,
+    candidates,
+)
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.registry import constant, did_you_mean, words
 from pipeline_steps.papers.claim import Claim, Comparison, Quantity, Side

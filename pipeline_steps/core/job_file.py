@@ -5,7 +5,6 @@ were planned, and a job whose file is gone is planned again from the config.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,9 @@ from typing import Any
 from pipeline_steps.core.digest import spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, writing
+from pipeline_steps.layout import JOBS
 
 CHANGES_NO_RESULT = True
-
-FOLDER = Path("results/.jobs")
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,4 @@ class JobFile:
 
 def place_of(result: str) -> Path:
     """Where the job that makes a result is described while it waits and runs."""
-    return FOLDER / f"{text_digest(result)[:32]}.json"
-
-
-def left_over() -> Iterator[Path]:
-    """Descriptions of jobs that have not ended well."""
-    return FOLDER.glob("*.json")
+    return JOBS / f"{text_digest(result)[:32]}.json"

@@ -38,14 +38,13 @@ from pipeline_steps.core.lock import alone
 from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.record import record, with_parts
+from pipeline_steps.layout import LOCKS, UNFINISHED
 
 CHANGES_NO_RESULT = True
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
 INTERRUPTED = processes.INTERRUPTED
-UNFINISHED = Path("results/.unfinished")
-LOCKS = Path("results/.locks")
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 
-from pipeline_steps.config.paper_models import Paper
+from pipeline_steps.config.papers import Paper
 from pipeline_steps.config.schema import Config
 from pipeline_steps.jobs.pages import Pages
 from pipeline_steps.layout import RULES

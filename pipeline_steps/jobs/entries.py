@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline_steps.config.models import GAN
+from pipeline_steps.config.datasets import GAN
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.digest import factory_digest

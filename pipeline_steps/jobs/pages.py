@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from pipeline_steps.config.calibration_candidates import candidates
-from pipeline_steps.config.paper_models import Part, Table
+from pipeline_steps.config.papers import Table, candidates
+from pipeline_steps.config.scales import Part
 from pipeline_steps.config.schema import Config
 from pipeline_steps.jobs.entries import Entries
 from pipeline_steps.jobs.names import base

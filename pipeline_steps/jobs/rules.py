@@ -10,7 +10,7 @@ from typing import Any
 from snakemake.io import ancient, temp
 
 from pipeline_steps import layout
-from pipeline_steps.config.scale_models import Resources
+from pipeline_steps.config.scales import Resources
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.planned import RuleJob, planner, write_job_file

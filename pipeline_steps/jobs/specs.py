@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.config.models import MonitorConfig
+from pipeline_steps.config.defenses import MonitorConfig
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256

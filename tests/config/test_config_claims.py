@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.scale_models import StandIns
+from pipeline_steps.config.scales import StandIns
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.names import base

@@ -13,7 +13,7 @@ import yaml
 from torch.nn import functional
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.user_models import PLACE
+from pipeline_steps.config.user_models import OWN_FILE
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -93,7 +93,7 @@ def released(tmp_path, monkeypatch):
     torch.save(checkpoint, "atld_latest")
     shutil.copytree(ROOT / "workflow/config", tmp_path / "workflow/config")
     config = indented("into `workflow/config/own.yaml`, once for each way to answer:")
-    (tmp_path / PLACE).write_text(config)
+    (tmp_path / OWN_FILE).write_text(config)
     load_config.cache_clear()
     yield model.eval()
     load_config.cache_clear()
@@ -182,7 +182,7 @@ def test_robustbench_s_lines_are_a_config(released, tmp_path):
     weights = Path(told["weights"])
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"")
-    (tmp_path / PLACE).write_text(text)
+    (tmp_path / OWN_FILE).write_text(text)
     load_config.cache_clear()
     spec = Specs(load_config("demo", tmp_path)).adopted("digits", "carmon")
     assert spec.weights == sha256(weights)

@@ -1,4 +1,4 @@
-"""An entry of generators.yaml: a flow or a GAN, as its training tells."""
+"""Entries of generators.yaml: a flow or a GAN, as its training tells."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
