@@ -16,7 +16,9 @@ def plan() -> Specs:
 @pytest.mark.parametrize("table", ["table2", "table4"])
 def test_the_l1_column_is_frank_and_wolfe_s(plan: Specs, table: str) -> None:
     """`run_evaluate_fw*.sh` run `fw.yml` on the models of table 2, and on no others."""
-    columns = {column.name: column for column in plan.pages.table("dmat", table).columns}
+    columns = {
+        column.name: column for column in plan.pages.table("dmat", table).columns
+    }
     threat = plan.threat(str(columns["L1"].threat), "om-imagenet").model_dump()
     assert threat["edit"]["frank_wolfe"]
     assert threat["steps"] == 200

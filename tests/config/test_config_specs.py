@@ -38,8 +38,12 @@ def all_specs(root, scale="demo"):
                 specs[f"attack {name}"] = plan.attack(dataset, defense, threat)
                 specs[f"curve {name}"] = plan.curve(dataset, defense, threat)
     for paper, content in config.papers.items():
-        specs |= {f"table {paper} {t}": plan.pages.table(paper, t) for t in content.tables}
-        specs |= {f"figure {paper} {f}": plan.pages.figure(paper, f) for f in content.figures}
+        specs |= {
+            f"table {paper} {t}": plan.pages.table(paper, t) for t in content.tables
+        }
+        specs |= {
+            f"figure {paper} {f}": plan.pages.figure(paper, f) for f in content.figures
+        }
     return {name: spec.model_dump(mode="json") for name, spec in specs.items()}
 
 
@@ -261,5 +265,7 @@ def test_a_figure_may_show_a_generator_of_any_name(config_root, edit):
     path.write_text(
         path.read_text().replace("glow:", "glow: &glow") + "glow-wide: *glow\n"
     )
-    figure = Specs(load_config("paper", config_root)).pages.figure("ijsat", "figure-glow")
+    figure = Specs(load_config("paper", config_root)).pages.figure(
+        "ijsat", "figure-glow"
+    )
     assert code("papers.make_figure", figure.model_dump(mode="json")).digest

@@ -13,6 +13,7 @@ from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, Outcomes
 from pipeline_steps.papers.tables import Cell, Found, Verdicts, cells
+from tests.job_words import job_words
 
 IMAGES = 200
 
@@ -91,7 +92,4 @@ def step(
     module: Any, spec: Any, inputs: dict[str, list[Path]], outputs: dict[str, Path]
 ) -> None:
     name = module.__name__.removeprefix("pipeline_steps.")
-    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
-    places = [f"{role}={path}" for role, path in outputs.items()]
-    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
-    run(name, type(spec), module.main, told)
+    run(name, type(spec), module.main, job_words(name, spec, outputs, inputs))

@@ -23,6 +23,7 @@ from pipeline_steps.papers.outcome import Outcome
 from pipeline_steps.papers.report.contents import Contents, Result, Table, behind
 from pipeline_steps.papers.report.look import CSS
 from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
+from tests.job_words import job_words
 
 SCALE = {"scale": "demo", "scale_title": "toy <size>"}
 THREATS = {"clean": 90, "pgd20": 40, "pgd100": 20}
@@ -76,10 +77,7 @@ def step(
     module: Any, spec: Any, inputs: dict[str, Any], outputs: dict[str, str]
 ) -> None:
     name = module.__name__.removeprefix("pipeline_steps.")
-    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
-    places = [f"{role}={path}" for role, path in outputs.items()]
-    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
-    run(name, type(spec), module.main, told)
+    run(name, type(spec), module.main, job_words(name, spec, outputs, inputs))
 
 
 def page_of(name: str, *forms: str) -> dict[str, str]:
