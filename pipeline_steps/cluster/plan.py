@@ -19,9 +19,9 @@ from pipeline_steps.core.errors import PipelineError
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scale", help="the slurm profile's, if none is told")
-    told, arguments = parser.parse_known_args()
+    options, arguments = parser.parse_known_args()
     try:
-        plan = make_plan(told.scale, arguments)
+        plan = make_plan(options.scale, arguments)
         folder = Path("results") / plan.scale / "plan"
         folder.mkdir(parents=True, exist_ok=True)
         write_tables(plan, folder)
