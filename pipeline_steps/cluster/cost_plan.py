@@ -71,7 +71,7 @@ class CostPlan:
             depths[index] = 1 + max((depths[need] for need in needs), default=0)
         steps: dict[str, list[int]] = {}
         for index in sorted(range(len(self.jobs)), key=depths.__getitem__):
-            steps.setdefault(self.jobs[index].rule, []).append(index)
+            steps.setdefault(self.jobs[index].step, []).append(index)
         return dict(
             sorted(steps.items(), key=lambda step: (depths[step[1][-1]], step[0]))
         )
@@ -144,7 +144,7 @@ def make_plan(
     setting = ["--config", f"scale={scale}"] if scale else []
     # Targets come first, or `--config` would take them for settings.
     jobs = planned_jobs([*arguments, "--profile", PROFILE, *setting], root)
-    names = {job.wildcards["scale"] for job in jobs if "scale" in job.wildcards}
+    names = {job.scale for job in jobs if job.scale}
     if len(names) != 1:
         raise PipelineError("there is nothing to plan; name a scale with --scale")
     config = load_config(name := names.pop(), root)

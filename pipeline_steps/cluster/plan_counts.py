@@ -19,6 +19,7 @@ from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.progress import say
 from pipeline_steps.datasets.corruption import SEVERITIES
 from pipeline_steps.jobs.names import base, corruption
+from pipeline_steps.layout import plan_folder
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Counter:
 
     @property
     def file(self) -> Path:
-        return self.root / "results" / self.config.name / "plan" / "operations.json"
+        return self.root / plan_folder(self.config.name) / "operations.json"
 
     @cached_property
     def known(self) -> dict[str, float]:
@@ -47,13 +48,13 @@ class Counter:
 
     def count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float | None:
         """Nothing where the job has none that count, or cannot run on pretence."""
-        if job.rule not in STEPS:
+        if job.step not in STEPS:
             return None
         try:
             return self._count(job, spec)
         except Exception as error:  # whatever a new threat or recipe may do
             why = next(iter(str(error).splitlines()), type(error).__name__)
-            say(f"{job.rule} {job.name} is not counted: {why}")
+            say(f"{job.step} {job.name} is not counted: {why}")
             return None
 
     def units(self, job: PlannedJob) -> dict[str, float] | None:
@@ -61,19 +62,19 @@ class Counter:
 
         Nothing where its step has none, or where the size of its data isn't known.
         """
-        if job.rule not in STEPS:
+        if job.step not in STEPS:
             return None
         try:
             return self._work(job, job.spec).units()
         except PipelineError as error:
-            say(f"the steps of {job.rule} {job.name} are not counted: {error}")
+            say(f"the steps of {job.step} {job.name} are not counted: {error}")
             return None
 
     def _work(self, job: PlannedJob, spec: Mapping[str, Any]) -> Work:
         trained = [other for other in self.before(job) if "snapshots" in other.spec]
         before = trained[0].spec if trained else {}
         train, test = (self._images(job, split) for split in ("train", "test"))
-        return Work(job.rule, spec, train, test, before)
+        return Work(job.step, spec, train, test, before)
 
     def _count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float:
         work = self._work(job, spec)

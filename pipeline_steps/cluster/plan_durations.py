@@ -91,7 +91,7 @@ class _Known:
         same = (spec_text(job.spec), count)
         seconds = [
             run.seconds
-            for run in self.runs.get(job.rule, ())
+            for run in self.runs.get(job.step, ())
             if (run.spec, run.operations) == same
         ]
         return Duration(median(seconds), MEASURED) if seconds else None
@@ -113,13 +113,13 @@ class _Known:
         devices = max(job.gpus, 1)
         rates = [
             run.operations / run.seconds / run.gpus
-            for run in self.runs.get(job.rule, ())
+            for run in self.runs.get(job.step, ())
             if run.operations
         ]
         if rates:
             basis = f"scaled from {len(rates)} measured"
             return Duration(count / median(rates) / devices, basis)
-        if tried := self.trial_rates.get(job.rule):
+        if tried := self.trial_rates.get(job.step):
             seconds = count / tried.per_second / devices
             return Duration(tried.start + seconds, tried.basis)
         seconds = count / (self.stated.teraflops * 1e12) / devices
@@ -127,19 +127,18 @@ class _Known:
         return Duration(SECONDS_TO_START + seconds, basis)
 
     def _of_other_runs(self, job: PlannedJob) -> Duration | None:
-        seconds = [run.seconds for run in self.runs.get(job.rule, ())]
+        seconds = [run.seconds for run in self.runs.get(job.step, ())]
         return Duration(median(seconds), "like others measured") if seconds else None
 
     def _not_counted(self, job: PlannedJob) -> Duration:
-        if job.gpus or job.rule in STEPS:
+        if job.gpus or job.step in STEPS:
             return Duration(None, UNKNOWN)
         return Duration(SECONDS_OF_SMALL_JOBS, STATED)
 
 
 def _runs(job: PlannedJob, counter: Counter, root: Path) -> Iterator[Run]:
     """What the job's record tells: of the job, and of the shards that it gathered."""
-    outputs = job.files.get("outputs", {})
-    files = [root / outputs[role][0] for role in ("card", "record") if role in outputs]
+    files = [root / job.made[role] for role in ("card", "record") if role in job.made]
     if len(files) < 2 or not all(file.is_file() for file in files):
         return
     spec, record = read_card(files[0]).spec, read_json(files[1])
@@ -163,4 +162,4 @@ def _run(
     """The run, if it was on the kind of device that the job asks for."""
     if seconds > 0 and (record["device"] != "cpu") == bool(job.gpus):
         count = counter.count(job, spec)
-        yield Run(job.rule, spec_text(spec), count, seconds, max(job.gpus, 1))
+        yield Run(job.step, spec_text(spec), count, seconds, max(job.gpus, 1))

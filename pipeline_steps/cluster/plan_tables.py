@@ -81,7 +81,7 @@ def jobs(plan: CostPlan) -> pd.DataFrame:
     """A line for each job."""
     return pd.DataFrame(
         {
-            "step": job.rule,
+            "step": job.step,
             "name": job.name,
             "papers": " ".join(p for p, some in plan.papers.items() if index in some),
             "to do": job.to_do,
@@ -104,7 +104,7 @@ def remarks(plan: CostPlan) -> Iterator[str]:
     ]
     whole = sum(seconds for _, seconds in path)
     steps = [
-        f"{job.rule} {job.name} ({duration(seconds)})"
+        f"{job.step} {job.name} ({duration(seconds)})"
         for job, seconds in path
         if seconds >= whole / 100
     ]
@@ -118,7 +118,7 @@ def remarks(plan: CostPlan) -> Iterator[str]:
             "misclassified, and in a trial hardly anything was learned."
         )
     late = Counter(
-        job.rule
+        job.step
         for job, known in both
         if job.to_do and job.gpus and (known.seconds or 0) > 60 * job.minutes
     )

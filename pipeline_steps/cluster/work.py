@@ -27,7 +27,7 @@ from pipeline_steps.generators.spec import FlowSpec, GanSpec, GanTraining
 from pipeline_steps.generators.stages import GrowthSchedule
 from pipeline_steps.generators.train_flow import FlowSteps
 from pipeline_steps.generators.train_gan import JUDGINGS, judged_steps, times_judged
-from pipeline_steps.manifolds.project_dataset import BATCHES_ENDS
+from pipeline_steps.manifolds.project_images import BATCHES_ENDS
 
 Spec = Mapping[str, Any]
 Units = dict[str, float]

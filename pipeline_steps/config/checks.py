@@ -17,7 +17,6 @@ from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.generators.spec import GanTraining
-from pipeline_steps.jobs.networks import judged
 
 FOLDER = Path("workflow/config")
 
@@ -60,7 +59,7 @@ def _known(config: Config) -> dict[str, set[str]]:
         "dataset": set(config.datasets),
         "generator": set(config.generators),
         "threat": set(config.threats),
-        "defense": judged(config),
+        "defense": config.judged,
         "schedule": set(config.defenses.schedules),
         "architecture": set(words("architecture")),
         "step": _steps(),
@@ -173,6 +172,9 @@ def _misfits(config: Config) -> Iterator[Misfit]:
     yield from _misfits_in_scale(file, config.scale)
     for name, dataset in config.datasets.items():
         yield from _misfits_in_dataset(f"{config_file('datasets')}: {name}", dataset)
+    for name, generator in config.generators.items():
+        where = f"{config_file('generators')}: {name}"
+        yield from _misfits_in_generator(where, generator)
     for name, schedule in config.defenses.schedules.items():
         where = f"{config_file('defenses')}: schedules.{name}"
         yield from _misfits_in_schedule(where, schedule)
@@ -206,6 +208,13 @@ def _misfits_in_dataset(where: str, dataset: Dataset) -> Iterator[Misfit]:
                 f"{where}.budgets.{budget}",
                 "a budget is a number or a fraction, no multiple of a budget",
             )
+
+
+def _misfits_in_generator(where: str, generator: Generator) -> Iterator[Misfit]:
+    gan = isinstance(generator.training, GanTraining)
+    if generator.decoded == "raw" and not gan:
+        complaint = "a flow gives images back as they are; `raw` is for a GAN's"
+        yield Misfit(f"{where}.decoded", complaint)
 
 
 def _misfits_in_schedule(where: str, schedule: Schedule) -> Iterator[Misfit]:

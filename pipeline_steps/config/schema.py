@@ -8,6 +8,7 @@ from pipeline_steps.config.scales import Projecting, Scale, StandIns, Training
 from pipeline_steps.config.threats import ThreatConfig
 from pipeline_steps.config.user_models import Own
 from pipeline_steps.core.settings import Settings, Word
+from pipeline_steps.papers.spec import BEST
 
 
 class Config(Settings):
@@ -21,6 +22,13 @@ class Config(Settings):
     defenses: Defenses
     papers: dict[Word, Paper]
     own: Own = Own()
+
+    @property
+    def judged(self) -> set[str]:
+        """All that a row may name: defenses, their best weights, and models of your own."""
+        trained = self.defenses.defenses
+        best = {f"{name}{BEST}" for name, defense in trained.items() if defense.monitor}
+        return {*trained, *best, *self.own.models}
 
     @property
     def is_papers_size(self) -> bool:

@@ -7,7 +7,7 @@ import argparse
 import difflib
 import hashlib
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from pathlib import Path
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.release.checkout import Checkout, is_large, jobs, size, some
+from pipeline_steps.layout import RULES, is_large
+from pipeline_steps.release.checkout import Checkout, jobs, size, some
 from pipeline_steps.release.verify import (
     Finding,
     damaged,
@@ -87,36 +88,40 @@ def chosen(
     paths: Sequence[Path],
 ) -> dict[Path, Card]:
     """The cards of a part: a paper with all behind it, a defense, or single paths."""
-    folder = Path("results") / scale / "cards"
     part: set[Path] = set()
     if paper:
-        part |= checkout.chain(cards, _of_paper(cards, folder / "papers", paper))
+        part |= checkout.chain(cards, _of_paper(cards, paper))
     if defense:
-        part |= _of_defense(cards, folder, defense)
+        part |= _of_defense(cards, defense)
     for path in paths:
         part |= _holding(cards, path)
     return {path: cards[path] for path in sorted(part)}
 
 
-def _of_paper(cards: Mapping[Path, Card], folder: Path, paper: str) -> list[Path]:
+def _of_paper(cards: Mapping[Path, Card], paper: str) -> list[Path]:
     """The cards of a paper's own tables and figures."""
-    pages = [path for path in cards if path.parent == folder / paper]
-    papers = {path.parent.name for path in cards if path.parent.parent == folder}
-    _refuse_nothing(pages, "paper", paper, papers)
+    papers = _words(cards, "make_table", "paper")
+    pages = [path for path, name in papers.items() if name == paper]
+    _refuse_nothing(pages, "paper", paper, set(papers.values()))
     return pages
 
 
-def _of_defense(cards: Mapping[Path, Card], folder: Path, defense: str) -> set[Path]:
+def _of_defense(cards: Mapping[Path, Card], defense: str) -> set[Path]:
     """The cards of a defense's checkpoints."""
-    trained = [path for path in cards if path.parent.parent == folder / "defenses"]
-    verdicts = [path for path in cards if path.parents[2] == folder / "verdicts"]
-    of_it = {path for path in trained if path.stem == defense}
+    trained = _words(cards, "train_defense", "defense")
+    judged = _words(cards, "attack_defense", "defense")
+    of_it = {path for path, name in trained.items() if name == defense}
     if not of_it:  # it answers with the weights of another one
-        judged = [path for path in verdicts if path.parent.name == defense]
-        of_it = {cards[path].input_files(path)["weights_card"][0] for path in judged}
-    names = {path.stem for path in trained} | {path.parent.name for path in verdicts}
-    _refuse_nothing(of_it, "defense", defense, names)
+        verdicts = [path for path, name in judged.items() if name == defense]
+        of_it = {cards[path].input_files(path)["weights_card"][0] for path in verdicts}
+    _refuse_nothing(of_it, "defense", defense, {*trained.values(), *judged.values()})
     return of_it
+
+
+def _words(cards: Iterable[Path], rule: str, wildcard: str) -> dict[Path, str]:
+    """What each card of a rule's results has for a wildcard."""
+    named = ((path, RULES[rule].names_in(str(path))) for path in cards)
+    return {path: names[wildcard] for path, names in named if names}
 
 
 def _holding(cards: Mapping[Path, Card], wanted: Path) -> set[Path]:

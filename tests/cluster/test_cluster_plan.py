@@ -61,7 +61,7 @@ def test_every_cell_that_can_be_computed_is_planned(paper):
         f"results/paper/verdicts/{place(plan, run)}.parquet"
         for name, content in plan.config.papers.items()
         for table in content.tables
-        for run in plan.table(name, table).runs
+        for run in plan.pages.table(name, table).runs
     }
     made = {file for job in paper for file in job.outputs}
     assert len(wanted) > 500

@@ -125,7 +125,9 @@ def test_a_released_atld_answers_through_its_own_imt(released, tmp_path):
 
 def test_it_stands_in_the_paper_s_tables(released, tmp_path):
     plan = Specs(load_config("demo", tmp_path))
-    runs = {(run.defense, run.threat) for run in plan.table("atld", "table5").runs}
+    runs = {
+        (run.defense, run.threat) for run in plan.pages.table("atld", "table5").runs
+    }
     assert ("atld-released", "worst-adaptive") in runs
     assert ("atld-released-", "cla+d-pgd20") in runs
     assert "inference" in plan.adopted("digits", "atld-released").architecture

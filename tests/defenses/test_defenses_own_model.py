@@ -215,7 +215,7 @@ def config(own):
 
 def test_an_own_row_stands_below_the_paper_s(config):
     plan = Specs(config())
-    table = plan.table("ijsat", "table1")
+    table = plan.pages.table("ijsat", "table1")
     *_, row = table.rows
     assert row.name == "My model"
     assert row.note == "Not from the paper."

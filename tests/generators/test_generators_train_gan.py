@@ -329,7 +329,7 @@ def test_every_scale_trains_both(scale):
     plan = Specs(config)
     meant = {"stylegan": "mixed10", "sngan": "cifar10"}
     for gan, dataset in meant.items():
-        dataset = plan.stand_in(dataset)
+        dataset = plan.pages.stand_in(dataset)
         dataset = "digits" if scale == "demo" else dataset
         spec = plan.gan(dataset, gan)
         assert json.loads(spec.model_dump_json())["model"]["generator"] == gan
