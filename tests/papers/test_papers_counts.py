@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from pipeline_steps.jobs import counts
 from pipeline_steps.config.load import load_config
+from pipeline_steps.jobs import counts
 from pipeline_steps.jobs.names import origin
 from pipeline_steps.jobs.specs import Specs
 

@@ -11,6 +11,7 @@ rule check_claims:
         curve_cards=jobs.curve_cards,
         manifolds=jobs.manifold_cards,
     output:
+        json="results/{scale}/papers/{paper}/claims.json",
         csv="results/{scale}/papers/{paper}/claims.csv",
         card="results/{scale}/cards/papers/{paper}/claims.json",
         record="results/{scale}/cards/papers/{paper}/claims.record.json",
@@ -30,14 +31,16 @@ rule check_claims:
         "$(sed 's|/verdicts/|/cards&|g; s|[.]parquet|.json|g' <<< $verdicts)"
         " curves={input.curves} curves_card={input.curve_cards}"
         " manifolds={input.manifolds}"
-        " --outputs csv={output.csv} card={output.card} record={output.record} 2> {log}"
+        " --outputs json={output.json} csv={output.csv}"
+        " card={output.card} record={output.record} 2> {log}"
 
 
 rule gather_claims:
     input:
-        claims=jobs.claims("results/{scale}/papers/{paper}/claims.csv"),
+        claims=jobs.claims("results/{scale}/papers/{paper}/claims.json"),
         cards=jobs.claims("results/{scale}/cards/papers/{paper}/claims.json"),
     output:
+        json="results/{scale}/claims.json",
         csv="results/{scale}/claims.csv",
         html=report(
             "results/{scale}/claims.html",
@@ -58,5 +61,5 @@ rule gather_claims:
         "python -m pipeline_steps papers.gather_claims"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs claims={input.claims} claims_card={input.cards}"
-        " --outputs csv={output.csv} html={output.html}"
+        " --outputs json={output.json} csv={output.csv} html={output.html}"
         " card={output.card} record={output.record} 2> {log}"

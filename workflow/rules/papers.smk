@@ -25,6 +25,7 @@ rule make_table:
         verdicts=jobs.verdicts("make_table"),
         verdict_cards=jobs.verdict_cards("make_table"),
     output:
+        json="results/{scale}/papers/{paper}/{table}.json",
         csv="results/{scale}/papers/{paper}/{table}.csv",
         html=report(
             "results/{scale}/papers/{paper}/{table}.html",
@@ -52,7 +53,7 @@ rule make_table:
         "python -m pipeline_steps papers.make_table"
         " --spec {params.spec:q} --code {params.code}"
         " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
-        " --outputs csv={output.csv} html={output.html} png={output.png}"
+        " --outputs json={output.json} csv={output.csv} html={output.html} png={output.png}"
         " tex={output.tex} card={output.card} record={output.record} 2> {log}"
 
 

@@ -5,11 +5,11 @@ localrules:
 # The step finds the cards behind the pages itself: all of them outgrow a command line.
 rule make_report:
     input:
-        tables=jobs.made("tables", "results/{scale}/papers/{page}.csv"),
+        tables=jobs.made("tables", "results/{scale}/papers/{page}.json"),
         table_cards=jobs.made("tables", "results/{scale}/cards/papers/{page}.json"),
         figures=jobs.made("figures", "results/{scale}/papers/{page}.png"),
         figure_cards=jobs.made("figures", "results/{scale}/cards/papers/{page}.json"),
-        claims="results/{scale}/claims.csv",
+        claims="results/{scale}/claims.json",
         claims_card="results/{scale}/cards/papers/claims.json",
         cards=jobs.all_cards,
     output:

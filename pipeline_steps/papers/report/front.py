@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline_steps.papers.decided import DecidedClaim, by_verdict
+from pipeline_steps.papers import wording
 from pipeline_steps.papers.report import parts
-from pipeline_steps.papers.report.cells import box_of, cell_at
-from pipeline_steps.papers.report.contents import Contents, Number, Result
+from pipeline_steps.papers.report.cells import box_of, cell_at, doubts_about
+from pipeline_steps.papers.report.contents import Contents, Result, Table
 from pipeline_steps.papers.report.paper import claim_at, sign, tested
 from pipeline_steps.papers.report.parts import code, duration, link, short, tag
-from pipeline_steps.papers.spec import PrintedPaper
+from pipeline_steps.papers.results import Cell, DecidedClaim, Verdict, by_verdict
+from pipeline_steps.papers.spec import Column, PrintedPaper, Row
 from pipeline_steps.papers.style import escape, paper_name
 
 SMALLER = (
@@ -43,7 +44,10 @@ def page(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
 
 def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
     measured = [
-        c for one in contents.tables for c in one.printed() if c.measured is not None
+        c
+        for one in contents.tables
+        for c in one.measured.printed()
+        if c.measured is not None
     ]
     tables, figures = (
         sum(len(pages) for pages in kind)
@@ -55,8 +59,8 @@ def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
         (f"{len(contents.figures)} of {figures}", "figures"),
         (f"{len(measured):,} of {numbers:,}", "printed numbers measured"),
         *(
-            (f"{len(some)}", f"claims: {verdict}")
-            for verdict, some in by_verdict(contents.claims).items()
+            (f"{len(some)}", f"claims: {wording.verdict(reached)}")
+            for reached, some in by_verdict(contents.claims).items()
         ),
         (f"{len([*_flagged(contents)])}", "numbers with a red flag"),
     ]
@@ -70,7 +74,7 @@ def _papers(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
     heads = [parts.head("Paper")]
     heads += [
         parts.head(escape(n), True)
-        for n in (*counts, *map("Claims: {}".format, verdicts))
+        for n in (*counts, *(f"Claims: {wording.verdict(one)}" for one in verdicts))
     ]
     rows = [[*_paper(contents.of(p.paper), p, verdicts)] for p in papers]
     caption = (
@@ -82,7 +86,7 @@ def _papers(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
 
 
 def _paper(
-    contents: Contents, paper: PrintedPaper, verdicts: Sequence[str]
+    contents: Contents, paper: PrintedPaper, verdicts: Sequence[Verdict]
 ) -> Iterator[str]:
     name = paper.paper
     title = tag("span", escape(paper.title), class_="small")
@@ -94,13 +98,13 @@ def _paper(
         yield parts.number(f"{len(made)} of {len(known)}", len(made))
     printed = sum(one.numbers for one in paper.tables)
     only = sum(one.published_only for one in paper.tables)
-    cells = [cell for table in contents.tables for cell in table.printed()]
+    cells = [cell for one in contents.tables for cell in one.measured.printed()]
     measured = sum(cell.measured is not None for cell in cells)
     for count in (printed, measured, printed - only - measured, only):
         yield parts.number(f"{count:,}", count)
-    met = by_verdict(contents.claims)
+    groups = by_verdict(contents.claims)
     for verdict in verdicts:
-        count = len(met.get(verdict, ()))
+        count = len(groups.get(verdict, ()))
         yield parts.number(f"{count}", count)
 
 
@@ -115,16 +119,18 @@ def _claims(contents: Contents) -> Iterator[str]:
 
 def _claim(claim: DecidedClaim) -> str:
     sure = f" ({tested(claim)})" if tested(claim) else ""
-    said = tag("span", f"{escape(claim.detail)}{escape(sure)}", class_="small")
-    led = link(claim_at(claim), f"{paper_name(claim.paper)}: {claim.says}")
-    return f"{led}<br>{said}"
+    small = tag(
+        "span", f"{escape(wording.detail(claim))}{escape(sure)}", class_="small"
+    )
+    shown = link(claim_at(claim), f"{paper_name(claim.paper)}: {claim.says}")
+    return f"{shown}<br>{small}"
 
 
-def _numbers(contents: Contents) -> Iterator[tuple[str, str, Number]]:
+def _numbers(contents: Contents) -> Iterator[tuple[str, str, Cell]]:
     """Each cell with its name and its place."""
     for one in contents.tables:
         for i, row in enumerate(one.spec.rows):
-            for j, column in enumerate(one.columns):
+            for j, column in enumerate(one.measured.columns):
                 name = f"{paper_name(one.spec.paper)}, {short(one.spec.title)}"
                 label = f"{name}: {row.label}, {column}"
                 yield label, cell_at(box_of(one, i, j)), one.rows[i][j]
@@ -132,9 +138,9 @@ def _numbers(contents: Contents) -> Iterator[tuple[str, str, Number]]:
 
 def _flagged(contents: Contents) -> Iterator[str]:
     for label, place, cell in _numbers(contents):
-        for flag in cell.red_flags:
+        for raised in cell.flags:
             mark = tag("span", "⚑", class_="bad", aria_hidden="true")
-            yield f"{mark} {link(place, label)}: {escape(flag)}"
+            yield f"{mark} {link(place, label)}: {escape(wording.flag(raised))}"
 
 
 def _red_flags(contents: Contents) -> str:
@@ -145,26 +151,30 @@ def _red_flags(contents: Contents) -> str:
 def _contradictions(contents: Contents) -> str:
     """What is printed in one place and otherwise in another, and averages that are off."""
     notes = [
-        f"{link(one.place, f'{paper_name(one.spec.paper)}, {name}')}: {escape(note)}"
+        f"{link(one.place, _name(one, part))}: {escape(part.note or '')}"
         for one in contents.tables
-        for name, note in one.notes()
+        for part in one.measured.noted()
     ]
     notes += [
         f"{link(place, label)}: the {escape(doubt)}"
         for label, place, cell in _numbers(contents)
-        for doubt in cell.doubts
+        for doubt in doubts_about(cell)
     ]
     return parts.items(notes) or tag("p", "None, in the tables made here.")
+
+
+def _name(table: Table, part: Row | Column) -> str:
+    return f"{paper_name(table.spec.paper)}, {short(table.spec.title)}, {part.label}"
 
 
 def costs(results: Sequence[Result]) -> Iterator[str]:
     """What computing took, by step, and the jobs that took most."""
     timed = [one for one in results if one.record]
-    said = (
+    summary = (
         f"{len(timed)} of {len(results)} results have the record of a run; these took "
         f"{duration(sum(one.seconds for one in timed))} of computing in all."
     )
-    yield tag("p", said)
+    yield tag("p", summary)
     steps: dict[str, list[Result]] = {}
     for one in timed:
         steps.setdefault(one.card.step, []).append(one)

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.papers.decided import DecidedClaim
+from pipeline_steps.papers import wording
 from pipeline_steps.papers.report import cells, parts
 from pipeline_steps.papers.report.contents import Contents, Figure
 from pipeline_steps.papers.report.origins import told, why
 from pipeline_steps.papers.report.parts import code, link, short, tag
+from pipeline_steps.papers.results import DecidedClaim
 from pipeline_steps.papers.spec import Printed, PrintedPaper
-from pipeline_steps.papers.style import LOOK, SIGNS, escape, paper_name, scale_line
+from pipeline_steps.papers.style import LOOK, escape, paper_name, scale_line
 
 # Pixels of the screen for one of a picture's: as large as in print.
 SHOWN = 96 / LOOK["savefig.dpi"]
@@ -42,8 +43,8 @@ def page(contents: Contents, paper: PrintedPaper) -> str:
 def _list(contents: Contents, paper: str) -> str:
     tables = [(one.place, one.spec.title) for one in contents.tables]
     figures = [(one.place, one.spec.title) for one in contents.figures]
-    led = [link(place, short(title)) for place, title in tables + figures]
-    return parts.items([*led, link(claims_of(paper), "Claims")])
+    links = [link(place, short(title)) for place, title in tables + figures]
+    return parts.items([*links, link(claims_of(paper), "Claims")])
 
 
 def figure(one: Figure) -> str:
@@ -98,8 +99,9 @@ def claim_at(claim: DecidedClaim) -> str:
 
 def sign(claim: DecidedClaim) -> str:
     """A verdict, with a sign and a colour to it."""
-    said = f"{SIGNS[claim.outcome]} {escape(claim.verdict)}"
-    return tag("span", said, class_=claim.outcome.value)
+    words = escape(wording.verdict(claim.verdict))
+    shown = f"{wording.SIGNS[claim.outcome]} {words}"
+    return tag("span", shown, class_=claim.outcome.value)
 
 
 def tested(claim: DecidedClaim) -> str:
@@ -114,7 +116,7 @@ def claims(paper: str, lines: Sequence[DecidedClaim]) -> str:
             parts.row_head(escape(one.says) + _whose(one), claim_at(one)),
             sign(one),
             escape(tested(one)),
-            escape(one.detail),
+            escape(wording.detail(one)),
         ]
         for one in lines
     ]
@@ -128,11 +130,11 @@ def claims(paper: str, lines: Sequence[DecidedClaim]) -> str:
 
 
 def _whose(claim: DecidedClaim) -> str:
-    told = "our own check" if claim.ours else "the paper's"
-    told += f", {claim.place}"
+    text = "our own check" if claim.ours else "the paper's"
+    text += f", {claim.place}"
     if claim.printed:
-        told += f"; by the paper's own numbers it {claim.printed.words}"
-    return "<br>" + tag("span", escape(told), class_="small")
+        text += f"; by the paper's own numbers it {wording.OUTCOMES[claim.printed]}"
+    return "<br>" + tag("span", escape(text), class_="small")
 
 
 def _not_made(paper: PrintedPaper) -> Iterator[str]:
