@@ -44,17 +44,16 @@ def judged(job: Job[TableSpec]) -> Judged:
     threats: dict[Key, dict[str, Any]] = {}
     runs: dict[Key, list[JudgedRun]] = {}
     paths = zip(job.spec.runs, files, job.inputs["verdicts_card"], strict=True)
-    for judged_run, file, path in paths:
+    for plain_run, file, path in paths:
         card = read_card(path)
-        metrics.setdefault(judged_run.key, []).append(card.metrics)
-        threats[judged_run.key] = card.spec.get("threat", {})
-        relative = {
-            "file": os.path.relpath(file, folder),
-            "card": os.path.relpath(path, folder),
-        }
-        runs.setdefault(judged_run.key, []).append(
-            JudgedRun(**dict(judged_run), **relative)
+        metrics.setdefault(plain_run.key, []).append(card.metrics)
+        threats[plain_run.key] = card.spec.get("threat", {})
+        judged_run = JudgedRun(
+            **dict(plain_run),
+            file=os.path.relpath(file, folder),
+            card=os.path.relpath(path, folder),
         )
+        runs.setdefault(judged_run.key, []).append(judged_run)
     return Judged(read_outcomes(job.spec.runs, files), metrics, runs, threats)
 
 

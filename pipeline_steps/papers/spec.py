@@ -196,7 +196,7 @@ class TableSpec(Settings):
     def not_run(self, row: Row, place: int) -> str | None:
         """Why a row's cell in this column is not measured, in words."""
         missing = self.missing(row, place)
-        return missing and (missing.reason or NOT_PRINTED)
+        return (missing.reason or NOT_PRINTED) if missing else None
 
     def missing(self, row: Row, place: int) -> NotRun | None:
         """Why a row's cell in this column is not measured, if it is not."""

@@ -174,8 +174,11 @@ def _average(
         if row.not_run:
             why = NotRun(kind=Missing.ROW, reason=row.not_run)
         else:
-            counts = {"measured": len(measured), "columns": len(spec.columns)}
-            why = NotRun(kind=Missing.INCOMPLETE, **counts)
+            why = NotRun(
+                kind=Missing.INCOMPLETE,
+                measured=len(measured),
+                columns=len(spec.columns),
+            )
         return Cell(**facts, not_run=why)
     if len({one.outcomes.shape for one in measured}) > 1:
         return Cell(**facts, not_run=NotRun(kind=Missing.OTHER_IMAGES))
