@@ -47,7 +47,7 @@ def decide(claim: Claim, evidence: Evidence) -> Decision:
     if not claim.holds:
         return Decision(Outcome.NOT_RUN)
     used = evidence.stand_ins.get(claim.dataset, claim.dataset)
-    findings = [compare(one, used, evidence) for one in claim.comparisons]
+    findings = [compare(comparison, used, evidence) for comparison in claim.comparisons]
     outcome = together(finding.outcome for finding in findings)
     deciding = [finding for finding in findings if finding.outcome is outcome]
     fails = outcome is Outcome.FAILS
@@ -64,7 +64,9 @@ def together(outcomes: Iterable[Outcome]) -> Outcome:
     """The outcome of what must all hold."""
     present = {*outcomes}
     worst_first = (Outcome.FAILS, Outcome.INCONCLUSIVE)
-    return next((one for one in worst_first if one in present), Outcome.HOLDS)
+    return next(
+        (outcome for outcome in worst_first if outcome in present), Outcome.HOLDS
+    )
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def main(job: Job[AllClaimsSpec]) -> dict[str, Any]:
     files = job.all_verified("claims", "json")
     claims = [read_results(path, DecidedClaims).claims for path in files]
     papers = dict(zip(job.spec.papers, claims, strict=True))
-    results = DecidedClaims(claims=[one for paper in claims for one in paper])
+    results = DecidedClaims(claims=[claim for paper in claims for claim in paper])
     write_claims(results.claims, job.output("csv"))
     write_results(job.output("json"), results)
     job.output("html").write_text(as_page(job.spec, papers), encoding="utf-8")

@@ -29,8 +29,8 @@ def keys(
     dataset: str, defense: str, threats: Sequence[str], corruptions: Sequence[str]
 ) -> list[Key]:
     """The jobs behind a number: its threats, on each corrupted copy of the images."""
-    places = [f"{dataset}.{name}" for name in corruptions] or [dataset]
-    return [(place, defense, threat) for place in places for threat in threats]
+    copies = [f"{dataset}.{name}" for name in corruptions] or [dataset]
+    return [(copy, defense, threat) for copy in copies for threat in threats]
 
 
 class Column(Settings):
@@ -184,32 +184,32 @@ class TableSpec(Settings):
         home = self.stand_ins.get(row.trained_on or "", row.trained_on)
         return judged(row.defense or "", self.used(row), home)
 
-    def behind(self, row: Row, place: int) -> list[Key]:
+    def behind(self, row: Row, i: int) -> list[Key]:
         """The jobs behind a row's cell in this column, if it is measured."""
-        if not row.defense or self.not_run(row, place):
+        if not row.defense or self.not_run(row, i):
             return []
-        column = self.columns[place]
+        column = self.columns[i]
         return keys(
             self.used(row), self.judged(row), column.threats, column.corruptions
         )
 
-    def not_run(self, row: Row, place: int) -> str | None:
+    def not_run(self, row: Row, i: int) -> str | None:
         """Why a row's cell in this column is not measured, in words."""
-        missing = self.missing(row, place)
+        missing = self.missing(row, i)
         return (missing.reason or NOT_PRINTED) if missing else None
 
-    def missing(self, row: Row, place: int) -> NotRun | None:
+    def missing(self, row: Row, i: int) -> NotRun | None:
         """Why a row's cell in this column is not measured, if it is not."""
-        column = self.columns[place]
+        column = self.columns[i]
         measured_all_the_same = column.ours or column.label in row.lost
-        if row.printed and row.published[place] is None and not measured_all_the_same:
+        if row.printed and row.published[i] is None and not measured_all_the_same:
             return NotRun(kind=Missing.NOT_PRINTED)
         if row.not_run:
             return NotRun(kind=Missing.ROW, reason=row.not_run)
         if column.not_run:
             return NotRun(kind=Missing.COLUMN, reason=column.not_run)
         for other in self.rows:
-            if other.name in row.difference and (why := self.missing(other, place)):
+            if other.name in row.difference and (why := self.missing(other, i)):
                 if why.kind is Missing.NOT_PRINTED:
                     return why
                 return NotRun(kind=Missing.OTHER_ROW, reason=why.reason)

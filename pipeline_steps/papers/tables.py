@@ -143,7 +143,12 @@ def _row(
             runs = judged.behind(outcome)
             yield Cell(**facts, **outcome.facts, flags=flags[i], runs=runs)
     if spec.average:
-        yield _average(spec, row, judged, [one for one in measured if one is not None])
+        yield _average(
+            spec,
+            row,
+            judged,
+            [known for known in measured if known is not None],
+        )
 
 
 def _less(left: Measured | None, right: Measured | None) -> Measured | None:
@@ -180,11 +185,11 @@ def _average(
                 columns=len(spec.columns),
             )
         return Cell(**facts, not_run=why)
-    if len({one.outcomes.shape for one in measured}) > 1:
+    if len({cell.outcomes.shape for cell in measured}) > 1:
         return Cell(**facts, not_run=NotRun(kind=Missing.OTHER_IMAGES))
     # The same images stand behind all columns, so they are resampled together.
-    together = np.mean([one.outcomes.astype(float) for one in measured], axis=0)
-    behind = tuple(key for one in measured for key in one.behind)
+    together = np.mean([cell.outcomes.astype(float) for cell in measured], axis=0)
+    behind = tuple(key for cell in measured for key in cell.behind)
     mean = Measured(together, behind, paired=bool(row.difference))
     return Cell(**facts, **mean.facts, runs=judged.behind(mean))
 

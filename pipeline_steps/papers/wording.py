@@ -282,14 +282,14 @@ def comparisons(outcome: Outcome, findings: Sequence[Finding]) -> str:
     """All comparisons, or of many how many came out how, and those that decide."""
     if len(findings) <= SHOWN:
         return "; ".join(map(finding, findings))
-    deciding = [one for one in findings if one.outcome is outcome]
+    deciding = [each for each in findings if each.outcome is outcome]
     if outcome is Outcome.HOLDS:
-        deciding = [max(findings, key=lambda one: one.p or 0)]
-    outcomes = [one.outcome for one in findings]
+        deciding = [max(findings, key=lambda each: each.p or 0)]
+    outcomes = [each.outcome for each in findings]
     counts = ", ".join(
-        f"{outcomes.count(one)} {_COUNTED[one][outcomes.count(one) > 1]}"
-        for one in Outcome
-        if one in outcomes
+        f"{outcomes.count(kind)} {_COUNTED[kind][outcomes.count(kind) > 1]}"
+        for kind in Outcome
+        if kind in outcomes
     )
     shown = "; ".join(map(finding, deciding[:SHOWN]))
     return f"of {len(findings)} comparisons {counts}; {shown}"

@@ -31,9 +31,15 @@ class BreakingBudgets:
             medians = [_line(axes, shown, label, labels) for label in labels]
             axes.set(title=part, xlabel="budget (1: the table's)", ylim=(0, 102))
             axes.axhline(50, color=GREY, linestyle=":", linewidth=0.8, zorder=0)
-            told = "\n".join(filter(None, medians))
+            corner = "\n".join(filter(None, medians))
             axes.text(
-                0.97, 0.97, told, transform=axes.transAxes, ha="right", va="top", size=7
+                0.97,
+                0.97,
+                corner,
+                transform=axes.transAxes,
+                ha="right",
+                va="top",
+                size=7,
             )
         for axes in grid[len(parts) :]:
             axes.remove()

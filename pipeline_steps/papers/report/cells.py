@@ -21,25 +21,25 @@ LEGEND = (
 )
 
 
-def table(contents: Contents, one: Table) -> str:
+def table(contents: Contents, made: Table) -> str:
     """A table with its notes, and the boxes that its numbers open."""
-    notes = Notes(one.place)
-    heads = [parts.head("Method"), *_heads(one, notes)]
+    notes = Notes(made.anchor)
+    heads = [parts.head("Method"), *_heads(made, notes)]
     rows = [
-        [_row_head(row, notes), *_cells(one, i, notes)]
-        for i, row in enumerate(one.spec.rows)
+        [_row_head(row, notes), *_cells(made, i, notes)]
+        for i, row in enumerate(made.spec.rows)
     ]
-    caption = escape(f"{short(one.spec.title)}. {scale_line(one.spec)}.")
-    shown = parts.table(one.place, caption, heads, rows)
-    careful = caution(one.spec)
+    caption = escape(f"{short(made.spec.title)}. {scale_line(made.spec)}.")
+    shown = parts.table(made.anchor, caption, heads, rows)
+    careful = caution(made.spec)
     return "\n".join(
         [
-            tag("h3", escape(one.spec.title), id=one.place),
+            tag("h3", escape(made.spec.title), id=made.anchor),
             tag("p", escape(careful), class_="warning") if careful else "",
             shown,
             tag("p", LEGEND, class_="small"),
             notes.list(),
-            *_boxes(contents, one),
+            *_boxes(contents, made),
         ]
     )
 
@@ -47,15 +47,15 @@ def table(contents: Contents, one: Table) -> str:
 class Notes(Footnotes):
     """Letters that lead to what is said below the table."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, anchor: str) -> None:
         super().__init__()
-        self.place = place
+        self.anchor = anchor
 
     def links(self, *sentences: str) -> str:
         """Each letter as a link, raised."""
         letters = [self.mark(sentence) for sentence in sentences]
         links = (
-            tag("a", hidden("note "), letter, href=f"#{self.place}/note-{letter}")
+            tag("a", hidden("note "), letter, href=f"#{self.anchor}/note-{letter}")
             for letter in letters
         )
         return tag("sup", " ".join(links)) if letters else ""
@@ -65,21 +65,21 @@ class Notes(Footnotes):
             tag(
                 "p",
                 f"<sup>{letter}</sup> {escape(text)}",
-                id=f"{self.place}/note-{letter}",
+                id=f"{self.anchor}/note-{letter}",
             )
             for text, letter in self.letters.items()
         )
         return tag("div", paragraphs, class_="small")
 
 
-def _heads(one: Table, notes: Notes) -> Iterator[str]:
-    for column in one.spec.columns:
+def _heads(made: Table, notes: Notes) -> Iterator[str]:
+    for column in made.spec.columns:
         part = tag("span", escape(column.part or ""), class_="small")
         name = (f"{part}<br>" if column.part else "") + escape(column.name)
         more = [CALIBRATED] if column.calibrated else []
         yield parts.head(name, True, notes.links(*_remarks(column), *more))
-    if one.spec.average:
-        yield parts.head(escape(one.spec.average), True)
+    if made.spec.average:
+        yield parts.head(escape(made.spec.average), True)
 
 
 def _remarks(part: Row | Column) -> Iterator[str]:
@@ -93,15 +93,15 @@ def _row_head(row: Row, notes: Notes) -> str:
     return parts.row_head(f"{escape(row.label)} {notes.links(*_remarks(row))}")
 
 
-def _cells(one: Table, i: int, notes: Notes) -> Iterator[str]:
-    for j, cell in enumerate(one.rows[i]):
+def _cells(made: Table, i: int, notes: Notes) -> Iterator[str]:
+    for j, cell in enumerate(made.rows[i]):
         shown = _not_run if cell.measured is None else _measured
-        yield shown(cell, box_of(one, i, j), notes)
+        yield shown(cell, box_of(made, i, j), notes)
 
 
-def box_of(one: Table, i: int, j: int) -> str:
+def box_of(made: Table, i: int, j: int) -> str:
     """The place of the box behind a row's and a column's cell."""
-    return f"{one.place}/{i + 1}/{j + 1}"
+    return f"{made.anchor}/{i + 1}/{j + 1}"
 
 
 def cell_at(box: str) -> str:
@@ -152,22 +152,22 @@ def within(cell: Cell) -> str:
     return f"{cell.interval.low:.2f} to {cell.interval.high:.2f}"
 
 
-def _boxes(contents: Contents, one: Table) -> Iterator[str]:
-    for i, row in enumerate(one.spec.rows):
-        for j, name in enumerate(one.measured.columns):
-            cell = one.rows[i][j]
+def _boxes(contents: Contents, made: Table) -> Iterator[str]:
+    for i, row in enumerate(made.spec.rows):
+        for j, name in enumerate(made.measured.columns):
+            cell = made.rows[i][j]
             if cell.measured is None:
                 continue
-            facts = parts.facts(_facts(one, row, name, cell))
+            facts = parts.facts(_facts(made, row, name, cell))
             behind = (
-                _mean(one, i)
-                if j == len(one.spec.columns)
-                else _verdicts(contents, contents.verdicts(one, i, j))
+                _mean(made, i)
+                if j == len(made.spec.columns)
+                else _verdicts(contents, contents.verdicts(made, i, j))
             )
-            yield parts.box(box_of(one, i, j), f"{row.label}, {name}", facts, behind)
+            yield parts.box(box_of(made, i, j), f"{row.label}, {name}", facts, behind)
 
 
-def _facts(one: Table, row: Row, name: str, cell: Cell) -> Iterator[Fact]:
+def _facts(made: Table, row: Row, name: str, cell: Cell) -> Iterator[Fact]:
     seeds = "1 seed" if cell.seeds == 1 else f"{cell.seeds} seeds"
     yield "Measured", f"{cell.measured:.2f} %, {seeds} {escape(_spread(cell))}"
     yield "95 % interval", f"{within(cell)} %, over {cell.images} test images"
@@ -180,24 +180,24 @@ def _facts(one: Table, row: Row, name: str, cell: Cell) -> Iterator[Fact]:
         "To be said",
         parts.items(escape(n) for n in [*doubts_about(cell), row.note or ""] if n),
     )
-    named = row.dataset or one.spec.dataset
-    used = one.spec.used(row)
+    named = row.dataset or made.spec.dataset
+    used = made.spec.used(row)
     yield "Data set", escape(used if used == named else f"{used}, for {named}")
     if row.difference:
         yield "Difference", escape(f"{row.difference[0]} less {row.difference[1]}")
     else:
         yield "Defense", code(row.defense or "")
-    threats = next((c.threats for c in one.spec.columns if c.label == name), [])
+    threats = next((c.threats for c in made.spec.columns if c.label == name), [])
     worst = "the worst for each image of " if len(threats) > 1 else ""
     yield "Threat", worst + ", ".join(map(code, threats))
-    yield "The whole chain", why(one.csv, f"{row.label}, {name}")
+    yield "The whole chain", why(made.csv, f"{row.label}, {name}")
 
 
-def _mean(one: Table, i: int) -> str:
+def _mean(made: Table, i: int) -> str:
     """An average stands on the other cells of its row."""
     links = (
-        link(cell_at(box_of(one, i, j)), column.label)
-        for j, column in enumerate(one.spec.columns)
+        link(cell_at(box_of(made, i, j)), column.label)
+        for j, column in enumerate(made.spec.columns)
     )
     return tag("p", "The mean, over the same images, of ", ", ".join(links), ".")
 
@@ -211,5 +211,5 @@ def _verdicts(contents: Contents, cards: Sequence[Path]) -> str:
 
 
 def _named(contents: Contents, card: Path) -> str:
-    one = contents.results[card]
-    return f"{one.name}: {one.card.metrics['accuracy']:.2f} %"
+    result = contents.results[card]
+    return f"{result.name}: {result.card.metrics['accuracy']:.2f} %"

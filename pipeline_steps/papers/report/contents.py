@@ -88,7 +88,7 @@ class Table:
         return self.result.card.files(self.result.path)["csv"]
 
     @property
-    def place(self) -> str:
+    def anchor(self) -> str:
         return f"{self.spec.paper}/{self.spec.table}"
 
 
@@ -104,7 +104,7 @@ class Figure:
         return FigureSpec.model_validate(self.result.card.spec)
 
     @property
-    def place(self) -> str:
+    def anchor(self) -> str:
         return f"{self.spec.paper}/{self.spec.name}"
 
 
