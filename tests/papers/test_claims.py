@@ -57,11 +57,11 @@ INCONCLUSIVE, NOT_RUN = Outcome.INCONCLUSIVE, Outcome.NOT_RUN
 @pytest.mark.parametrize(
     ("ijsat", "expected"),
     [
-        (60, HOLDS),
-        (50.5, INCONCLUSIVE),
-        (50, INCONCLUSIVE),
-        (49.5, INCONCLUSIVE),
-        (40, FAILS),
+        pytest.param(60, HOLDS, id="ahead"),
+        pytest.param(50.5, INCONCLUSIVE, id="ahead by chance"),
+        pytest.param(50, INCONCLUSIVE, id="equal"),
+        pytest.param(49.5, INCONCLUSIVE, id="behind by chance"),
+        pytest.param(40, FAILS, id="behind"),
     ],
 )
 def test_two_accuracies(ijsat: float, expected: Outcome) -> None:
@@ -72,9 +72,9 @@ def test_two_accuracies(ijsat: float, expected: Outcome) -> None:
 @pytest.mark.parametrize(
     ("normal", "expected"),
     [
-        (0, HOLDS),
-        (1.5, INCONCLUSIVE),
-        (20, FAILS),
+        pytest.param(0, HOLDS, id="below"),
+        pytest.param(1.5, INCONCLUSIVE, id="about the number"),
+        pytest.param(20, FAILS, id="above"),
     ],
 )
 def test_an_accuracy_and_a_number(normal: float, expected: Outcome) -> None:
@@ -117,11 +117,13 @@ THREE, OURS = (53.0, 55.0, 54.0), (60.0, 62.0, 61.5)
 @pytest.mark.parametrize(
     ("ijsat", "expected"),
     [
-        ([60, 62, 61], HOLDS),
-        ([46, 48, 47], FAILS),
-        ([54, 55, 54.5], INCONCLUSIVE),  # half a point
-        ([75, 49, 58], INCONCLUSIVE),  # far ahead on average, and once behind
-        ([66, 56, 55], INCONCLUSIVE),  # ahead each time, by 13 points and by 1
+        pytest.param([60, 62, 61], HOLDS, id="ahead"),
+        pytest.param([46, 48, 47], FAILS, id="behind"),
+        pytest.param([54, 55, 54.5], INCONCLUSIVE, id="half a point"),
+        pytest.param(
+            [75, 49, 58], INCONCLUSIVE, id="far ahead on average and once behind"
+        ),
+        pytest.param([66, 56, 55], INCONCLUSIVE, id="ahead by 13 points and by 1"),
     ],
 )
 def test_three_trainings(ijsat: list[float], expected: Outcome) -> None:
@@ -166,17 +168,63 @@ def test_one_training_against_many_is_one_training() -> None:
 @pytest.mark.parametrize(
     ("outcome", "trainings", "papers_size", "words"),
     [
-        (HOLDS, 3, True, "reproduced"),
-        (FAILS, 5, True, "not reproduced"),
-        (HOLDS, 2, True, "holds, two trainings only"),
-        (HOLDS, 1, True, "holds, one training only"),
-        (FAILS, 1, True, "does not hold, one training only"),
-        (INCONCLUSIVE, 3, True, "inconclusive"),
-        (INCONCLUSIVE, 1, True, "inconclusive, one training only"),
-        (NOT_RUN, None, True, "not run"),
-        (HOLDS, 3, False, "holds at this scale"),
-        (FAILS, 1, False, "does not hold at this scale, one training only"),
-        (NOT_RUN, None, False, "not run"),
+        pytest.param(
+            HOLDS, 3, True, "reproduced", id="holds, three at the papers' size"
+        ),
+        pytest.param(
+            FAILS, 5, True, "not reproduced", id="fails, five at the papers' size"
+        ),
+        pytest.param(
+            HOLDS,
+            2,
+            True,
+            "holds, two trainings only",
+            id="holds, two at the papers' size",
+        ),
+        pytest.param(
+            HOLDS,
+            1,
+            True,
+            "holds, one training only",
+            id="holds, one at the papers' size",
+        ),
+        pytest.param(
+            FAILS,
+            1,
+            True,
+            "does not hold, one training only",
+            id="fails, one at the papers' size",
+        ),
+        pytest.param(
+            INCONCLUSIVE,
+            3,
+            True,
+            "inconclusive",
+            id="inconclusive, three at the papers' size",
+        ),
+        pytest.param(
+            INCONCLUSIVE,
+            1,
+            True,
+            "inconclusive, one training only",
+            id="inconclusive, one at the papers' size",
+        ),
+        pytest.param(
+            NOT_RUN, None, True, "not run", id="not run, no at the papers' size"
+        ),
+        pytest.param(
+            HOLDS, 3, False, "holds at this scale", id="holds, three at a small scale"
+        ),
+        pytest.param(
+            FAILS,
+            1,
+            False,
+            "does not hold at this scale, one training only",
+            id="fails, one at a small scale",
+        ),
+        pytest.param(
+            NOT_RUN, None, False, "not run", id="not run, no at a small scale"
+        ),
     ],
 )
 def test_only_three_trainings_at_the_papers_size_reproduce(
@@ -216,10 +264,10 @@ GAIN = {**IJSAT, "less": {"defense": "at"}}
 @pytest.mark.parametrize(
     ("ijsat", "expected"),
     [
-        (70, HOLDS),
-        (60.5, INCONCLUSIVE),
-        (60, INCONCLUSIVE),
-        (52, FAILS),
+        pytest.param(70, HOLDS, id="more"),
+        pytest.param(60.5, INCONCLUSIVE, id="about as many"),
+        pytest.param(60, INCONCLUSIVE, id="just as many"),
+        pytest.param(52, FAILS, id="fewer"),
     ],
 )
 def test_a_gain_of_so_many_points(ijsat: float, expected: Outcome) -> None:
@@ -234,13 +282,13 @@ def test_a_gain_of_so_many_points(ijsat: float, expected: Outcome) -> None:
 @pytest.mark.parametrize(
     ("ijsat", "expected"),
     [
-        (50.5, HOLDS),
-        (54.5, INCONCLUSIVE),
-        (45.5, INCONCLUSIVE),
-        (55, INCONCLUSIVE),
-        (56, INCONCLUSIVE),
-        (70, FAILS),
-        (30, FAILS),
+        pytest.param(50.5, HOLDS, id="within"),
+        pytest.param(54.5, INCONCLUSIVE, id="near the upper end"),
+        pytest.param(45.5, INCONCLUSIVE, id="near the lower end"),
+        pytest.param(55, INCONCLUSIVE, id="at the upper end"),
+        pytest.param(56, INCONCLUSIVE, id="just above"),
+        pytest.param(70, FAILS, id="above"),
+        pytest.param(30, FAILS, id="below"),
     ],
 )
 def test_a_gap_within_so_many_points(ijsat: float, expected: Outcome) -> None:

@@ -84,7 +84,7 @@ def test_lines_go_from_budget_to_budget(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"budgets": {}}, {"trained": {"CW": 8}}], ids=range(2)
+    "wrong", [{"budgets": {}}, {"trained": {"CW": 8}}], ids=["budgets", "trained"]
 )
 def test_an_axis_that_has_no_name_is_a_sentence(tmp_path, wrong):
     with pytest.raises(

@@ -126,8 +126,10 @@ def test_all_forms_tell_scale_seeds_flags_and_wrong_averages(
 @pytest.mark.parametrize(
     ("clean", "said"),
     [
-        ([60], "Each number is of one training"),
-        ([60, 64], "Numbers without ± are of one training"),
+        pytest.param([60], "Each number is of one training", id="all of one"),
+        pytest.param(
+            [60, 64], "Numbers without ± are of one training", id="some of one"
+        ),
     ],
 )
 def test_a_number_of_one_training_says_so(clean: list[float], said: str) -> None:
