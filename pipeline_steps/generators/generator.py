@@ -12,6 +12,9 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.generators.spec import generators_in
 
+# What an entry says of a generator's use, not of its making.
+OF_USE = ("name", "decoded")
+
 
 class Generator(Protocol):
     """Images from latents; latents are one vector an image."""
@@ -48,9 +51,16 @@ def is_exact(generator: Any) -> bool:
     return bool(getattr(generator, "exact", True))
 
 
+def is_raw(generator: Any) -> bool:
+    """Whether what it decodes is taken as it is, in [0, 1] or not."""
+    return bool(getattr(generator, "raw", False))
+
+
 def build_generator(entry: Mapping[str, Any]) -> Any:
     """An untrained generator from its entry in a spec."""
-    return make("generator", {k: v for k, v in entry.items() if k != "name"})
+    generator = make("generator", {k: v for k, v in entry.items() if k not in OF_USE})
+    generator.raw = entry.get("decoded") == "raw"
+    return generator
 
 
 def load_generator(entry: Mapping[str, Any], weights: Path) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.generators.generator import is_exact
+from pipeline_steps.generators.generator import is_exact, is_raw
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Projected:
     """By generator the latents of all images, row by row; they stay on the disk."""
 
     latents: Mapping[int, np.ndarray] = field(default_factory=dict)
+    raw: bool = False
+    """Whether a generator's images are taken as they are, in [0, 1] or not."""
 
     def of(self, rows: Tensor) -> dict[int, Tensor]:
         """The latents of some images, as a batch holds them."""
@@ -47,4 +49,4 @@ def load_projected(
                 "delete it and build it again"
             )
         found[id(generator)] = latents
-    return Projected(found)
+    return Projected(found, any(map(is_raw, generators.values())))

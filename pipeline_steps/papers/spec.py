@@ -13,6 +13,8 @@ Key = tuple[str, str, str]
 
 # Between a defense and the data set that it was trained on, where another one judges it.
 FROM = ".from-"
+# Ends the name of a defense that is judged by its best weights instead of its last.
+BEST = ".best"
 
 NOT_PRINTED = "the paper prints no number here"
 

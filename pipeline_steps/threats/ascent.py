@@ -169,6 +169,8 @@ class _Path:
         with torch.no_grad():
             if self.course.stop == "any":
                 broken = misclassified(self.model, edited, logits, self.batch.classes)
+                # A start may lie outside [0, 1], where nothing is an image.
+                broken &= (edited == edited.clamp(0, 1)).flatten(1).all(1)
                 if broken.any():
                     gone = [leaf[broken] for leaf in leaves]
                     found = edited[broken], step, self._flow(gone)

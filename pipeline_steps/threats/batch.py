@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.datasets.augmentation import Moves, mixup
-from pipeline_steps.generators.generator import is_exact
+from pipeline_steps.generators.generator import is_exact, is_raw
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Batch:
         """What a generator can show of the images: an exact one, the images themselves."""
         if is_exact(generator):
             return self.images
-        return self.decode(generator, self.latents_of(generator)).clamp(0, 1)
+        shown = self.decode(generator, self.latents_of(generator))
+        return shown if is_raw(generator) else shown.clamp(0, 1)
 
     def answer_of(self, model: nn.Module) -> Tensor:
         """What a model says of the images as they are; asked once an attack."""

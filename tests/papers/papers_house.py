@@ -2,12 +2,14 @@
 
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.job_file import JobFile
 from pipeline_steps.core.step import run
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.results import Cell, JudgedRun
@@ -98,10 +100,20 @@ def card(path: Path, role: str, **metrics: Any) -> Path:
 
 
 def step(
-    module: Any, spec: Any, inputs: dict[str, list[Path]], outputs: dict[str, Path]
+    module: Any,
+    spec: Any,
+    inputs: dict[str, list[Path]],
+    outputs: dict[str, Path],
 ) -> None:
+    """Runs a step in this process, as a job file describes it."""
     name = module.__name__.removeprefix("pipeline_steps.")
-    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
-    places = [f"{role}={path}" for role, path in outputs.items()]
-    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
-    run(name, type(spec), module.main, told)
+    job = JobFile(
+        step=name,
+        spec=spec.model_dump(mode="json"),
+        outputs={role: str(path) for role, path in outputs.items()},
+        inputs={role: [*map(str, paths)] for role, paths in inputs.items()},
+    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "job.json"
+        job.write(path)
+        run(name, type(spec), module.main, [str(path)])

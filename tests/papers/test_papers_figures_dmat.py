@@ -54,7 +54,7 @@ def examples(folder: Path, spec: FigureSpec) -> list[Path]:
 def test_edits_of_one_attack_are_magnified_alike(
     tmp_path: Path, name: str, parts: list[str]
 ) -> None:
-    spec = PAPER.figure("dmat", name)
+    spec = PAPER.pages.figure("dmat", name)
     figure = drawn(spec, examples(tmp_path, spec))
     axes = np.array(figure.axes).reshape(len(parts), 2, 2, 4).swapaxes(1, 2)
     for i, part in enumerate(parts):
@@ -83,7 +83,7 @@ def test_edits_of_one_attack_are_magnified_alike(
 @pytest.mark.parametrize("name", ["figure4", "figure5"])
 def test_every_attack_meets_the_same_defenses(name: str) -> None:
     defenses: dict[str, list[str]] = {}
-    for panel in PAPER.figure("dmat", name).panels:
+    for panel in PAPER.pages.figure("dmat", name).panels:
         defenses.setdefault(str(panel.threat), []).append(str(panel.defense))
     assert set(map(tuple, defenses.values())) == {("at-om", "om-at-pgd5", "dmat-om")}
     assert len(defenses) == {"figure4": 2, "figure5": 3}[name]

@@ -20,7 +20,7 @@ PAPER = Specs(load_config("paper"))
 
 
 def asked(figure: str, paper: str = "ijsat") -> FigureSpec:
-    return PAPER.figure(paper, figure)
+    return PAPER.pages.figure(paper, figure)
 
 
 def drawn(spec: FigureSpec, files: list[Path]) -> Figure:

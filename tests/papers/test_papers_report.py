@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import papers_house as house
 import pytest
+from papers_house import step
 
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.files import write_json
-from pipeline_steps.core.step import run
 from pipeline_steps.papers import make_figure, make_report, make_table
 from pipeline_steps.papers.report.contents import Contents, Result, Table, behind
 from pipeline_steps.papers.report.look import CSS
@@ -79,19 +79,9 @@ def verdicts(defense: str, threat: str, seed: int) -> tuple[Path, Path]:
     return path, card
 
 
-def step(
-    module: Any, spec: Any, inputs: dict[str, Any], outputs: dict[str, str]
-) -> None:
-    name = module.__name__.removeprefix("pipeline_steps.")
-    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
-    places = [f"{role}={path}" for role, path in outputs.items()]
-    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
-    run(name, type(spec), module.main, told)
-
-
-def page_of(name: str, *forms: str) -> dict[str, str]:
-    made = {form: f"results/demo/papers/ijsat/{name}.{form}" for form in forms}
-    return made | {"card": f"results/demo/cards/papers/ijsat/{name}.json"}
+def page_of(name: str, *forms: str) -> dict[str, Path]:
+    made = {form: Path(f"results/demo/papers/ijsat/{name}.{form}") for form in forms}
+    return made | {"card": Path(f"results/demo/cards/papers/ijsat/{name}.json")}
 
 
 TABLE = {
@@ -199,20 +189,20 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         claims_card = write_card("papers/claims", {}, {"json": claims})
         place = "results/demo/{}papers/ijsat/{}"
         inputs = {
-            "tables": [place.format("", "table1.json")],
-            "tables_card": [place.format("cards/", "table1.json")],
-            "figures": [place.format("", "figure1.png")],
-            "figures_card": [place.format("cards/", "figure1.json")],
+            "tables": [Path(place.format("", "table1.json"))],
+            "tables_card": [Path(place.format("cards/", "table1.json"))],
+            "figures": [Path(place.format("", "figure1.png"))],
+            "figures_card": [Path(place.format("cards/", "figure1.json"))],
             "claims": [claims],
             "claims_card": [claims_card],
         }
         names = {"index": "index.html", "csv": "runs.csv", "html": "runs.html"}
-        outputs = {k: f"results/demo/{v}" for k, v in names.items()}
-        outputs["summary"] = "results/demo/summary.json"
+        outputs = {k: Path(f"results/demo/{v}") for k, v in names.items()}
+        outputs["summary"] = Path("results/demo/summary.json")
         step(make_report, overview(), inputs, outputs)
-        first = Path(outputs["index"]).read_bytes()
+        first = outputs["index"].read_bytes()
         step(make_report, overview(), inputs, outputs)
-        assert Path(outputs["index"]).read_bytes() == first
+        assert outputs["index"].read_bytes() == first
     return root / "results/demo/index.html"
 
 
@@ -434,7 +424,7 @@ def test_a_broken_picture_ends_in_one_sentence(
     write_json(card, content | {"outputs": {"png": facts}})
     inputs = {"cards": [], "figures": [png], "figures_card": [card]}
     with pytest.raises(SystemExit):
-        step(make_report, overview(), inputs, {"index": "index.html"})
+        step(make_report, overview(), inputs, {"index": Path("index.html")})
     assert "is no picture; delete it" in capfd.readouterr().err
 
 

@@ -95,7 +95,7 @@ EDITS = {
     "a comment in a shared module": (f"{STEPS}/core/rng.py", "\n# a comment\n", set()),
     "the progress bar": (f"{STEPS}/core/progress.py", A_LINE, set()),
     "the command line": (f"{STEPS}/core/step.py", A_LINE, set()),
-    "the config's own code": (f"{STEPS}/config/resolve.py", A_LINE, set()),
+    "the config's own code": (f"{STEPS}/jobs/specs.py", A_LINE, set()),
     "what all data sets share": (f"{STEPS}/datasets/canonical.py", A_LINE, ALL),
     "the step that trains": (
         f"{STEPS}/defenses/train_defense.py",

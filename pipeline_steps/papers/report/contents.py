@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.files import read_json
+from pipeline_steps.layout import REPORTED, name_of
 from pipeline_steps.papers.results import (
     Cell,
     DecidedClaim,
@@ -16,8 +17,6 @@ from pipeline_steps.papers.results import (
     read_results,
 )
 from pipeline_steps.papers.spec import FigureSpec, TableSpec
-
-FAMILIES = ("generators", "manifolds", "defenses", "verdicts", "curves")
 
 
 @dataclass(frozen=True)
@@ -46,11 +45,6 @@ class Result:
         return self.card.input_files(self.path).get(f"{name}_card", [])
 
 
-def name_of(card: Path) -> str:
-    """What its place says it is of: `verdicts/digits/at/pgd20`."""
-    return str(card.with_suffix("")).rpartition("cards/")[2]
-
-
 def behind(pages: Iterable[Path]) -> list[Path]:
     """The cards of all results that stand behind the cards of pages."""
     waiting, seen = list(pages), set[Path]()
@@ -60,7 +54,7 @@ def behind(pages: Iterable[Path]) -> list[Path]:
             seen.add(path)
             files = read_card(path).input_files(path).values()
             waiting += [p for paths in files for p in paths if p.suffix == ".json"]
-    return sorted(p for p in seen if name_of(p).partition("/")[0] in FAMILIES)
+    return sorted(p for p in seen if name_of(p).partition("/")[0] in REPORTED)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Count, Generator, Norm, Radius
+from pipeline_steps.generators.generator import is_raw
 from pipeline_steps.threats.balls import Ball
 from pipeline_steps.threats.batch import Batch
 
@@ -50,7 +51,7 @@ class Latent:
             before, after = latents[:, : place.start], latents[:, place.stop :]
             latents = torch.cat([before, edited, after], 1)
         decoded = batch.decode(self.generator, latents)
-        if not self.boxed:
+        if not self.boxed or is_raw(self.generator):
             return decoded
         return decoded + (decoded.clamp(0, 1) - decoded).detach()
 
