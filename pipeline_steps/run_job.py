@@ -16,8 +16,6 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.job_file import JobFile, place_of
 from pipeline_steps.core.progress import say
 
-CHANGES_NO_RESULT = True
-
 
 def described(result: str, scale: str, spec: str | None, code: str | None) -> JobFile:
     """The job that makes a result: as it was planned, or from the config."""

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pipeline_steps import layout
 from pipeline_steps.cluster import plan_counts
 from pipeline_steps.cluster.cost_plan import CostPlan
 from pipeline_steps.cluster.plan_durations import SECONDS_TO_START, durations
@@ -22,8 +23,8 @@ from pipeline_steps.core.card import Card
 from pipeline_steps.core.digest import Code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
-from pipeline_steps.jobs.report_inputs import place
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.planned import planner
+from pipeline_steps.jobs.report_inputs import run_names
 from pipeline_steps.threats.perturbations.pixel import Pixel
 
 NO_PAPER = "no paper by itself"
@@ -37,15 +38,14 @@ def paper() -> list[PlannedJob]:
 
 
 def test_each_job_has_what_snakemake_tells_its_step(paper):
-    jobs = Jobs("paper")
+    jobs, table = planner("paper"), load_config("paper").scale.resources
     for job in paper:
-        wildcards = type("Wildcards", (), {"scale": "paper", **job.wildcards})
-        assert json.dumps(job.spec, sort_keys=True, separators=(",", ":")) == jobs.spec(
-            job.rule
-        )(wildcards)
-        assert job.gpus == jobs.resource(job.rule, "gpus")(wildcards)
-        told = {str(p) for paths in job.files["outputs"].values() for p in paths}
-        assert told == set(job.outputs)
+        known = jobs.that_makes(job.outputs[0])
+        assert known.result.rule == job.rule
+        assert job.spec == known.file.spec
+        granted = table.get(job.step, table["default"])
+        assert job.gpus == (0 if known.result.gathers else granted.gpus)
+        assert {*map(str, job.made.values())} == set(job.outputs)
 
 
 def test_each_job_comes_behind_those_that_make_its_inputs(paper):
@@ -56,9 +56,9 @@ def test_each_job_comes_behind_those_that_make_its_inputs(paper):
 
 
 def test_every_cell_that_can_be_computed_is_planned(paper):
-    plan = Jobs("paper").plan(None)
+    plan = planner("paper").specs
     wanted = {
-        f"results/paper/verdicts/{place(plan, run)}.parquet"
+        layout.file("attack_defense", "verdicts", scale="paper", **run_names(plan, run))
         for name, content in plan.config.papers.items()
         for table in content.tables
         for run in plan.pages.table(name, table).runs
@@ -127,21 +127,19 @@ def config() -> Config:
 
 
 def training(config: Config, name: str, gpus: int = 1) -> PlannedJob:
-    spec = Jobs("paper").plan(None).defense("cifar10", name).model_dump(mode="json")
-    outputs = {role: [Path(f"{name}.{role}.json")] for role in ("card", "record")}
+    spec = planner("paper").specs.defense("cifar10", name).model_dump(mode="json")
+    files = {role: Path(f"{name}.{role}.json") for role in ("card", "record")}
     images = "data/cifar10/train.images.npy"
-    files = {"outputs": outputs}
     return PlannedJob(
-        "train_defense", [images], [name], gpus=gpus, spec=spec, files=files
+        "train_defense", [images], [name], gpus=gpus, spec=spec, made=files
     )
 
 
 def record(root: Path, job: PlannedJob, spec: Any = None, **told: Any) -> None:
     """A run of the job as card and record tell of it."""
-    outputs = job.files["outputs"]
     card = Card(job.rule, spec or job.spec, {}, {}, {})
-    card.write(root / outputs["card"][0])
-    (root / outputs["record"][0]).write_text(json.dumps(told))
+    card.write(root / job.made["card"])
+    (root / job.made["record"]).write_text(json.dumps(told))
 
 
 def test_operations_are_shared_out_at_the_stated_rate(config, tmp_path):
@@ -200,23 +198,22 @@ def test_a_record_of_a_cpu_says_nothing_of_a_gpu(config, tmp_path):
 
 
 def test_the_record_of_gathered_shards_tells_of_each(config, tmp_path):
-    plan = Jobs("paper").plan(None)
+    plan = planner("paper").specs
     names = ("cifar10", "at", "pgd20")
     shards = [
         PlannedJob(
-            "attack_defense",
+            "attack_shard",
             ["data/cifar10/test.images.npy"],
             [label],
             gpus=1,
-            spec=plan.attack_shard(*names, label).model_dump(mode="json"),
+            spec=plan.attack(*names, label).model_dump(mode="json"),
         )
         for label in ("1-of-2", "2-of-2")
     ]
     whole = plan.attack(*names).model_dump(mode="json")
-    outputs = {role: [Path(f"{role}.json")] for role in ("card", "record")}
-    files = {"outputs": outputs}
+    files = {role: Path(f"{role}.json") for role in ("card", "record")}
     gather = PlannedJob(
-        "gather_verdicts", [], ["v"], spec=whole, files=files, needs=(0, 1)
+        "gather_verdicts", [], ["v"], spec=whole, made=files, needs=(0, 1)
     )
     parts = [{"device": "NVIDIA H100", "seconds": s} for s in (100, 140)]
     record(tmp_path, gather, device="NVIDIA H100", seconds=241, parts=parts)

@@ -12,7 +12,7 @@ from pipeline_steps.cluster.plan_jobs import PlannedJob
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.registry import ROOT
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.planned import planner
 from pipeline_steps.jobs.specs import Specs
 
 H100 = {"device": "NVIDIA H100", "seconds": 100.0}
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def plan_of(scale: str) -> Specs:
-    return Jobs(scale).plan(None)
+    return planner(scale).specs
 
 
 def training(name: str, gpus: int = 1, scale: str = "paper") -> PlannedJob:
@@ -42,17 +42,17 @@ def training(name: str, gpus: int = 1, scale: str = "paper") -> PlannedJob:
         [name],
         gpus=gpus,
         spec=spec,
-        files={"outputs": outputs(f"cards/defenses/cifar10/{name}", scale)},
+        made=outputs(f"cards/defenses/cifar10/{name}", scale),
     )
 
 
-def outputs(name: str, scale: str) -> dict[str, list[Path]]:
+def outputs(name: str, scale: str) -> dict[str, Path]:
     stem = f"results/{scale}/{name}"
-    return {"card": [Path(f"{stem}.json")], "record": [Path(f"{stem}.record.json")]}
+    return {"card": Path(f"{stem}.json"), "record": Path(f"{stem}.record.json")}
 
 
 def record(root: Path, job: PlannedJob, **told: Any) -> None:
-    files = {role: root / paths[0] for role, paths in job.files["outputs"].items()}
+    files = {role: root / path for role, path in job.made.items()}
     files["card"].parent.mkdir(parents=True, exist_ok=True)
     Card(job.rule, job.spec, {}, {}, {}).write(files["card"])
     files["record"].write_text(json.dumps(told))
@@ -125,11 +125,11 @@ def evaluation(
     plan = plan_of(scale)
     jobs = [
         PlannedJob(
-            "attack_defense",
+            "attack_shard",
             [images],
             [label],
             gpus=1,
-            spec=plan.attack_shard(*names, label).model_dump(mode="json"),
+            spec=plan.attack(*names, label).model_dump(mode="json"),
         )
         for label in (f"{number}-of-{shards}" for number in range(1, shards + 1))
     ]
@@ -138,7 +138,7 @@ def evaluation(
         [],
         ["v"],
         spec=plan.attack(*names).model_dump(mode="json"),
-        files={"outputs": outputs(f"cards/verdicts/{dataset}/at/{threat}", scale)},
+        made=outputs(f"cards/verdicts/{dataset}/at/{threat}", scale),
         needs=tuple(range(shards)),
     )
     return [*jobs, whole]

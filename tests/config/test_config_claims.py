@@ -71,7 +71,7 @@ def _words(text: str) -> list[str]:
 
 
 def test_the_papers_size_decides_all_that_can_be_decided(paper: Specs) -> None:
-    whole = {p: load_config("paper").papers[p].claims for p in paper.claiming}
+    whole = {p: load_config("paper").papers[p].claims for p in paper.claims.papers}
     assert {p: paper.claims.of(p).claims for p in paper.claims.papers} == whole
     for spec in map(paper.claims.of, paper.claims.papers):
         assert spec.papers_size

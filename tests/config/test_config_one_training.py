@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from pipeline_steps.jobs.networks import trained
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError

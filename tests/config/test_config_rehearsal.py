@@ -57,7 +57,9 @@ def test_a_limit_keeps_what_is_below_it(config_root, edit):
 
 
 def test_a_title_says_that_ice_was_drawn(rehearsal):
-    table = rehearsal.table("ijsat", "table2")
+    table = rehearsal.pages.table("ijsat", "table2")
     assert table.stand_ins == {"cifar10": "digits-32", "frost": "drawn-ice"}
-    assert rehearsal.table("ijsat", "table1").stand_ins == {"cifar10": "digits-32"}
+    assert rehearsal.pages.table("ijsat", "table1").stand_ins == {
+        "cifar10": "digits-32"
+    }
     assert not Specs(load_config("paper")).pages.table("ijsat", "table2").stand_ins

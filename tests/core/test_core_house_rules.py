@@ -1,6 +1,7 @@
 """What holds of every module: who may import whom, what is dynamic, what is random."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,8 @@ BESIDE = {
     "release": {"dvc"},
     "cluster": set(),
 }
+# A path below the folders of results, or the beginning of one.
+SPELLED = re.compile(r"(results|data)(/|$)")
 COMPUTES = {
     "torch",
     "torchvision",
@@ -111,6 +114,24 @@ def test_a_floor_imports_only_from_the_floors_below_it(path):
     allowed = FLOORS[: FLOORS.index(floor) + 1]
     used = {other.relative_to(PACKAGE).parts[0] for other in project_modules(path)}
     assert used <= set(allowed)
+
+
+@every_module
+def test_only_the_table_of_results_spells_their_paths(path):
+    """`layout.py` does; all others ask it."""
+    if path == PACKAGE / "layout.py":
+        return
+    tree = tree_of(path)
+    documents = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }
+    texts = (
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and id(node) not in documents
+    )
+    spelled = [t for t in texts if isinstance(t, str) and SPELLED.match(t)]
+    assert not spelled
 
 
 @every_module

@@ -1,6 +1,5 @@
 """Shards are runs of whole batches that cover everything once."""
 
-import ast
 import subprocess
 import sys
 
@@ -13,6 +12,7 @@ from pipeline_steps.core.arrays import join_arrays, read_array, write_array
 from pipeline_steps.core.digest import code
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.shards import Shard, cut
+from pipeline_steps.layout import TABLE
 
 COUNTS = st.integers(1, 40)
 
@@ -45,17 +45,18 @@ def test_arrays_are_joined_in_order(tmp_path):
 GATHERERS = ["evaluation.gather_verdicts", "manifolds.gather_manifold"]
 
 
-@pytest.mark.parametrize("step", GATHERERS)
+@pytest.mark.parametrize(
+    "step",
+    [result.step for result in TABLE if result.gathers],
+)
 def test_a_gathered_result_has_the_code_of_its_shards(step):
     """So it is made again when that changes, though the shards themselves are gone."""
-    source = (ROOT / "pipeline_steps" / f"{step.replace('.', '/')}.py").read_text()
-    named = [
-        ast.literal_eval(node.value)
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "GATHERS"
-    ]
-    gathered, shard = code(step, {}).modules, code(named[0], {}).modules
-    assert shard.items() < gathered.items()
+    gathering = {result.rule: result for result in TABLE if result.step == step}
+    assert len(gathering) == 3, "as a whole, in shards, and gathered"
+    modules = code(step, {}).modules
+    parts = {name.rpartition(".")[2] for name in modules}
+    assert parts & {"attack_images", "project_images"}
+    assert parts & {"gather_verdicts", "gather_manifold"}
 
 
 @pytest.mark.parametrize("step", GATHERERS)

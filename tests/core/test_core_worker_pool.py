@@ -93,10 +93,13 @@ def address(pool):
     return pool.address
 
 
-def start(folder, step, spec, files, address=None, root=ROOT, **environment):
+def start(
+    folder, step, spec, files, address=None, root=ROOT, planned=None, **environment
+):
     """A job as a rule starts it, in a folder of its own."""
     folder.mkdir(exist_ok=True)
-    (described,) = job_words(step, spec, *files, code=code(step, spec).digest)
+    planned = planned or code(step, spec).digest
+    (described,) = job_words(step, spec, *files, code=planned)
     job = JobFile.read(Path(described))
     result = next(iter(job.outputs.values()))
     job.write(folder / place_of(result))
@@ -238,6 +241,22 @@ def test_a_pool_ends_with_its_starter(how):
         pool.starter.send_signal(how)
 
 
+def edited_code(root):
+    """The digest of a copy's code, by a Python that has read nothing of it before."""
+    asked = (
+        "import json, sys; from pipeline_steps.core.digest import code;"
+        "print(code('datasets.fetch_dataset', json.loads(sys.argv[1])).digest)"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", asked, json.dumps(FETCH)],
+        env=os.environ | {"PYTHONPATH": str(root)},
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+
+
 def test_planned_code_is_the_code_that_a_worker_runs(tmp_path):
     root = tmp_path / "copy"
     ignored = shutil.ignore_patterns("__pycache__")
@@ -247,12 +266,12 @@ def test_planned_code_is_the_code_that_a_worker_runs(tmp_path):
     with pool_of(root) as pool:
         before = code("datasets.fetch_dataset", FETCH, root).digest
         step.write_text(step.read_text().replace("return {}", 'return {"edited": 1}'))
-        status, said = fetch(
-            tmp_path / "old", pool.address, root, more=["--code", before]
-        )
+        status, said = fetch(tmp_path / "old", pool.address, root, planned=before)
         assert status == 1
         assert "changed after this job was planned" in said
-        assert fetch(tmp_path / "new", pool.address, root) == (0, "")
+        now = edited_code(root)
+        ended = fetch(tmp_path / "new", pool.address, root, planned=now)
+        assert ended == (0, "")
     card = json.loads((tmp_path / "new" / "card.json").read_text())
     assert card["metrics"] == {"edited": 1}
     assert card["code"]["digest"] != before

@@ -27,6 +27,7 @@ from pipeline_steps.core.rng import rng
 from pipeline_steps.datasets import corrupt_dataset
 from pipeline_steps.datasets.corruption import CORRUPTIONS, SEVERITIES, corrupt
 from pipeline_steps.datasets.textures import textures
+from pipeline_steps.jobs.planned import planner
 from pipeline_steps.jobs.specs import Specs
 from tests.job_words import job_words
 
@@ -278,7 +279,8 @@ def test_the_config_says_what_is_published_and_what_is_made(
     plan = Specs(load_config("demo"))
     spec = plan.corruption(dataset, name)
     assert made.items() <= spec.made.items()
-    assert plan.needed(dataset, name) == needed
+    archives = planner("demo").job("corrupt_dataset", dataset, name).inputs["archive"]
+    assert archives.files == [f"data/{other}/archive" for other in needed]
 
 
 def test_an_edit_of_one_corruption_makes_no_other_anew():

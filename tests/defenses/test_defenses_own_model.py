@@ -281,7 +281,7 @@ def test_the_page_does_what_it_says_word_for_word(tmp_path):
     assert "inside.conv1.weight" in read_tensors(taken)
     assert house.planned("own") == set()
     house.edit("my_models.py", r"\[0\.229", "[0.23")
-    jobs = {"adopt_defense", "attack_defense", "gather_verdicts", "make_table", "own"}
+    jobs = {"adopt_defense", "attack_defense", "make_table", "own"}
     planned = house.planned("own")
     assert {job.split()[0] for job in planned} == jobs
     assert not [job for job in planned if " at" in job]

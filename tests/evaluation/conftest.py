@@ -15,16 +15,14 @@ from pipeline_steps.evaluation import (
     attack_defense,
     attack_snapshots,
     explain_defense,
-    gather_verdicts,
 )
-from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
+from pipeline_steps.evaluation.spec import AttackSpec
 from tests.job_words import job_words
 
 PIXEL = {"perturbation": "pixel", "norm": "linf", "epsilon": 0.1, "step_size": 0.05}
 JUDGED = ("verdicts", "examples", "card", "record")
 STEPS = {
-    "attack_defense": (AttackShardSpec, attack_defense.main, JUDGED),
-    "gather_verdicts": (AttackSpec, gather_verdicts.main, JUDGED),
+    "attack_defense": (AttackSpec, attack_defense.main, JUDGED),
     "attack_snapshots": (AttackSpec, attack_snapshots.main, ("curve", "card")),
     "explain_defense": (AttackSpec, explain_defense.main, ("maps", "card")),
 }
@@ -87,9 +85,9 @@ def judge_step(
     """Runs a step of this floor in this process: its exit status, and its outputs."""
 
     def judge_step(
-        step="gather_verdicts",
+        step="attack_defense",
         folder="out",
-        shards=1,
+        shards=None,
         meddle=None,
         sources=MappingProxyType({}),
         more=MappingProxyType({}),
@@ -122,7 +120,7 @@ def judge_step(
             inputs |= {"features_card": checkpoint["card"]}
         source = "snapshots" if step == "attack_snapshots" else "weights"
         inputs |= {source: checkpoint[source], f"{source}_card": checkpoint["card"]}
-        if step != "gather_verdicts":
+        if shards is None:
             return call(step, tmp_path / folder, spec, inputs)
         parts = {}
         for number in range(1, shards + 1):

@@ -120,7 +120,7 @@ def test_weights_that_are_not_what_they_should_be_are_refused(
         prefix = "6/" if role == "snapshots" else ""
         write_tensors(path, {prefix + name: tensor for name, tensor in other.items()})
         vouch(checkpoint, role)
-    step = "gather_verdicts" if role == "weights" else "attack_snapshots"
+    step = "attack_defense" if role == "weights" else "attack_snapshots"
     status, places = judge_step(step)
     assert status == 1
     assert re.search(f"error: .*{told}", capsys.readouterr().err)

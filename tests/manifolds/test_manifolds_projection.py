@@ -15,6 +15,7 @@ from pipeline_steps.generators.style_layers import Styled
 from pipeline_steps.generators.stylegan import Stylegan
 from pipeline_steps.manifolds import perceptual as features
 from pipeline_steps.manifolds import project_dataset as step
+from pipeline_steps.manifolds import project_images
 from pipeline_steps.manifolds.distances import psnr
 from pipeline_steps.manifolds.projection import Search, learning_rate, noise
 from pipeline_steps.manifolds.spec import ManifoldSpec, Projection
@@ -138,7 +139,7 @@ def place(tmp_path, monkeypatch, toy_gan, perceptual):
         }
         outputs = {roles[name]: file_facts(tmp_path / f"{name}.npy")}
         Card("any", {}, {}, {}, outputs).write(tmp_path / f"{name}.json")
-    monkeypatch.setattr(step, "load_generator", lambda *_: toy_gan)
+    monkeypatch.setattr(project_images, "load_generator", lambda *_: toy_gan)
     monkeypatch.setattr(features, "load_perceptual", lambda *_: perceptual)
     return tmp_path
 

@@ -17,7 +17,7 @@ from pipeline_steps.defenses.load import new_model
 from pipeline_steps.evaluation.verdicts import Judge
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.train_flow import read_images
-from pipeline_steps.manifolds import project_dataset
+from pipeline_steps.manifolds import project_images
 from pipeline_steps.manifolds.manifold_set import load_projected
 from pipeline_steps.manifolds.projection import Projection, Search
 from pipeline_steps.manifolds.spec import ManifoldSpec
@@ -81,7 +81,7 @@ def test_a_projection_stores_what_is_decoded(gan, latents, perceptual, tmp_path)
     search.aim_at(gan.decode(latents).clamp(0, 1))
     for step in range(search.steps):
         search.step(step, image_rng(0, range(COUNT), "noise", step))
-    project_dataset.keep(spec, search, range(COUNT), tmp_path)
+    project_images.keep(spec, search, range(COUNT), tmp_path)
     stored, decoded = read_array(tmp_path / "images.npy"), gan.decode(search.latents)
     assert decoded.min() < 0 and decoded.max() > 1
     if gan.raw:
