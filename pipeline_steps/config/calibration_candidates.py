@@ -5,11 +5,11 @@ from math import sqrt
 
 from pipeline_steps.config.models import ThreatConfig
 from pipeline_steps.config.paper_models import Calibration
-from pipeline_steps.core.settings import Objective
+from pipeline_steps.core.settings import ObjectiveEntry
 from pipeline_steps.papers.spec import Candidate
 
-UNTARGETED: Objective = {"objective": "cross_entropy"}
-TARGETED: Objective = {"objective": "targeted", "target": "random"}
+UNTARGETED: ObjectiveEntry = {"objective": "cross_entropy"}
+TARGETED: ObjectiveEntry = {"objective": "targeted", "target": "random"}
 
 
 def with_families(threats: Mapping[str, ThreatConfig]) -> dict[str, ThreatConfig]:

@@ -9,17 +9,17 @@ from pipeline_steps.config.paper_models import Family
 from pipeline_steps.config.shared_weights import whole
 from pipeline_steps.core.settings import (
     Amount,
-    Architecture,
-    Attack,
+    ArchitectureEntry,
+    AttackEntry,
     Count,
-    Inference,
+    InferenceEntry,
     NotNegative,
-    Objective,
-    Perturbation,
-    Recipe,
+    ObjectiveEntry,
+    PerturbationEntry,
+    RecipeEntry,
     Settings,
-    Source,
-    Threat,
+    SourceEntry,
+    ThreatName,
     Whole,
     Word,
 )
@@ -66,7 +66,7 @@ class Dataset(Settings):
 
     title: str
     """What it is, in words."""
-    source: Source | None = None
+    source: SourceEntry | None = None
     """What it is made of, and how that is read."""
     projected: OnManifold | None = None
     """In a source's place: whose images it holds as a generator can show them."""
@@ -101,9 +101,9 @@ class ThreatConfig(Settings):
 
     title: str
     """What it is, in words, with the paper's place."""
-    edit: Perturbation | None = None
+    edit: PerturbationEntry | None = None
     """What may be changed, and how far."""
-    objective: Objective = "cross_entropy"
+    objective: ObjectiveEntry = Field({"objective": "cross_entropy"})
     """What is raised at each step."""
     steps: Whole | None = None
     """How many steps are taken."""
@@ -115,7 +115,7 @@ class ThreatConfig(Settings):
     """How many gradients are averaged for a step, against random defenses (EOT)."""
     stop: Literal["last", "any"] = "last"
     """Which iterate counts: the last, as in the papers, or any that fools the model."""
-    attack: Attack | None = None
+    attack: AttackEntry | None = None
     """In an edit's place: an attack that goes a way of its own."""
     family: Family | None = None
     """What a calibration chooses its setting from; the threat itself is one of them."""
@@ -126,7 +126,7 @@ class ThreatConfig(Settings):
 class MonitorConfig(Settings):
     """Accuracy that is watched while a defense is trained; the best epoch is kept."""
 
-    threat: Threat
+    threat: ThreatName
     """Under which threat."""
     every: Count = 1
     """Epochs from one look to the next."""
@@ -142,18 +142,18 @@ class Defense(Settings):
 
     title: str
     """What it is, in words, with the paper's place."""
-    architecture: Architecture
+    architecture: ArchitectureEntry
     """The network."""
-    recipe: Recipe
+    recipe: RecipeEntry
     """Which images it learns from, and by which loss."""
     schedule: Word
     """One of `schedules`."""
-    companion: Architecture | None = None
+    companion: ArchitectureEntry | None = None
     """A network trained along, on logits: ATLD's discriminator."""
     weights_of: Word | None = None
     """Another defense, of which this is the trained network; all but the title and the
     inference is then said there."""
-    inference: Inference | None = None
+    inference: InferenceEntry | None = None
     """What it does to images before it answers; training knows nothing of it."""
     monitor: MonitorConfig | None = None
     """What is watched on the way; a row may then name `NAME.best`."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from pipeline_steps.core.settings import Count, Extent, Figure, Settings, Word
+from pipeline_steps.core.settings import Count, Extent, FigureEntry, Settings, Word
 from pipeline_steps.papers.claim import Claim
 from pipeline_steps.papers.spec import Column, Panel, Row
 
@@ -44,7 +44,7 @@ class FigureConfig(Settings):
     """Its number and what it shows."""
     dataset: Word | None = None
     """The data set that the paper names, if it is of one."""
-    figure: Figure
+    figure: FigureEntry
     """How it is drawn."""
     panels: list[PanelConfig] = Field(default_factory=list)
     """What it shows, in order."""

@@ -8,7 +8,7 @@ from pipeline_steps.config.generator import Generator
 from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
 from pipeline_steps.config.paper_models import Paper
 from pipeline_steps.config.scale_models import Projecting, Scale, StandIns, Training
-from pipeline_steps.core.settings import Inference, Settings, Word
+from pipeline_steps.core.settings import InferenceEntry, Settings, Word
 from pipeline_steps.papers.spec import Column
 
 
@@ -23,7 +23,7 @@ class OwnModel(Settings):
     """What the function is told."""
     weights: str
     """The file of its weights: safetensors, or a state dict that torch saved."""
-    inference: Inference | None = None
+    inference: InferenceEntry | None = None
     """What it does to images before it answers; what that asks, such as ATLD's
     discriminator, is the model's `companion`."""
 
