@@ -44,6 +44,11 @@ class Parameter:
     annotation: ast.expr | None
     default: ast.expr | None
 
+    def mentions(self, name: str) -> bool:
+        """Whether its type is this one, or made of it: `dict[Word, Threat]`."""
+        nodes = ast.walk(self.annotation) if self.annotation else ()
+        return any(isinstance(node, ast.Name) and node.id == name for node in nodes)
+
 
 def class_name(word: str) -> str:
     return "".join(part.capitalize() for part in word.split("_"))
@@ -164,9 +169,15 @@ def load(kind: str, word: str) -> Any:
 
 
 def make(kind: str, entry: dict[str, Any], **given: Any) -> Any:
-    """An object from its entry in a spec; `given` replaces or adds arguments."""
-    settings = {name: value for name, value in entry.items() if name != kind}
-    return load(kind, entry[kind])(**(settings | given))
+    """An object from its entry in a spec, in which others of its kind may stand.
+
+    `given` replaces or adds arguments.
+    """
+    settings = {name: value for name, value in entry.items() if name != kind} | given
+    for name, value in settings.items():
+        if isinstance(value, dict) and isinstance(value.get(kind), str):
+            settings[name] = make(kind, value)
+    return load(kind, entry[kind])(**settings)
 
 
 def factory(place: str) -> Any:

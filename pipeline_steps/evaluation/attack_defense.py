@@ -11,7 +11,7 @@ from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackShardSpec
 from pipeline_steps.evaluation.trained import defense_of, threat_of
-from pipeline_steps.evaluation.verdicts import Judge, VerdictLog, sees_inference
+from pipeline_steps.evaluation.verdicts import Judge, VerdictLog
 from pipeline_steps.manifolds.perceptual import perceptual_of
 
 
@@ -38,7 +38,7 @@ def main(job: Job[AttackShardSpec]) -> dict[str, Any]:
     suspect = probe(model, *judge.probed)
     suspect["same_when_asked_twice"] &= log.same_when_asked_twice
     if suspect["optimises_at_inference"]:
-        suspect["attack_saw_inference"] = sees_inference(threat)
+        suspect["attack_saw_inference"] = threat.sees_inference
     return suspect
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,16 +10,16 @@ from torch import Tensor
 
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.generators.generator import is_exact
+from pipeline_steps.generators.generator import Generator
 
 
 @dataclass(frozen=True)
 class Projected:
     """By generator the latents of all images, row by row; they stay on the disk."""
 
-    latents: Mapping[int, np.ndarray] = field(default_factory=dict)
+    latents: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    def of(self, rows: Tensor) -> dict[int, Tensor]:
+    def of(self, rows: Tensor) -> dict[str, Tensor]:
         """The latents of some images, as a batch holds them."""
         numbers = rows.cpu().numpy()
         return {
@@ -33,11 +32,11 @@ NOTHING = Projected()
 
 
 def load_projected(
-    generators: Mapping[str, Any], paths: Sequence[Path], images: int
+    generators: Mapping[str, Generator], paths: Sequence[Path], images: int
 ) -> Projected:
     """Latents from files in the order of the names of the approximate generators."""
-    found = {}
-    approximate = {n: g for n, g in generators.items() if not is_exact(g)}
+    projected = {}
+    approximate = {n: g for n, g in generators.items() if not g.exact}
     for (name, generator), path in zip(approximate.items(), paths, strict=True):
         latents = read_array(path)
         if len(latents) < images or latents.shape[1:] != (generator.dimensions,):
@@ -46,5 +45,5 @@ def load_projected(
                 f"{generator.dimensions} numbers for each of {images} images by {name}; "
                 "delete it and build it again"
             )
-        found[id(generator)] = latents
-    return Projected(found)
+        projected[generator.name] = latents
+    return Projected(projected)

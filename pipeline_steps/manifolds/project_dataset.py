@@ -22,7 +22,7 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tables import read_table, stacked, write_table
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import floats
-from pipeline_steps.generators.generator import is_exact, load_generator
+from pipeline_steps.generators.generator import ApproximateGenerator, load_generator
 from pipeline_steps.manifolds.distances import distances
 from pipeline_steps.manifolds.perceptual import perceptual_of
 from pipeline_steps.manifolds.projection import Encoding, Search
@@ -35,7 +35,10 @@ BATCHES_ENDS = "ends of batches"
 
 
 def project(
-    spec: ManifoldShardSpec, images: np.ndarray, search: Any, scratch: Path
+    spec: ManifoldShardSpec,
+    images: np.ndarray,
+    search: Encoding | Search,
+    scratch: Path,
 ) -> list[Path]:
     """A folder of files for each batch of the shard, as they are done."""
     device = next(search.generator.parameters()).device
@@ -76,14 +79,16 @@ def _named(spec: ManifoldSpec) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def keep(spec: ManifoldSpec, search: Any, rows: range, folder: Path) -> None:
+def keep(
+    spec: ManifoldSpec, search: Encoding | Search, rows: range, folder: Path
+) -> None:
     """All that is to be known of a batch that is done."""
     projected = search.generator.decode(search.latents)
     # What a flow gives back is measured as it is, for it claims to be exact.
-    if not is_exact(search.generator):
+    if not search.generator.exact:
         projected = projected.clamp(0, 1)
     draw = draws(spec, "mixtures", rows.start)
-    told = distances(search, projected, rows.start, draw)
+    measured = distances(search, projected, rows.start, draw)
     projected = projected.clamp(0, 1)
     folder.mkdir(parents=True, exist_ok=True)
     latents = search.latents.cpu().numpy().astype(np.float32, copy=False)
@@ -91,13 +96,13 @@ def keep(spec: ManifoldSpec, search: Any, rows: range, folder: Path) -> None:
     pixels = (255 * projected).round().to(torch.uint8)
     write_array(folder / "images.npy", pixels.cpu().numpy())
     numbers = np.arange(rows.start, rows.stop)
-    write_table(folder / "errors.parquet", {"image": numbers, **told})
+    write_table(folder / "errors.parquet", {"image": numbers, **measured})
     shown = pictures(spec, search, projected, rows)
     write_tensors(folder / "pictures.safetensors", shown)
 
 
 def pictures(
-    spec: ManifoldSpec, search: Any, projected: Tensor, rows: range
+    spec: ManifoldSpec, search: Encoding | Search, projected: Tensor, rows: range
 ) -> dict[str, Tensor]:
     """For figures: the first images, samples, and what lies between pairs of the first."""
     count, first = max(0, PICTURES - rows.start), 0 in rows
@@ -127,12 +132,12 @@ def check_images(images: np.ndarray, spec: ManifoldSpec) -> None:
         )
 
 
-def search_of(job: Job[ManifoldShardSpec], device: torch.device) -> Any:
+def search_of(job: Job[ManifoldShardSpec], device: torch.device) -> Encoding | Search:
     """The way from images to latents that the generator asks for."""
     spec = job.spec
     weights = job.verified("generator", "weights")
     generator = load_generator(spec.generator, weights).to(device)
-    if is_exact(generator):
+    if not isinstance(generator, ApproximateGenerator):
         return Encoding(generator)
     perceptual = perceptual_of(job, device)
     if spec.projection is None or perceptual is None:

@@ -1,7 +1,6 @@
 """The optimal transport between a batch's clean and edited logits (Feature Scattering)."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,10 +8,12 @@ from torch.nn import functional
 
 from pipeline_steps.core.settings import Count, Positive
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.objective import Comparing, clean_logits
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class OptimalTransport:
+class OptimalTransport(Comparing):
     """Each image's part of the cost of moving the edited logits onto the clean ones.
 
     The one objective that ties the images of a batch together: it is for training.
@@ -21,8 +22,8 @@ class OptimalTransport:
     regularisation: Positive = 0.01
     iterations: Count = 100
 
-    def __call__(self, logits: Tensor, batch: Batch, model: Any) -> Tensor:
-        clean = functional.normalize(batch.answer_of(model), dim=1)
+    def __call__(self, logits: Tensor, batch: Batch, victim: Victim) -> Tensor:
+        clean = functional.normalize(clean_logits(batch), dim=1)
         cost = (1 - functional.normalize(logits, dim=1) @ clean.T).clamp_min(0)
         plan = transport(cost.detach(), self.regularisation, self.iterations)
         return (plan * cost).sum(dim=1)
