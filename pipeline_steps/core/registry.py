@@ -10,7 +10,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -141,7 +141,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
     return f"; valid: {', '.join(names)}" if names else ""
 
 
-def entries(spec: Any) -> set[tuple[str, str]]:
+def entries(spec: object) -> set[tuple[str, str]]:
     """The registered things that a spec names, at any depth: `{"recipe": "at"}`."""
     return {
         (key, value)
@@ -168,21 +168,21 @@ def load(kind: str, word: str) -> Any:
     return getattr(importlib.import_module(module_of(kind, word)), class_name(word))
 
 
-def make(kind: str, entry: dict[str, Any], **given: Any) -> Any:
+def make(kind: str, entry: Mapping[str, Any], **more: object) -> Any:
     """An object from its entry in a spec, in which others of its kind may stand.
 
-    `given` replaces or adds arguments.
+    `more` replaces or adds arguments.
     """
-    settings = {name: value for name, value in entry.items() if name != kind} | given
+    settings = {name: value for name, value in entry.items() if name != kind} | more
     for name, value in settings.items():
         if isinstance(value, dict) and isinstance(value.get(kind), str):
             settings[name] = make(kind, value)
     return load(kind, entry[kind])(**settings)
 
 
-def factory(place: str) -> Any:
+def factory(address: str) -> Any:
     """A user's own function, by `FILE.py:NAME` or `MODULE:NAME`."""
-    module, _, name = place.rpartition(":")
+    module, _, name = address.rpartition(":")
     if not module.endswith(".py"):
         return getattr(importlib.import_module(module), name)
     spec = importlib.util.spec_from_file_location(Path(module).stem, module)
@@ -193,15 +193,15 @@ def factory(place: str) -> Any:
     return getattr(loaded, name)
 
 
-def factory_files(place: str) -> list[Path]:
+def factory_files(address: str) -> list[Path]:
     """The source behind a user's function: its file, or all of its package."""
-    module = place.rpartition(":")[0]
+    module = address.rpartition(":")[0]
     if module.endswith(".py"):
         return [path for path in [Path(module)] if path.is_file()]
     # To find the outermost package imports nothing.
-    found = importlib.util.find_spec(module.partition(".")[0]) if module else None
-    if found is None:
+    package = importlib.util.find_spec(module.partition(".")[0]) if module else None
+    if package is None:
         return []
-    folders = map(Path, found.submodule_search_locations or [])
+    folders = map(Path, package.submodule_search_locations or [])
     inside = sorted(path for folder in folders for path in folder.rglob("*.py"))
-    return inside or [Path(found.origin or "")]
+    return inside or [Path(package.origin or "")]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from annotated_types import Ge, Gt, Le
 from pydantic import (
@@ -123,13 +123,6 @@ GeneratorName = Annotated[Name, Named("generator")]
 ThreatName = Annotated[Name, Named("threat")]
 DefenseName = Annotated[Name, Named("defense")]
 
-Threat = Any
-Generator = Any
-Defense = Any
-Perturbation = Any
-Attack = Any
-Objective = Any
-Architecture = Any
 
 # In a spec all names are resolved: a registered thing stands there with its settings.
 Entry = dict[str, Any]
@@ -164,8 +157,8 @@ class Choice:
         except ValidationError as error:
             first = error.errors()[0]
             text = sentence(dict(first), model_at(model, first["loc"][:-1]))
-            place = ".".join(str(part) for part in first["loc"])
-            text = f"in {kind} '{word}': {place}: {text}"
+            where = ".".join(str(part) for part in first["loc"])
+            text = f"in {kind} '{word}': {where}: {text}"
             raise PydanticCustomError("choice", text, {}) from None
         fields = type(checked).model_fields
         return {kind: word, **{name: getattr(checked, name) for name in fields}}
@@ -220,7 +213,6 @@ VOCABULARY: Mapping[str, Any] = MappingProxyType(
         "Threat": ThreatName,
         "Generator": GeneratorName,
         "Victim": DefenseName,
-        "Defense": DefenseName,
         "Perturbation": PerturbationEntry,
         "Objective": ObjectiveEntry,
         "Attack": AttackEntry,
@@ -290,18 +282,18 @@ def wanted(kind: str, word: str) -> set[str]:
     return {p.name for p in registry.parameters(kind, word)} & set(GIVEN)
 
 
-def model_at(kind: Any, place: Iterable[Any]) -> type[BaseModel] | None:
+def model_at(kind: object, path: Iterable[object]) -> type[BaseModel] | None:
     """The model that stands at a place inside of typed values, if one does."""
-    for part in place:
+    for part in path:
         kind = _inside(kind, part)
     return kind if _is_model(kind) else None
 
 
-def _is_model(kind: Any) -> bool:
+def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _inside(kind: Any, part: Any) -> Any:
+def _inside(kind: object, part: object) -> object:
     """The type that stands at one part of a place inside a typed value."""
     if typing.get_origin(kind) is Annotated:
         kind = typing.get_args(kind)[0]

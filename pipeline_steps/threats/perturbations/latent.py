@@ -45,12 +45,12 @@ class Latent(Perturbation):
         return [self.ball.start(rng, latents.shape, latents)]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
-        latents, place = batch.latents_of(self.generator), self._edited()
+        latents, level = batch.latents_of(self.generator), self._edited()
         if self.level is None:
             latents = latents + parameters[0]
         else:
-            edited = latents[:, place] + parameters[0]
-            before, after = latents[:, : place.start], latents[:, place.stop :]
+            edited = latents[:, level] + parameters[0]
+            before, after = latents[:, : level.start], latents[:, level.stop :]
             latents = torch.cat([before, edited, after], 1)
         decoded = batch.decode(self.generator, latents)
         if not self.boxed:
