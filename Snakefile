@@ -4,7 +4,7 @@ from pathlib import Path
 
 from snakemake.utils import min_version
 
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.rules import Rules
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.worker_pool import WORTH_A_POOL, start_pool
@@ -19,7 +19,7 @@ try:
     keys = ["scale", "gpus", "limited", "pool"]
     for key in set(config) - set(keys):
         raise PipelineError(f"there is no config key '{key}'{did_you_mean(key, keys)}")
-    jobs = Jobs(str(config.get("scale", "demo")), str(config.get("gpus", "gpu")))
+    jobs = Rules(str(config.get("scale", "demo")), str(config.get("gpus", "gpu")))
 except PipelineError as error:
     sys.exit(f"error: {error}")
 
@@ -29,6 +29,7 @@ onstart:
     # Snakemake 9.27 looks for jobs to start once a second for each job that has ended, to
     # keep to its rate of 100 a second; after hundreds of jobs it does little else.
     workflow.scheduler.job_rate_limiter = None
+    jobs.describe(workflow.dag.needrun_jobs())
     here = workflow.is_main_process and workflow.local_exec and not workflow.touch
     if here and config.get("pool", True) and len(workflow.dag) >= WORTH_A_POOL:
         start_pool(ROOT)
@@ -38,14 +39,13 @@ report: "workflow/report/workflow.rst"
 
 
 wildcard_constraints:
-    **jobs.patterns(),
+    **jobs.constraints,
 
 
 rule all:
     input:
         jobs.targets(),
-        f"results/{jobs.scale}/claims.csv",
-        f"results/{jobs.scale}/index.html",
+        jobs.all_pages(),
 
 
 include: "workflow/rules/datasets.smk"
@@ -54,6 +54,3 @@ include: "workflow/rules/manifolds.smk"
 include: "workflow/rules/defenses.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/papers.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/calibrations.smk"
-include: "workflow/rules/claims.smk"

@@ -17,12 +17,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from pydantic import TypeAdapter
 
-from pipeline_steps.config.generator import Generator
+from pipeline_steps.config.datasets import Dataset
+from pipeline_steps.config.defenses import Defenses
+from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.load import scales
-from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
-from pipeline_steps.config.paper_models import Paper
-from pipeline_steps.config.scale_models import Scale
-from pipeline_steps.config.schema import Own
+from pipeline_steps.config.papers import Paper
+from pipeline_steps.config.scales import Scale
+from pipeline_steps.config.threats import ThreatConfig
+from pipeline_steps.config.user_models import Own
 from pipeline_steps.core import registry
 from pipeline_steps.core.settings import Word, settings_of
 from pipeline_steps.jobs.rules import Jobs
@@ -153,19 +155,21 @@ def _type(field: dict[str, Any]) -> str:
     if "enum" in field or "const" in field:
         return " or ".join(f"`{v}`" for v in field.get("enum", [field.get("const")]))
     kind = str(field.get("type", "any"))
-    if kind == "null":
-        return "none"
     if kind == "array":
         return f"list of {_type(field.get('items', {}))}"
     if kind == "object":
-        named = [
-            field.get("additionalProperties"),
-            *field.get("patternProperties", {}).values(),
-        ]
-        inside = next((schema for schema in named if isinstance(schema, dict)), {})
-        what = _type(inside)
-        return f"names with {what}" if what not in ("any", "settings") else "settings"
-    return kind
+        return _type_of_mapping(field)
+    return "none" if kind == "null" else kind
+
+
+def _type_of_mapping(field: dict[str, Any]) -> str:
+    schemas = [
+        field.get("additionalProperties"),
+        *field.get("patternProperties", {}).values(),
+    ]
+    inside = next((schema for schema in schemas if isinstance(schema, dict)), {})
+    values = _type(inside)
+    return "settings" if values in ("any", "settings") else f"names with {values}"
 
 
 # A flow of a data set on a manifold learns from the images that a GAN has projected: the

@@ -20,7 +20,7 @@ from pipeline_steps.core.rng import image_rng
 from pipeline_steps.defenses.load import load_model
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.generators.spec import generators_in
-from pipeline_steps.jobs.specs import Plan
+from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 
@@ -49,7 +49,7 @@ def photographs(size: int) -> Tensor:
     return torch.cat(squares)
 
 
-def edited(plan: Plan, model: nn.Module, dataset: str, name: str, size: int) -> Batch:
+def edited(plan: Specs, model: nn.Module, dataset: str, name: str, size: int) -> Batch:
     """The photographs under a threat that leads away from what the model sees in them."""
     images = photographs(size)
     with torch.no_grad():
@@ -68,7 +68,7 @@ def edited(plan: Plan, model: nn.Module, dataset: str, name: str, size: int) -> 
 
 
 def draw(
-    plan: Plan, model: nn.Module, dataset: str, names: Sequence[str], size: int
+    plan: Specs, model: nn.Module, dataset: str, names: Sequence[str], size: int
 ) -> Figure:
     """A cell for each threat: the edited photographs, and beside them the difference."""
     clean, rows = photographs(size), -(-(len(names) + 1) // CELLS)
@@ -99,8 +99,8 @@ def main() -> None:
     parser.add_argument("--dataset", default="cifar10")
     told = parser.parse_args()
     torch.set_num_threads(1)
-    plan = Plan(load_config(told.scale))
-    dataset = plan.stand_in(told.dataset)
+    plan = Specs(load_config(told.scale))
+    dataset = plan.pages.stand_in(told.dataset)
     network = plan.attack(dataset, "at", "clean").architecture
     place = f"results/{told.scale}/checkpoints/defenses/{dataset}/at.safetensors"
     model = load_model(network, ROOT / place)

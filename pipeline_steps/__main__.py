@@ -1,4 +1,4 @@
-"""Runs a step by its name: `python -m pipeline_steps evaluation.attack_defense …`."""
+"""Makes one result: `python -m pipeline_steps results/demo/index.html`."""
 
 from pipeline_steps.core.pool_client import main
 

@@ -19,7 +19,7 @@ from pipeline_steps.cluster.schedule import (
     simulate,
 )
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.scale_models import Scale
+from pipeline_steps.config.scales import Scale
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 
@@ -71,7 +71,7 @@ class CostPlan:
             depths[place] = 1 + max((depths[need] for need in needs), default=0)
         found: dict[str, list[int]] = {}
         for place in sorted(range(len(self.jobs)), key=depths.__getitem__):
-            found.setdefault(self.jobs[place].rule, []).append(place)
+            found.setdefault(self.jobs[place].step, []).append(place)
         return dict(sorted(found.items(), key=lambda one: (depths[one[1][-1]], one[0])))
 
     @cached_property
@@ -142,7 +142,7 @@ def make_plan(
     told = ["--config", f"scale={scale}"] if scale else []
     # Targets come first, or `--config` would take them for settings.
     jobs = planned_jobs([*arguments, "--profile", PROFILE, *told], root)
-    names = {job.wildcards["scale"] for job in jobs if "scale" in job.wildcards}
+    names = {job.scale for job in jobs if job.scale}
     if len(names) != 1:
         raise PipelineError("there is nothing to plan; name a scale with --scale")
     config = load_config(name := names.pop(), root)

@@ -24,8 +24,9 @@ from pipeline_steps.cluster.queue import cancel, counted, jobs_of
 from pipeline_steps.cluster.summary import Summary
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import say
+from pipeline_steps.layout import LOCKS
 
-LOCK = Path("results/.locks/launcher")
+LOCK = LOCKS / "launcher"
 SECONDS_BETWEEN_LOOKS = 10.0
 LAUNCHES = 5
 

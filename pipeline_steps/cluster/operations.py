@@ -1,4 +1,4 @@
-"""How many floating-point operations a job takes, counted on the code that it will run.
+"""How many floating-point operations an image takes, counted on the code that will run.
 
 The job's own recipe, threat or generator runs on a pretended batch: PyTorch works out
 every shape and computes nothing. So a new recipe or threat is counted as it is. A
@@ -19,16 +19,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline_steps.core.digest import spec_text
 from pipeline_steps.core.rng import rng
-from pipeline_steps.core.shards import Shard
 from pipeline_steps.defenses.load import answering, new_model
 from pipeline_steps.defenses.recipe import build_recipe
-from pipeline_steps.defenses.schedules import kept_epochs
 from pipeline_steps.defenses.spec import defenses_in
 from pipeline_steps.generators.adversarial import discriminator_loss, generator_loss
 from pipeline_steps.generators.generator import build_flow, build_gan, build_generator
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanTraining, generators_in
-from pipeline_steps.generators.stages import GrowthSchedule
 from pipeline_steps.manifolds.perceptual import network_of
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
@@ -37,95 +34,6 @@ from pipeline_steps.threats.spec import ThreatSpec
 Spec = Mapping[str, Any]
 
 NAMES = ("name", "projected")
-
-
-def operations(step: str, spec: Spec, train: int, test: int, before: Spec) -> float:
-    """All operations of a job on so many images for training and for testing.
-
-    `before` is the spec of the job that trained what this one works on.
-    """
-    return COUNTED[step](spec, train, test, before)
-
-
-def _train_flow(spec: Spec, train: int, test: int, before: Spec) -> float:
-    batch = spec["training"]["batch"]
-    seen = _seen(spec, spec["training"]["epochs"] * train, batch)
-    return seen * _per_image(_likelihood, batch, spec["model"], spec["dataset"])
-
-
-def _train_gan(spec: Spec, train: int, test: int, before: Spec) -> float:
-    training, dataset = spec["training"], spec["dataset"]
-    schedule = GrowthSchedule(
-        GanTraining(**training), dataset["size"], spec.get("steps")
-    )
-    return sum(
-        stage.steps
-        * stage.batch
-        * _per_image(
-            _playing,
-            stage.batch,
-            spec["model"],
-            training,
-            dataset | {"size": stage.size},
-        )
-        for stage in schedule.stages
-    )
-
-
-def _train_defense(spec: Spec, train: int, test: int, before: Spec) -> float:
-    parts, batch = (spec["architecture"], spec["dataset"]), spec["schedule"]["batch"]
-    each = in_steps(spec["recipe"], lambda r: _per_image(_learning, batch, r, *parts))
-    images = spec["schedule"]["epochs"] * min(train, spec["images"] or train)
-    return _seen(spec, images, batch) * each
-
-
-def _seen(spec: Spec, images: int, batch: int) -> int:
-    """How many images a training sees, where its steps may have a limit."""
-    return min(images, spec["steps"] * batch) if "steps" in spec else images
-
-
-def _attack_defense(spec: Spec, train: int, test: int, before: Spec) -> float:
-    parts, batch = (spec["architecture"], spec["dataset"]), spec["batch"]
-    each = in_steps(spec["threat"], lambda t: _per_image(_judging, batch, t, *parts))
-    return images_of(spec, min(test, spec["images"] or test)) * each
-
-
-def _attack_snapshots(spec: Spec, train: int, test: int, before: Spec) -> float:
-    return snapshots(before) * _attack_defense(spec, train, test, before)
-
-
-def _project_dataset(spec: Spec, train: int, test: int, before: Spec) -> float:
-    how, dataset = spec["projection"], spec["dataset"]
-    images = test if spec["split"] == "test" else train
-    images = images_of(spec, min(images, spec.get("images", images)))
-    if how is None:
-        return images * _per_image(_encoding, spec["batch"], spec["generator"], dataset)
-    parts = (spec["generator"], spec["features"], dataset)
-    return images * how["iterations"] * _per_image(_seeking, spec["batch"], *parts)
-
-
-COUNTED: dict[str, Callable[[Spec, int, int, Spec], float]] = {
-    "train_flow": _train_flow,
-    "train_gan": _train_gan,
-    "train_defense": _train_defense,
-    "attack_defense": _attack_defense,
-    "attack_snapshots": _attack_snapshots,
-    "project_dataset": _project_dataset,
-}
-
-
-def images_of(spec: Spec, images: int) -> int:
-    """Those of the job's shard, or all."""
-    if "shard" not in spec:
-        return images
-    return sum(map(len, Shard(**spec["shard"]).batches(images, spec["batch"])))
-
-
-def snapshots(training: Spec) -> int:
-    """How many times a training keeps its weights."""
-    if "steps" in training:
-        return 1 if training["snapshots"] else 0
-    return len(kept_epochs(training["schedule"]["epochs"], training["snapshots"]))
 
 
 def in_steps(spec: Spec, count: Callable[[Spec], float]) -> float:
@@ -157,8 +65,11 @@ def _threats(spec: Any) -> Iterator[dict[str, Any]]:
 Run = Callable[[Tensor, Tensor], Any]
 
 
-def _per_image(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
-    """The same question is counted once, whatever its names and amounts are."""
+def per_image(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
+    """Operations of each image in a batch of this size.
+
+    The same question is counted once, whatever its names and amounts are.
+    """
     question = (what, batch, spec_text([*map(_shapes, parts)]))
     if question not in _ANSWERS:
         _ANSWERS[question] = _counted(what, batch, *parts)
@@ -168,20 +79,20 @@ def _per_image(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
 _ANSWERS: dict[tuple[Callable[..., Run], int, str], float] = {}
 
 
-def _shapes(told: Any) -> Any:
+def _shapes(spec: Any) -> Any:
     """What of a spec may move a shape: not a name, nor how large an amount is."""
-    if isinstance(told, Mapping):
-        return {k: _shapes(v) for k, v in told.items() if k not in NAMES}
-    if isinstance(told, list | tuple):
-        return [_shapes(value) for value in told]
-    return told != 0 if isinstance(told, float) else told
+    if isinstance(spec, Mapping):
+        return {k: _shapes(v) for k, v in spec.items() if k not in NAMES}
+    if isinstance(spec, list | tuple):
+        return [_shapes(value) for value in spec]
+    return spec != 0 if isinstance(spec, float) else spec
 
 
 def _counted(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
     """Operations of a batch."""
-    *told, dataset = parts
+    *entries, dataset = parts
     shape = (batch, dataset["channels"], dataset["size"], dataset["size"])
-    run = what(*told)
+    run = what(*entries)
     with FakeTensorMode(allow_non_fake_inputs=True):
         images, labels = torch.zeros(shape), torch.zeros(batch, dtype=torch.long)
         with FlopCounterMode(display=False) as counter:
@@ -189,14 +100,14 @@ def _counted(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
     return float(counter.get_total_flops())
 
 
-def _likelihood(entry: Spec) -> Run:
+def likelihood(entry: Spec) -> Run:
     flow = build_flow(entry)
     return lambda images, _: flow.bits_per_dimension(images, images).mean().backward()
 
 
-def _playing(entry: Spec, told: Spec) -> Run:
+def playing(entry: Spec, course: Spec) -> Run:
     """A step of a GAN at one resolution, as `train_gan` takes it."""
-    training, generator = GanTraining(**told), build_gan(entry)
+    training, generator = GanTraining(**course), build_gan(entry)
     discriminator = generator.discriminator()
 
     def run(images: Tensor, _: Tensor) -> None:
@@ -214,7 +125,7 @@ def _playing(entry: Spec, told: Spec) -> Run:
     return run
 
 
-def _learning(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
+def learning(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
     recipe = build_recipe(entry, _generators(entry))
     model = new_model(architecture, seed=0).train()
 
@@ -226,7 +137,7 @@ def _learning(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
     return run
 
 
-def _judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
+def judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
     others = {
         name: new_model(other["network"], seed=0).eval()
         for name, other in defenses_in(entry).items()
@@ -254,7 +165,7 @@ def _batch(entry: Spec, images: Tensor, labels: Tensor) -> Batch:
     return Batch(images, labels, projected=projected)
 
 
-def _encoding(entry: Spec) -> Run:
+def encoding(entry: Spec) -> Run:
     generator = _generator(spec_text(entry))
 
     def run(images: Tensor, _: Tensor) -> None:
@@ -264,7 +175,7 @@ def _encoding(entry: Spec) -> Run:
     return run
 
 
-def _seeking(entry: Spec, features: Spec) -> Run:
+def seeking(entry: Spec, features: Spec) -> Run:
     """A step of a projection; which distance the features make costs nothing here."""
     generator, network = _generator(spec_text(entry)), network_of(features).eval()
 
@@ -272,8 +183,8 @@ def _seeking(entry: Spec, features: Spec) -> Run:
         latents = images.new_zeros(
             len(images), generator.dimensions, requires_grad=True
         )
-        found = network.requires_grad_(False)(generator.decode(latents))
-        sum(feature.sum() for feature in found).backward()
+        features = network.requires_grad_(False)(generator.decode(latents))
+        sum(feature.sum() for feature in features).backward()
 
     return run
 

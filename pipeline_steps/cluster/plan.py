@@ -8,12 +8,12 @@ it lasts on 1, 8 and 64 GPUs; as text, and in results/SCALE/plan/ as tables and 
 
 import argparse
 import sys
-from pathlib import Path
 
 from pipeline_steps.cluster.cost_plan import make_plan
 from pipeline_steps.cluster.plan_figure import draw
 from pipeline_steps.cluster.plan_tables import text, write_tables
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.layout import plan_folder
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     told, arguments = parser.parse_known_args()
     try:
         plan = make_plan(told.scale, arguments)
-        folder = Path("results") / plan.scale / "plan"
+        folder = plan_folder(plan.scale)
         folder.mkdir(parents=True, exist_ok=True)
         write_tables(plan, folder)
         draw(plan, folder)

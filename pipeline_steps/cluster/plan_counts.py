@@ -9,9 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.cluster.operations import COUNTED, operations
 from pipeline_steps.cluster.plan_jobs import PlannedJob
-from pipeline_steps.cluster.units import UNITS, units
+from pipeline_steps.cluster.work import STEPS, Work
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.digest import code, spec_text, text_digest
@@ -20,6 +19,7 @@ from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.progress import say
 from pipeline_steps.datasets.corruption import SEVERITIES
 from pipeline_steps.jobs.names import base, corruption
+from pipeline_steps.layout import plan_folder
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Counter:
 
     @property
     def file(self) -> Path:
-        return self.root / "results" / self.config.name / "plan" / "operations.json"
+        return self.root / plan_folder(self.config.name) / "operations.json"
 
     @cached_property
     def known(self) -> dict[str, float]:
@@ -44,17 +44,17 @@ class Counter:
             write_json(self.file, self.known)
 
     def before(self, job: PlannedJob) -> list[PlannedJob]:
-        return [self.jobs[place] for place in job.needs]
+        return [self.jobs[number] for number in job.needs]
 
     def count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float | None:
         """Nothing where the job has none that count, or cannot run on pretence."""
-        if job.rule not in COUNTED:
+        if job.step not in STEPS:
             return None
         try:
             return self._count(job, spec)
         except Exception as error:  # whatever a new threat or recipe may do
             why = next(iter(str(error).splitlines()), type(error).__name__)
-            say(f"{job.rule} {job.name} is not counted: {why}")
+            say(f"{job.step} {job.name} is not counted: {why}")
             return None
 
     def units(self, job: PlannedJob) -> dict[str, float] | None:
@@ -62,25 +62,26 @@ class Counter:
 
         Nothing where its step has none, or where the size of its data isn't known.
         """
-        if job.rule not in UNITS:
+        if job.step not in STEPS:
             return None
         try:
-            return units(job.rule, job.spec, *self._sizes(job))
+            return self._work(job, job.spec).units()
         except PipelineError as error:
-            say(f"the steps of {job.rule} {job.name} are not counted: {error}")
+            say(f"the steps of {job.step} {job.name} are not counted: {error}")
             return None
 
-    def _sizes(self, job: PlannedJob) -> tuple[int, int, Mapping[str, Any]]:
-        """How many images the job takes, and the spec of what trained its weights."""
+    def _work(self, job: PlannedJob, spec: Mapping[str, Any]) -> Work:
         trained = [other for other in self.before(job) if "snapshots" in other.spec]
         before = trained[0].spec if trained else {}
-        return self._images(job, "train"), self._images(job, "test"), before
+        train, test = (self._images(job, split) for split in ("train", "test"))
+        return Work(job.step, spec, train, test, before)
 
     def _count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float:
-        asked = (job.rule, spec, *self._sizes(job))
-        key = text_digest(spec_text([*asked, code("cluster.operations", spec).digest]))
+        work = self._work(job, spec)
+        parts = (work.step, work.spec, work.train, work.test, work.before)
+        key = text_digest(spec_text([*parts, code("cluster.work", spec).digest]))
         if key not in self.known:
-            self.known[key] = operations(*asked)
+            self.known[key] = work.operations()
         return self.known[key]
 
     def _images(self, job: PlannedJob, split: str) -> int:

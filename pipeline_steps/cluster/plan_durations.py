@@ -12,10 +12,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline_steps.cluster.operations import COUNTED
 from pipeline_steps.cluster.plan_counts import Counter
 from pipeline_steps.cluster.plan_jobs import PlannedJob
-from pipeline_steps.cluster.plan_trials import trial_rates, trials
+from pipeline_steps.cluster.plan_trials import Trial, TrialRate, trial_rates, trials
+from pipeline_steps.cluster.work import STEPS
+from pipeline_steps.config.scales import Rate
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.digest import spec_text
@@ -53,55 +54,94 @@ def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Du
     for job in jobs:
         for run in _runs(job, counter, root):
             runs[run.step].append(run)
-    rate = config.scale.rate
     counts = [counter.count(job, job.spec) for job in jobs]
     tried = trials(jobs, counter, root)
-    like = trial_rates(jobs, tried, counts)
-    stated = f"counted at {rate.teraflops:g} TFLOP/s ({rate.device})"
+    known = _Known(config.scale.rate, runs, trial_rates(jobs, tried, counts))
+    expected = [
+        known.duration(job, count, tried.get(place))
+        for place, (job, count) in enumerate(zip(jobs, counts, strict=True))
+    ]
+    counter.keep()
+    return expected
 
-    def expected(place: int, job: PlannedJob) -> Duration:
-        count, known = counts[place], runs[job.rule]
-        wanted = (spec_text(job.spec), count)
-        same = [run.seconds for run in known if (run.spec, run.operations) == wanted]
-        if same:
-            return Duration(median(same), MEASURED)
-        if trial := tried.get(place):
-            basis = f"from {trial.scale} on {trial.device}"
-            # What can't be counted depends on answers: an attack that leaves alone what
-            # is misclassified has little to do where hardly anything was learned.
-            basis = basis if count is not None else f"{AT_LEAST}, {basis}"
-            return Duration(trial.seconds, basis)
+
+@dataclass(frozen=True)
+class _Known:
+    """What a duration can be told from."""
+
+    stated: Rate
+    runs: Mapping[str, Sequence[Run]]
+    """By step."""
+    trial_rates: Mapping[str, TrialRate]
+    """By step."""
+
+    def duration(
+        self, job: PlannedJob, count: float | None, trial: Trial | None
+    ) -> Duration:
+        """From the best source that there is for this job."""
+        return (
+            self._of_same_runs(job, count)
+            or self._of_trial(trial, count)
+            or self._of_operations(job, count)
+            or self._of_other_runs(job)
+            or self._not_counted(job)
+        )
+
+    def _of_same_runs(self, job: PlannedJob, count: float | None) -> Duration | None:
+        same = (spec_text(job.spec), count)
+        seconds = [
+            run.seconds
+            for run in self.runs.get(job.step, ())
+            if (run.spec, run.operations) == same
+        ]
+        return Duration(median(seconds), MEASURED) if seconds else None
+
+    def _of_trial(self, trial: Trial | None, count: float | None) -> Duration | None:
+        if trial is None:
+            return None
+        basis = f"from {trial.scale} on {trial.device}"
+        # What can't be counted depends on answers: an attack that leaves alone what
+        # is misclassified has little to do where hardly anything was learned.
+        return Duration(
+            trial.seconds, basis if count is not None else f"{AT_LEAST}, {basis}"
+        )
+
+    def _of_operations(self, job: PlannedJob, count: float | None) -> Duration | None:
+        """At the rate of the step's own records, of its trials, or of the scale."""
+        if count is None:
+            return None
         devices = max(job.gpus, 1)
-        rates = [r.operations / r.seconds / r.gpus for r in known if r.operations]
-        if count is not None and rates:
-            told = f"scaled from {len(rates)} measured"
-            return Duration(count / median(rates) / devices, told)
-        if count is not None and (rates_tried := like.get(job.rule)):
-            seconds = count / rates_tried.per_second / devices
-            return Duration(rates_tried.start + seconds, rates_tried.basis)
-        if count is not None:
-            seconds = count / (rate.teraflops * 1e12) / devices
-            return Duration(SECONDS_TO_START + seconds, stated)
-        if known:
-            return Duration(
-                median(run.seconds for run in known), "like others measured"
-            )
-        if job.gpus or job.rule in COUNTED:
+        rates = [
+            run.operations / run.seconds / run.gpus
+            for run in self.runs.get(job.step, ())
+            if run.operations
+        ]
+        if rates:
+            basis = f"scaled from {len(rates)} measured"
+            return Duration(count / median(rates) / devices, basis)
+        if tried := self.trial_rates.get(job.step):
+            seconds = count / tried.per_second / devices
+            return Duration(tried.start + seconds, tried.basis)
+        seconds = count / (self.stated.teraflops * 1e12) / devices
+        basis = f"counted at {self.stated.teraflops:g} TFLOP/s ({self.stated.device})"
+        return Duration(SECONDS_TO_START + seconds, basis)
+
+    def _of_other_runs(self, job: PlannedJob) -> Duration | None:
+        seconds = [run.seconds for run in self.runs.get(job.step, ())]
+        return Duration(median(seconds), "like others measured") if seconds else None
+
+    def _not_counted(self, job: PlannedJob) -> Duration:
+        if job.gpus or job.step in STEPS:
             return Duration(None, UNKNOWN)
         return Duration(SECONDS_OF_SMALL_JOBS, STATED)
-
-    told = [expected(place, job) for place, job in enumerate(jobs)]
-    counter.keep()
-    return told
 
 
 def _runs(job: PlannedJob, counter: Counter, root: Path) -> Iterator[Run]:
     """What the job's record tells: of the job, and of the shards that it gathered."""
-    outputs = job.files.get("outputs", {})
-    places = [root / outputs[role][0] for role in ("card", "record") if role in outputs]
-    if len(places) < 2 or not all(place.is_file() for place in places):
+    files = [root / job.made[role] for role in ("card", "record") if role in job.made]
+    if len(files) < 2 or not all(file.is_file() for file in files):
         return
-    spec, record = read_card(places[0]).spec, read_json(places[1])
+    spec, record = read_card(files[0]).spec, read_json(files[1])
     parts = record.get("parts", [])
     shards = [other for other in counter.before(job) if "shard" in other.spec]
     for number, part in enumerate(parts if shards else [], 1):
@@ -122,4 +162,4 @@ def _run(
     """The run, if it was on the kind of device that the job asks for."""
     if seconds > 0 and (record["device"] != "cpu") == bool(job.gpus):
         count = counter.count(job, spec)
-        yield Run(job.rule, spec_text(spec), count, seconds, max(job.gpus, 1))
+        yield Run(job.step, spec_text(spec), count, seconds, max(job.gpus, 1))

@@ -32,7 +32,7 @@ def _bars(plan: CostPlan, axes: Axes) -> dict[str, str]:
     """The hours of each stage, with what is done in grey; gives each stage its colour."""
     hours: dict[str, list[float]] = {step: [0.0, 0.0] for step in plan.stages}
     for place, job in enumerate(plan.jobs):
-        hours[job.rule][job.to_do] += plan.device_hours([place])
+        hours[job.step][job.to_do] += plan.device_hours([place])
     least = SHARE_SHOWN * sum(map(sum, hours.values()))
     steps = [step for step, both in hours.items() if sum(both) > least]
     colours = {step: COLOURS[i % len(COLOURS)] for i, step in enumerate(steps)}
@@ -59,8 +59,8 @@ def _busy(plan: CostPlan, axes: Axes, colours: dict[str, str]) -> None:
     held = {step: np.zeros(POINTS) for step in colours}
     for place, start, end in zip(plan.left, made.starts, made.ends, strict=True):
         job = plan.jobs[place]
-        if job.rule in held:
-            held[job.rule] += plan.devices(job) * ((times >= start) & (times < end))
+        if job.step in held:
+            held[job.step] += plan.devices(job) * ((times >= start) & (times < end))
     axes.stackplot(
         times / scale, *held.values(), colors=list(colours.values()), step="post", lw=0
     )

@@ -1,6 +1,5 @@
 """The jobs of a scale and what feeds what, as Snakemake itself tells them in a dry run."""
 
-import json
 import re
 import subprocess
 import sys
@@ -12,13 +11,11 @@ from typing import Any
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
+from pipeline_steps.jobs.planned import planner
+from pipeline_steps.layout import RULES, kinds_of
 
 HEADER = re.compile(r"(?:local)?(?:rule|checkpoint) (\w+):$")
 FIELD = re.compile(r"    (input|output|wildcards|resources|priority): (.*)$")
-SHELL = "Shell command: "
-COMMAND = re.compile(r"-m pipeline_steps (\S+) --spec ('.*?') --code ")
-QUOTE = "'\"'\"'"
-NAMED = re.compile(r"(\w+)=(\S*(?: (?!\w+=)\S+)*)")
 
 
 @dataclass
@@ -34,15 +31,23 @@ class PlannedJob:
     priority: float = 0.0
     spec: dict[str, Any] = field(default_factory=dict)
     """What its step is told; empty for a rule that only gathers targets."""
-    files: dict[str, dict[str, list[Path]]] = field(default_factory=dict)
-    """Its `inputs`, `parts` and `outputs`, by the names that its step has for them."""
+    made: dict[str, Path] = field(default_factory=dict)
+    """Its outputs by their roles."""
+    scale: str | None = None
     needs: tuple[int, ...] = ()
     to_do: bool = False
 
     @property
     def name(self) -> str:
-        told = (value for key, value in self.wildcards.items() if key != "scale")
-        return "/".join(told)
+        return "/".join(self.wildcards.values())
+
+    @property
+    def step(self) -> str:
+        """The step whose work it does; to gather that of others is work of its own."""
+        result = RULES.get(self.rule)
+        if result is None or result.gathers:
+            return self.rule
+        return result.step.partition(".")[2]
 
 
 def planned_jobs(arguments: Sequence[str], root: Path = ROOT) -> list[PlannedJob]:
@@ -50,7 +55,7 @@ def planned_jobs(arguments: Sequence[str], root: Path = ROOT) -> list[PlannedJob
     with ThreadPoolExecutor() as pool:
         whole, left = pool.map(
             lambda more: _dry_run([*arguments, *more], root),
-            (["--forceall", "--printshellcmds"], []),
+            (["--forceall"], []),
         )
     jobs = [job for job in read_jobs(whole) if job.outputs]
     to_do = {tuple(job.outputs) for job in read_jobs(left)}
@@ -58,7 +63,22 @@ def planned_jobs(arguments: Sequence[str], root: Path = ROOT) -> list[PlannedJob
     for job in jobs:
         job.needs = tuple({makers[f]: None for f in job.inputs if f in makers})
         job.to_do = tuple(job.outputs) in to_do
+    _add_specs(jobs, root)
     return jobs
+
+
+def _add_specs(jobs: Sequence[PlannedJob], root: Path) -> None:
+    """What the steps of the jobs will be told, as the rules work it out."""
+    for job in jobs:
+        for _, names in kinds_of(job.outputs[0]):
+            job.scale = names.get("scale", job.scale)
+    scale = next((job.scale for job in jobs if job.scale), None)
+    for job in jobs:
+        if scale and job.rule in RULES:
+            wildcards = (job.wildcards[name] for name in RULES[job.rule].wildcards)
+            known = planner(scale, root).job(job.rule, *wildcards)
+            job.spec = known.spec
+            job.made = {role: Path(path) for role, path in known.outputs.items()}
 
 
 def _dry_run(arguments: Sequence[str], root: Path) -> str:
@@ -85,8 +105,6 @@ def read_jobs(told: str) -> Iterator[PlannedJob]:
             job = PlannedJob(header[1])
         elif job and (found := FIELD.match(line)):
             _read_field(job, found[1], found[2])
-        elif job and line.startswith(SHELL):
-            _read_command(job, line.removeprefix(SHELL))
         elif not line:
             if job:
                 yield job
@@ -109,16 +127,3 @@ def _read_field(job: PlannedJob, name: str, value: str) -> None:
         limit = re.search(r"\bruntime=(\d+)", value)
         job.gpus = int(asked[1]) if asked else 0
         job.minutes = int(limit[1]) if limit else 0
-
-
-def _read_command(job: PlannedJob, command: str) -> None:
-    found = COMMAND.search(command)
-    if not found:
-        return
-    job.spec = json.loads(found[2][1:-1].replace(QUOTE, "'"))
-    sections = re.split(r" --(inputs|parts|outputs) ", command[found.end() - 1 :])
-    for kind, words in zip(sections[1::2], sections[2::2], strict=True):
-        job.files[kind] = {
-            name: [Path(file) for file in files.split()]
-            for name, files in NAMED.findall(words.partition(" 2> ")[0])
-        }

@@ -79,7 +79,7 @@ def jobs(plan: CostPlan) -> pd.DataFrame:
     """A line for each job."""
     return pd.DataFrame(
         {
-            "step": job.rule,
+            "step": job.step,
             "name": job.name,
             "papers": " ".join(p for p, some in plan.papers.items() if place in some),
             "to do": job.to_do,
@@ -102,7 +102,7 @@ def remarks(plan: CostPlan) -> Iterator[str]:
     ]
     whole = sum(seconds for _, seconds in path)
     told = [
-        f"{job.rule} {job.name} ({duration(seconds)})"
+        f"{job.step} {job.name} ({duration(seconds)})"
         for job, seconds in path
         if seconds >= whole / 100
     ]
@@ -116,7 +116,7 @@ def remarks(plan: CostPlan) -> Iterator[str]:
             "misclassified, and in a trial hardly anything was learned."
         )
     late = Counter(
-        job.rule
+        job.step
         for job, known in both
         if job.to_do and job.gpus and (known.seconds or 0) > 60 * job.minutes
     )

@@ -17,6 +17,7 @@ from pipeline_steps.cluster.plan_jobs import PlannedJob
 from pipeline_steps.config.load import trial_scales
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.files import read_json
+from pipeline_steps.layout import scale_folder
 
 # A trial may differ from the job in how much of the work it is, and in nothing else.
 HOW_MUCH = ("steps", "images", "shard", "seed")
@@ -72,7 +73,7 @@ def trial_rates(
     by_step: dict[str, list[int]] = defaultdict(list)
     for place, trial in tried.items():
         if trial.work and counts[place]:
-            by_step[jobs[place].rule].append(place)
+            by_step[jobs[place].step].append(place)
 
     def per_second(place: int) -> float:
         count, devices = counts[place] or 0.0, max(jobs[place].gpus, 1)
@@ -92,13 +93,13 @@ def _records(
     place: int, jobs: Sequence[PlannedJob], scale: str, counter: Counter, root: Path
 ) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
     """The trial's spec and record of a job, or of each shard that it gathers."""
-    job, outputs = jobs[place], jobs[place].files.get("outputs", {})
-    own = Path("results") / counter.config.name
-    files = [outputs[role][0] for role in ("card", "record") if role in outputs]
+    job = jobs[place]
+    own = scale_folder(counter.config.name)
+    files = [job.made[role] for role in ("card", "record") if role in job.made]
     if len(files) < 2 or not all(file.is_relative_to(own) for file in files):
         return
     card, record = (
-        root / "results" / scale / re.sub(r"@\d+", "", str(file.relative_to(own)))
+        root / scale_folder(scale) / re.sub(r"@\d+", "", str(file.relative_to(own)))
         for file in files
     )
     if not (card.is_file() and record.is_file()):

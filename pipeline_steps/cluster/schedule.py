@@ -40,45 +40,80 @@ def simulate(
     `window` are submitted at once. SLURM starts those in the order of their submission,
     and lets a later one pass where the first wants more GPUs than are free.
     """
-    wanted = list(priorities or [task.priority for task in tasks])
-    following = _following([task.needs for task in tasks])
-    open_needs = [len(task.needs) for task in tasks]
-    starts, ends = [0.0] * len(tasks), [0.0] * len(tasks)
-    ready: list[tuple[float, int, int]] = []
-    running: list[tuple[float, int]] = []
-    waiting: list[int] = []
-    now, free, arrived = 0.0, gpus, 0
+    order = list(priorities or [task.priority for task in tasks])
+    return _Simulation(tasks, gpus, order, window).run()
 
-    def arrive(place: int) -> None:
-        nonlocal arrived
-        heapq.heappush(ready, (-wanted[place], arrived, place))
-        arrived += 1
 
-    for place, count in enumerate(open_needs):
-        if not count:
-            arrive(place)
-    while ready or waiting or running:
-        while ready and (window is None or len(waiting) + len(running) < window):
-            waiting.append(heapq.heappop(ready)[2])
-        held: list[int] = []
-        for place in waiting:
-            share = min(tasks[place].gpus, gpus)
-            if share > free:
-                held.append(place)
+class _Simulation:
+    """Tasks on their way: those that are ready, that wait for GPUs, and that run."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        gpus: int,
+        priorities: Sequence[float],
+        window: int | None,
+    ) -> None:
+        self.tasks, self.gpus, self.window = tasks, gpus, window
+        self.priorities = priorities
+        self.following = _following([task.needs for task in tasks])
+        self.open_needs = [len(task.needs) for task in tasks]
+        self.starts, self.ends = [0.0] * len(tasks), [0.0] * len(tasks)
+        self.ready: list[tuple[float, int, int]] = []
+        """The most urgent first, then the one that was ready first."""
+        self.submitted: list[int] = []
+        self.running: list[tuple[float, int]] = []
+        """The one that ends next first."""
+        self.now, self.free, self.arrived = 0.0, gpus, 0
+
+    def run(self) -> Schedule:
+        for task, count in enumerate(self.open_needs):
+            if not count:
+                self._arrive(task)
+        while self.ready or self.submitted or self.running:
+            self._submit()
+            self._start()
+            self._end()
+        return Schedule(self.starts, self.ends)
+
+    def _arrive(self, task: int) -> None:
+        heapq.heappush(self.ready, (-self.priorities[task], self.arrived, task))
+        self.arrived += 1
+
+    def _submit(self) -> None:
+        room = len(self.ready)
+        if self.window is not None:
+            room = self.window - len(self.submitted) - len(self.running)
+        while self.ready and room > 0:
+            self.submitted.append(heapq.heappop(self.ready)[2])
+            room -= 1
+
+    def _start(self) -> None:
+        """Starts what has GPUs, in the order of submission."""
+        held = []
+        for task in self.submitted:
+            if self._share(task) > self.free:
+                held.append(task)
                 continue
-            free -= share
-            starts[place], ends[place] = now, now + tasks[place].seconds
-            heapq.heappush(running, (ends[place], place))
-        waiting = held
-        now = running[0][0]
-        while running and running[0][0] == now:
-            _, place = heapq.heappop(running)
-            free += min(tasks[place].gpus, gpus)
-            for later in following[place]:
-                open_needs[later] -= 1
-                if not open_needs[later]:
-                    arrive(later)
-    return Schedule(starts, ends)
+            self.free -= self._share(task)
+            self.starts[task] = self.now
+            self.ends[task] = self.now + self.tasks[task].seconds
+            heapq.heappush(self.running, (self.ends[task], task))
+        self.submitted = held
+
+    def _end(self) -> None:
+        """Goes on to the next end, and lets arrive what waited for it alone."""
+        self.now = self.running[0][0]
+        while self.running and self.running[0][0] == self.now:
+            _, task = heapq.heappop(self.running)
+            self.free += self._share(task)
+            for later in self.following[task]:
+                self.open_needs[later] -= 1
+                if not self.open_needs[later]:
+                    self._arrive(later)
+
+    def _share(self, task: int) -> int:
+        return min(self.tasks[task].gpus, self.gpus)
 
 
 def longest_paths(tasks: Sequence[Task]) -> list[float]:

@@ -1,21 +1,41 @@
 """What holds between the files of a config: names that exist, and parts that fit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline_steps.config import user_models
-from pipeline_steps.config.calibration_candidates import can_vary
-from pipeline_steps.config.models import GAN, Defense
+from pipeline_steps.config.datasets import GAN, Dataset
+from pipeline_steps.config.defenses import NOT_TRAINED, Defense
+from pipeline_steps.config.generators import Generator
+from pipeline_steps.config.papers import Paper
+from pipeline_steps.config.scales import Part, Scale
 from pipeline_steps.config.schema import Config
-from pipeline_steps.config.shared_weights import OWN
+from pipeline_steps.config.threats import ThreatConfig, can_vary
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
+from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.generators.spec import GanTraining
-from pipeline_steps.jobs.networks import judged
 
 FOLDER = Path("workflow/config")
+
+
+class Reference(NamedTuple):
+    """A name that one file takes from another."""
+
+    where: str
+    """The file that names it, and the key."""
+    kind: str
+    """What it is a name of: a `dataset`, a `threat`, ..."""
+    name: str
+
+
+class Misfit(NamedTuple):
+    """What a file holds rightly alone, and wrongly together."""
+
+    where: str
+    complaint: str
 
 
 def config_file(name: str) -> str:
@@ -26,12 +46,12 @@ def complaints(config: Config) -> Iterator[str]:
     """What is wrong between the files, a sentence each."""
     yield from user_models.complaints(config.own, config.defenses.defenses)
     known = _known(config)
-    for place, kind, name in _references(config):
+    for where, kind, name in _references(config):
         if name not in known[kind]:
             near = did_you_mean(name, known[kind])
-            yield f"{place}: there is no {kind} '{name}'{near}"
-    for place, complaint in _misfits(config):
-        yield f"{place}: {complaint}"
+            yield f"{where}: there is no {kind} '{name}'{near}"
+    for where, complaint in _misfits(config):
+        yield f"{where}: {complaint}"
 
 
 def _known(config: Config) -> dict[str, set[str]]:
@@ -39,7 +59,7 @@ def _known(config: Config) -> dict[str, set[str]]:
         "dataset": set(config.datasets),
         "generator": set(config.generators),
         "threat": set(config.threats),
-        "defense": judged(config),
+        "defense": config.judged,
         "schedule": set(config.defenses.schedules),
         "architecture": set(words("architecture")),
         "step": _steps(),
@@ -53,57 +73,86 @@ def _steps() -> set[str]:
     return {path.stem for path in modules if "__main__" in path.read_text("utf-8")}
 
 
-def _references(config: Config) -> Iterator[tuple[str, str, str]]:
-    """Every name that one file takes from another: where, of what kind, which."""
+def _references(config: Config) -> Iterator[Reference]:
+    """Every name that one file takes from another."""
     for name, dataset in config.datasets.items():
-        where = f"{config_file('datasets')}: {name}.corruptions"
-        if dataset.corruptions.published:
-            yield where, "dataset", dataset.corruptions.published
-        where = f"{config_file('datasets')}: {name}"
-        if made := dataset.projected:
-            yield f"{where}.projected", "dataset", made.dataset
-            yield f"{where}.projected", "generator", made.generator
-        if dataset.gan:
-            yield f"{where}.gan", "generator", dataset.gan
+        yield from _names_in_dataset(f"{config_file('datasets')}: {name}", dataset)
     for name, generator in config.generators.items():
-        features = generator.projection.features
-        if (
-            isinstance(generator.training, GanTraining)
-            and features not in config.datasets
-        ):
-            where = f"{config_file('generators')}: {name}.projection.features"
-            yield where, "defense", features
+        where = f"{config_file('generators')}: {name}"
+        yield from _names_in_generator(where, generator, config.datasets)
     for name, threat in config.threats.items():
-        for word in _names([threat.edit, threat.objective, threat.attack]):
-            # A defense may be one of another seed: `at@1`.
-            known = word.partition("@")[0] if word.kind == "defense" else word
-            if word != GAN:
-                yield f"{config_file('threats')}: {name}", word.kind, known
+        yield from _names_in_threat(f"{config_file('threats')}: {name}", threat)
     for name, defense in config.defenses.defenses.items():
-        place = f"{config_file('defenses')}: defenses.{name}"
-        yield place, "schedule", defense.schedule
-        watched = defense.monitor and defense.monitor.threat
-        for word in _names([defense.recipe, watched]):
-            if word != GAN:
-                yield place, word.kind, word
-    scale = config_file(f"scales/{config.name}")
-    for pair in config.scale.stand_ins.datasets.items():
-        yield from ((f"{scale}: stand_ins.datasets", "dataset", name) for name in pair)
-    for architecture in config.scale.stand_ins.architectures:
-        yield f"{scale}: stand_ins.architectures", "architecture", architecture
-    shards = config.scale.shards
-    for kind, wide in (("threat", shards.threats), ("generator", shards.generators)):
-        yield from ((f"{scale}: shards.{kind}s", kind, name) for name in wide)
-    for step in set(config.scale.resources) - {"default"}:
-        yield f"{scale}: resources", "step", step
-    for paper, pages in config.scale.pages.items():
-        place = f"{scale}: pages"
-        yield place, "paper", paper
-        for page, part in pages.items():
+        where = f"{config_file('defenses')}: defenses.{name}"
+        yield from _names_in_defense(where, defense)
+    file = config_file(f"scales/{config.name}")
+    yield from _names_in_scale(file, config.scale)
+    yield from _names_in_pages(f"{file}: pages", config.scale.pages)
+
+
+def _names_in_dataset(where: str, dataset: Dataset) -> Iterator[Reference]:
+    if dataset.corruptions.published:
+        corruptions = f"{where}.corruptions"
+        yield Reference(corruptions, "dataset", dataset.corruptions.published)
+    if dataset.projected:
+        projected = f"{where}.projected"
+        yield Reference(projected, "dataset", dataset.projected.dataset)
+        yield Reference(projected, "generator", dataset.projected.generator)
+    if dataset.gan:
+        yield Reference(f"{where}.gan", "generator", dataset.gan)
+
+
+def _names_in_generator(
+    where: str, generator: Generator, datasets: Collection[str]
+) -> Iterator[Reference]:
+    """A GAN's features are those of a data set of weights, or of a defense."""
+    features = generator.projection.features
+    if isinstance(generator.training, GanTraining) and features not in datasets:
+        yield Reference(f"{where}.projection.features", "defense", features)
+
+
+def _names_in_threat(where: str, threat: ThreatConfig) -> Iterator[Reference]:
+    for name in _names([threat.edit, threat.objective, threat.attack]):
+        # A defense may be one of another seed: `at@1`.
+        known = name.partition("@")[0] if name.kind == "defense" else name
+        if name != GAN:
+            yield Reference(where, name.kind, known)
+
+
+def _names_in_defense(where: str, defense: Defense) -> Iterator[Reference]:
+    yield Reference(where, "schedule", defense.schedule)
+    watched = defense.monitor and defense.monitor.threat
+    for name in _names([defense.recipe, watched]):
+        if name != GAN:
+            yield Reference(where, name.kind, name)
+
+
+def _names_in_scale(file: str, scale: Scale) -> Iterator[Reference]:
+    named: dict[tuple[str, str], Collection[str]] = {
+        ("stand_ins.datasets", "dataset"): [
+            name for pair in scale.stand_ins.datasets.items() for name in pair
+        ],
+        ("stand_ins.architectures", "architecture"): scale.stand_ins.architectures,
+        ("shards.threats", "threat"): scale.shards.threats,
+        ("shards.generators", "generator"): scale.shards.generators,
+        ("resources", "step"): scale.resources.keys() - {"default"},
+    }
+    for (key, kind), names in named.items():
+        for name in names:
+            yield Reference(f"{file}: {key}", kind, name)
+
+
+def _names_in_pages(
+    where: str, pages: Mapping[str, Mapping[str, Part]]
+) -> Iterator[Reference]:
+    for paper, parts in pages.items():
+        yield Reference(where, "paper", paper)
+        for page, part in parts.items():
+            inside = f"{where}.{paper}.{page}"
             for name in part.defenses or ():
-                yield f"{place}.{paper}.{page}", "defense", name
+                yield Reference(inside, "defense", name)
             for name in part.threats or ():
-                yield f"{place}.{paper}.{page}", "threat", name
+                yield Reference(inside, "threat", name)
 
 
 def _names(value: Any) -> Iterator[Name]:
@@ -117,71 +166,101 @@ def _names(value: Any) -> Iterator[Name]:
             yield from _names(item)
 
 
-def _misfits(config: Config) -> Iterator[tuple[str, str]]:
-    """What each file holds rightly alone, and wrongly together."""
-    if "default" not in config.scale.resources:
-        yield (
-            f"{config_file(f'scales/{config.name}')}: resources",
-            "the key 'default' is missing",
-        )
-    scale = config.scale
+def _misfits(config: Config) -> Iterator[Misfit]:
+    """All parts that do not fit together."""
+    file = config_file(f"scales/{config.name}")
+    yield from _misfits_in_scale(file, config.scale)
+    for name, dataset in config.datasets.items():
+        yield from _misfits_in_dataset(f"{config_file('datasets')}: {name}", dataset)
+    for name, generator in config.generators.items():
+        where = f"{config_file('generators')}: {name}"
+        yield from _misfits_in_generator(where, generator)
+    for name, schedule in config.defenses.schedules.items():
+        where = f"{config_file('defenses')}: schedules.{name}"
+        yield from _misfits_in_schedule(where, schedule)
+    for name, threat in config.threats.items():
+        yield from _misfits_in_threat(f"{config_file('threats')}: {name}", threat)
+    for name, defense in config.defenses.defenses.items():
+        where = f"{config_file('defenses')}: defenses.{name}"
+        yield from _misfits_in_defense(where, defense, config.defenses.defenses)
+    for name, paper in config.papers.items():
+        parts = config.scale.pages.get(name, {})
+        yield from _misfits_in_pages(f"{file}: pages.{name}", paper, parts)
+
+
+def _misfits_in_scale(file: str, scale: Scale) -> Iterator[Misfit]:
+    if "default" not in scale.resources:
+        yield Misfit(f"{file}: resources", "the key 'default' is missing")
     if scale.claim_seeds and scale.claim_seeds[0] != scale.seeds[0]:
-        yield (
-            f"{config_file(f'scales/{config.name}')}: claim_seeds",
+        yield Misfit(
+            f"{file}: claim_seeds",
             f"the first is {scale.seeds[0]}, the first of `seeds`: names without a seed "
             "mean that one",
         )
-    for name, dataset in config.datasets.items():
-        if (dataset.source is None) == (dataset.projected is None):
-            place = f"{config_file('datasets')}: {name}"
-            yield place, "say either its source, or what it is `projected` from"
-        for budget, amount in dataset.budgets:
-            if isinstance(amount, Relative):
-                where = f"{config_file('datasets')}: {name}.budgets.{budget}"
-                yield (
-                    where,
-                    "a budget is a number or a fraction, no multiple of a budget",
-                )
-    for name, schedule in config.defenses.schedules.items():
-        if bool(schedule.knots) == bool(schedule.learning_rate):
-            place = f"{config_file('defenses')}: schedules.{name}"
-            yield place, "say either a learning_rate or its knots"
-    for name, threat in config.threats.items():
-        place = f"{config_file('threats')}: {name}"
-        if (threat.edit is None) == (threat.attack is None):
-            yield place, "say either an edit with its steps, or an attack"
-        if threat.edit is not None and threat.steps is None:
-            yield f"{place}.steps", "the key 'steps' is missing"
-        if threat.family and not can_vary(threat):
-            yield (
-                f"{place}.family",
-                "its edit has no epsilon and step_size to be varied",
-            )
-        if threat.attack is not None:
-            for key in sorted(threat.model_fields_set - {"title", "attack", "images"}):
-                yield (
-                    f"{place}.{key}",
-                    "only an edit takes this; see the attack's own settings",
-                )
-    for name, defense in config.defenses.defenses.items():
-        if defense.weights_of and not _same_training(config, defense):
-            yield (
-                f"{config_file('defenses')}: defenses.{name}",
-                f"a defense with the weights of '{defense.weights_of}' is trained as "
-                "that one is; say nothing but its title and its inference",
-            )
-    for paper, content in config.papers.items():
-        known = content.pages
-        place = f"{config_file(f'scales/{config.name}')}: pages.{paper}"
-        for page, part in config.scale.pages.get(paper, {}).items():
-            if page not in known:
-                near = did_you_mean(page, known)
-                yield place, f"there is no table or figure '{page}'{near}"
-            shown = content.figures[page].panels if page in content.figures else []
-            if shown and not any(part.shows(p) for row in shown for p in row.spread()):
-                yield f"{place}.{page}", "this leaves no panel of the figure"
 
 
-def _same_training(config: Config, defense: Defense) -> bool:
-    trained = config.defenses.defenses[str(defense.weights_of)]
-    return defense.model_dump(exclude=OWN) == trained.model_dump(exclude=OWN)
+def _misfits_in_dataset(where: str, dataset: Dataset) -> Iterator[Misfit]:
+    if (dataset.source is None) == (dataset.projected is None):
+        yield Misfit(where, "say either its source, or what it is `projected` from")
+    for budget, amount in dataset.budgets:
+        if isinstance(amount, Relative):
+            yield Misfit(
+                f"{where}.budgets.{budget}",
+                "a budget is a number or a fraction, no multiple of a budget",
+            )
+
+
+def _misfits_in_generator(where: str, generator: Generator) -> Iterator[Misfit]:
+    gan = isinstance(generator.training, GanTraining)
+    if generator.decoded == "raw" and not gan:
+        complaint = "a flow gives images back as they are; `raw` is for a GAN's"
+        yield Misfit(f"{where}.decoded", complaint)
+
+
+def _misfits_in_schedule(where: str, schedule: Schedule) -> Iterator[Misfit]:
+    if bool(schedule.knots) == bool(schedule.learning_rate):
+        yield Misfit(where, "say either a learning_rate or its knots")
+
+
+def _misfits_in_threat(where: str, threat: ThreatConfig) -> Iterator[Misfit]:
+    if (threat.edit is None) == (threat.attack is None):
+        yield Misfit(where, "say either an edit with its steps, or an attack")
+    if threat.edit is not None and threat.steps is None:
+        yield Misfit(f"{where}.steps", "the key 'steps' is missing")
+    if threat.family and not can_vary(threat):
+        complaint = "its edit has no epsilon and step_size to be varied"
+        yield Misfit(f"{where}.family", complaint)
+    if threat.attack is not None:
+        complaint = "only an edit takes this; see the attack's own settings"
+        for key in sorted(threat.model_fields_set - {"title", "attack", "images"}):
+            yield Misfit(f"{where}.{key}", complaint)
+
+
+def _misfits_in_defense(
+    where: str, defense: Defense, defenses: Mapping[str, Defense]
+) -> Iterator[Misfit]:
+    if defense.weights_of is None:
+        return
+    trained = defenses[defense.weights_of]
+    settings, of_trained = (
+        d.model_dump(exclude=NOT_TRAINED) for d in (defense, trained)
+    )
+    if settings != of_trained:
+        yield Misfit(
+            where,
+            f"a defense with the weights of '{defense.weights_of}' is trained as that "
+            "one is; say nothing but its title and its inference",
+        )
+
+
+def _misfits_in_pages(
+    where: str, paper: Paper, parts: Mapping[str, Part]
+) -> Iterator[Misfit]:
+    for page, part in parts.items():
+        if page not in paper.pages:
+            near = did_you_mean(page, paper.pages)
+            yield Misfit(where, f"there is no table or figure '{page}'{near}")
+        rows = paper.figures[page].panels if page in paper.figures else []
+        panels = [panel for row in rows for panel in row.spread()]
+        if panels and not any(map(part.shows, panels)):
+            yield Misfit(f"{where}.{page}", "this leaves no panel of the figure")

@@ -8,15 +8,16 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline_steps.config.calibration_candidates import with_families
 from pipeline_steps.config.checks import FOLDER, complaints, config_file
-from pipeline_steps.config.generator import Generator
-from pipeline_steps.config.models import Dataset, Defenses, ThreatConfig
+from pipeline_steps.config.datasets import Dataset
+from pipeline_steps.config.defenses import Defenses
+from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.paper_checks import Place, paper_complaints
-from pipeline_steps.config.paper_models import Paper
-from pipeline_steps.config.scale_models import Scale
-from pipeline_steps.config.schema import Config, Own
-from pipeline_steps.config.user_models import with_datasets, with_rows
+from pipeline_steps.config.papers import Paper
+from pipeline_steps.config.scales import Scale
+from pipeline_steps.config.schema import Config
+from pipeline_steps.config.threats import ThreatConfig, with_families
+from pipeline_steps.config.user_models import Own, with_datasets, with_rows
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.settings import Word, model_at, sentence
@@ -116,8 +117,8 @@ def _yaml(root: Path, name: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise PipelineError(f"{config_file(name)} is missing") from None
     except yaml.YAMLError as error:
-        told = str(error).replace("\n", " ")
-        raise PipelineError(f"{config_file(name)} is not YAML: {told}") from None
+        reason = str(error).replace("\n", " ")
+        raise PipelineError(f"{config_file(name)} is not YAML: {reason}") from None
     if not isinstance(content, dict):
         raise PipelineError(f"{config_file(name)} should hold names with settings")
     return content

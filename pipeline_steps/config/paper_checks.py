@@ -3,11 +3,15 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from pipeline_steps.config.calibration_candidates import candidates
-from pipeline_steps.config.paper_models import Calibration, PanelConfig, Paper, Table
+from pipeline_steps.config.papers import (
+    Calibration,
+    PanelConfig,
+    Paper,
+    Table,
+    candidates,
+)
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.registry import constant, did_you_mean, words
-from pipeline_steps.jobs.networks import judged
 from pipeline_steps.papers.claim import Claim, Comparison, Quantity, Side
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Column, Panel, Row
@@ -97,7 +101,7 @@ def _unknown(item: Any, config: Config) -> Iterator[str]:
     }
     known: dict[str, Collection[str]] = {
         "dataset": config.datasets,
-        "defense": judged(config),
+        "defense": config.judged,
         "threat": config.threats,
         "generator": config.generators,
         "corruption": words("corruption"),
@@ -135,7 +139,7 @@ def _misfits(item: Any, config: Config) -> Iterator[str]:
 
 def _calibration(item: Calibration, config: Config) -> Iterator[str]:
     families = [name for name, threat in config.threats.items() if threat.family]
-    known = {"family": families, "defense": judged(config)}
+    known = {"family": families, "defense": config.judged}
     named = {"family": item.families, "defense": item.targets}
     wrong = [(kind, n) for kind in known for n in named[kind] if n not in known[kind]]
     for kind, name in wrong:

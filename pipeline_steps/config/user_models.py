@@ -1,57 +1,115 @@
-"""What users bring, put in among what the papers have."""
+"""The file own.yaml: what users bring, put in among what the papers have."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from pipeline_steps.config.models import Dataset
-from pipeline_steps.config.paper_models import Paper, Table
-from pipeline_steps.config.schema import Own, OwnRow
+from pydantic import Field
+
+from pipeline_steps.config.datasets import Dataset
+from pipeline_steps.config.papers import Paper, Table
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import did_you_mean, factory_files
-from pipeline_steps.papers.spec import Row
+from pipeline_steps.core.settings import InferenceEntry, Settings, Word
+from pipeline_steps.papers.spec import Column, Row
 
-PLACE = "workflow/config/own.yaml"
+OWN_FILE = "workflow/config/own.yaml"
 NOT_PRINTED = "Not from the paper."
+
+
+class OwnModel(Settings):
+    """A model that was trained elsewhere: what makes it, and its weights."""
+
+    title: str
+    """What it is, in words."""
+    factory: str = Field(pattern=r"^[^:]+:[A-Za-z_]\w*$")
+    """The function that makes it: `FILE.py:NAME`, or `MODULE:NAME` of what is installed."""
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    """What the function is told."""
+    weights: str
+    """The file of its weights: safetensors, or a state dict that torch saved."""
+    inference: InferenceEntry | None = None
+    """What it does to images before it answers; what that asks, such as ATLD's
+    discriminator, is the model's `companion`."""
+
+
+class OwnRow(Settings):
+    """A row of a table that is not from its paper."""
+
+    name: str
+    """What it is called there."""
+    defense: str
+    """The defense, or the model of your own, whose numbers it shows."""
+
+
+class OwnTable(Settings):
+    """A table of your own."""
+
+    title: str
+    """What it shows."""
+    dataset: Word
+    """The data set on which all of it is measured."""
+    average: str | None = None
+    """The name of a column of row means, if it shall have one."""
+    columns: list[Column]
+    """Its columns, from left to right."""
+    rows: list[OwnRow]
+    """Its rows, from the top."""
+
+
+class Own(Settings):
+    """What you bring: models, data sets, and the tables that show them."""
+
+    datasets: dict[Word, Dataset] = Field(default_factory=dict)
+    """As in datasets.yaml."""
+    models: dict[Word, OwnModel] = Field(default_factory=dict)
+    """Models by the names that stand in tables and paths."""
+    rows: dict[Word, dict[Word, list[OwnRow]]] = Field(default_factory=dict)
+    """By paper and table: rows that stand below the paper's own."""
+    tables: dict[Word, OwnTable] = Field(default_factory=dict)
+    """Tables by the names of their files; `snakemake own` makes them."""
 
 
 def with_datasets(datasets: Mapping[str, Dataset], own: Own) -> dict[str, Dataset]:
     for name in datasets.keys() & own.datasets.keys():
         raise PipelineError(
-            f"{PLACE}: datasets.{name}: datasets.yaml has one of its name"
+            f"{OWN_FILE}: datasets.{name}: datasets.yaml has one of its name"
         )
     return {**datasets, **own.datasets}
 
 
 def with_rows(papers: Mapping[str, Paper], own: Own) -> dict[str, Paper]:
     """The papers with own rows below theirs, and own tables as a paper of its own."""
-    found = dict(papers)
+    every = dict(papers)
     for paper, tables in own.rows.items():
         for table, rows in tables.items():
-            place = f"{PLACE}: rows.{paper}.{table}"
+            place = f"{OWN_FILE}: rows.{paper}.{table}"
             if paper not in papers:
                 raise PipelineError(
                     f"{place}: there is no paper '{paper}'{did_you_mean(paper, papers)}"
                 )
-            known = found[paper].tables
+            known = every[paper].tables
             if table not in known:
                 near = did_you_mean(table, known)
                 raise PipelineError(f"{place}: there is no table '{table}'{near}")
             old = known[table]
             more = [*old.rows, *_rows(rows, len(old.columns), NOT_PRINTED)]
             wider = old.model_copy(update={"rows": more})
-            found[paper] = found[paper].model_copy(
+            every[paper] = every[paper].model_copy(
                 update={"tables": {**known, table: wider}}
             )
     if own.tables:
-        told = {
+        tables_of_own = {
             name: Table(
                 **table.model_dump(exclude={"rows"}),
                 rows=list(_rows(table.rows, len(table.columns))),
             )
             for name, table in own.tables.items()
         }
-        found["own"] = Paper(title="Tables of your own", authors="you", tables=told)
-    return found
+        every["own"] = Paper(
+            title="Tables of your own", authors="you", tables=tables_of_own
+        )
+    return every
 
 
 def _rows(
@@ -64,9 +122,9 @@ def _rows(
 def complaints(own: Own, trained: Iterable[str]) -> Iterator[str]:
     """What is wrong with the models, before any job is planned."""
     for name in set(trained) & own.models.keys():
-        yield f"{PLACE}: models.{name}: defenses.yaml has one of its name"
+        yield f"{OWN_FILE}: models.{name}: defenses.yaml has one of its name"
     for name, model in own.models.items():
-        place = f"{PLACE}: models.{name}"
+        place = f"{OWN_FILE}: models.{name}"
         if not Path(model.weights).is_file():
             yield f"{place}.weights: there is no file {model.weights}"
         if not factory_files(model.factory):

@@ -2,8 +2,7 @@
 
 Syntax trees are hashed, without what documents them, so that a comment changes nothing and a
 real edit changes exactly the jobs that could run it. Modules that declare
-`CHANGES_NO_RESULT` stay out, and what they import is not followed. A step that puts the
-shards of another together names it as `GATHERS`, and has that one's code beside its own.
+`CHANGES_NO_RESULT` stay out, and what they import is not followed.
 """
 
 import ast
@@ -103,9 +102,6 @@ def _module(root: Path, name: str) -> _Module:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     imported = list(_imported(tree))
     local = {n for n in imported if n.split(".")[0] == PACKAGE}
-    gathers = _constant(tree, "GATHERS")
-    if gathers:
-        local.add(f"{PACKAGE}.{gathers}")
     modules = {m for n in local for m in _modules(root, n)}
     outside = {n.split(".")[0] for n in imported} - {PACKAGE}
     return _Module(

@@ -1,4 +1,4 @@
-"""Runs a step: in a worker of the pool if this job has one at hand, else right here.
+"""Runs a job: in a worker of the pool if this job has one at hand, else right here.
 
 A worker is forked from a process that has imported the installed packages already
 (`core/worker_pool.py`); what it computes is the same. Little is imported here, for this is
@@ -20,22 +20,18 @@ PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
-        sys.exit("usage: python -m pipeline_steps FLOOR.STEP …")
-    step, arguments = sys.argv[1], sys.argv[2:]
     address = os.environ.pop(ADDRESS, None)
     # The pool's libraries were started with one thread.
     if address and os.environ.get("OMP_NUM_THREADS") == "1":
         pool = _connected(address)
         if pool:
-            _end_as(_in_worker(pool, [step, *arguments]))
-    run_step(step, arguments)
+            _end_as(_in_worker(pool, sys.argv[1:]))
+    run_job()
 
 
-def run_step(step: str, arguments: list[str]) -> None:
-    """The step in this process, as `python -m pipeline_steps.STEP` would run it."""
-    sys.argv[1:] = arguments
-    runpy.run_module(f"pipeline_steps.{step}", run_name="__main__", alter_sys=True)
+def run_job() -> None:
+    """The job that the command line names, in this process."""
+    runpy.run_module("pipeline_steps.run_job", run_name="__main__", alter_sys=True)
 
 
 def _connected(address: str) -> socket.socket | None:

@@ -5,6 +5,9 @@ have come to, and the gathered result doesn't depend on how many shards there we
 """
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from pipeline_steps.core.card import Card, code_facts, digests_of, verify
 from pipeline_steps.core.errors import PipelineError
@@ -30,6 +33,11 @@ class Shard(Settings):
         each, rest = divmod(len(whole), self.of)
         start = (self.number - 1) * each + min(self.number - 1, rest)
         return whole[start : start + each + (self.number <= rest)] or [range(0)]
+
+
+# A spec of all of a job's work has no such key.
+OneShard = Annotated[Shard | None, Field(exclude_if=lambda shard: shard is None)]
+WHOLE = Shard(number=1, of=1)
 
 
 def cut(items: int, batch: int) -> list[range]:

@@ -1,20 +1,20 @@
-"""Runs a step from the command line: its spec and files in, its outputs and card out.
+"""Runs a step from the command line: a job's file in, its outputs and card out.
 
-    python -m pipeline_steps.defenses.train_defense --spec JSON [--code DIGEST]
-        --inputs data=FILE data_card=FILE --outputs weights=FILE card=FILE record=FILE
+    python -m pipeline_steps.defenses.train_defense JOB.json [--minutes 60] [--processes 2]
+
+JOB.json is described in `core/job_file.py`; `python -m pipeline_steps RESULT` writes it.
 
 Outputs are written beside their places and renamed together at the end, the card last;
 a step that fails leaves nothing, and what an earlier run left stays as it was.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -33,18 +33,18 @@ from pipeline_steps.core.card import (
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
+from pipeline_steps.core.job_file import JobFile
 from pipeline_steps.core.lock import alone
 from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.record import record, with_parts
+from pipeline_steps.layout import LOCKS, UNFINISHED
 
 CHANGES_NO_RESULT = True
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
 INTERRUPTED = processes.INTERRUPTED
-UNFINISHED = Path("results/.unfinished")
-LOCKS = Path("results/.locks")
 
 
 @dataclass
@@ -94,9 +94,9 @@ class Job(Generic[Spec]):
         return UNFINISHED / text_digest(spec_text(facts))[:32]
 
     def input_digests(self) -> dict[str, list[str]]:
-        return digests_of(self._told())
+        return digests_of(self._input_facts())
 
-    def _told(self) -> dict[str, list[dict[str, Any]]]:
+    def _input_facts(self) -> dict[str, list[dict[str, Any]]]:
         """The facts of the inputs; a file that has a card is told by its card."""
         small = {k: v for k, v in self.inputs.items() if f"{k}_card" not in self.inputs}
         return {
@@ -156,7 +156,7 @@ class Job(Generic[Spec]):
             step=self.step,
             spec=self.spec.model_dump(mode="json"),
             code=code_facts(self.code),
-            inputs=self._told(),
+            inputs=self._input_facts(),
             outputs=outputs,
             metrics=metrics,
         )
@@ -185,19 +185,19 @@ def run(
     """Parse the command line, do the step, and end in outputs or in one sentence."""
     job: Job[Spec] | None = None
     try:
-        told = _told(step, argv)
-        job = _job(step, spec_type, told)
+        arguments = _arguments(step, argv)
+        job = _job(step, spec_type, arguments.job)
         if processes.one_of_several():
             processes.listen()
             _work(job, main)
             return
-        processes.mind_the_clock(job.started, told.minutes)
+        processes.mind_the_clock(job.started, arguments.minutes)
         with alone(job.lock) as waited:
             job.remove_leavings()
             if waited and job.is_made():
                 say("the other copy made the outputs of this job")
-            elif told.processes > 1:
-                processes.run_together(step, argv or sys.argv[1:], told.processes)
+            elif arguments.processes > 1:
+                processes.run_together(step, argv or sys.argv[1:], arguments.processes)
             else:
                 _work(job, main)
     except Exception as error:
@@ -217,43 +217,34 @@ def _work(job: Job[Spec], main: Callable[[Job[Spec]], dict[str, Any]]) -> None:
         job.finish(metrics)
 
 
-def _told(step: str, argv: Sequence[str] | None) -> argparse.Namespace:
+def _arguments(step: str, argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=f"python -m pipeline_steps.{step}")
-    parser.add_argument("--spec", required=True, help="the job's settings, as JSON")
-    parser.add_argument("--code", help="the digest of the code that was planned")
-    parser.add_argument("--inputs", nargs="*", default=[], metavar="NAME=FILE")
-    parser.add_argument("--parts", nargs="*", default=[], metavar="ROLE=FILE")
-    parser.add_argument("--outputs", nargs="+", required=True, metavar="ROLE=FILE")
+    parser.add_argument("job", type=Path, help="the file that describes the job")
     parser.add_argument("--minutes", type=float, help="the job's time limit")
     parser.add_argument("--processes", type=int, default=1, help="one for each GPU")
     return parser.parse_args(argv)
 
 
-def _job(step: str, spec_type: type[Spec], told: argparse.Namespace) -> Job[Spec]:
+def _job(step: str, spec_type: type[Spec], path: Path) -> Job[Spec]:
+    file = JobFile.read(path)
+    if file.step != step:
+        raise PipelineError(f"{path} describes a job of {file.step}, not of {step}")
     try:
-        spec = spec_type.model_validate(json.loads(told.spec))
-    except (ValueError, ValidationError) as error:
-        raise PipelineError(f"--spec does not fit {step}: {error}") from None
+        spec = spec_type.model_validate(file.spec)
+    except ValidationError as error:
+        raise PipelineError(
+            f"the settings in {path} do not fit {step}: {error}"
+        ) from None
     now = code(step, spec.model_dump(mode="json"))
-    if told.code and told.code != now.digest:
+    if file.code and file.code != now.digest:
         raise PipelineError(
             f"the code of {step} changed after this job was planned; run snakemake "
             "again, which plans with today's code"
         )
-    places = {role: paths[0] for role, paths in _named(told.outputs).items()}
-    inputs, parts = _named(told.inputs), _named(told.parts)
-    return Job(step, spec, now, inputs, places, parts)
+    os.environ.update(file.environment)
+    places = {role: Path(place) for role, place in file.outputs.items()}
+    return Job(step, spec, now, _paths(file.inputs), places, _paths(file.parts))
 
 
-def _named(words: Sequence[str]) -> dict[str, list[Path]]:
-    """`a=1 2 b=3` as names with lists of paths: Snakemake expands lists with spaces."""
-    named: dict[str, list[Path]] = {}
-    name = ""
-    for word in words:
-        head, found, tail = word.partition("=")
-        if found:
-            name, word = head, tail
-            named[name] = []
-        if word:
-            named[name].append(Path(word))
-    return named
+def _paths(files: Mapping[str, Sequence[str]]) -> dict[str, list[Path]]:
+    return {name: [Path(file) for file in named] for name, named in files.items()}

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_steps.core.pool_client import ADDRESS as ADDRESS
-from pipeline_steps.core.pool_client import run_step
+from pipeline_steps.core.pool_client import run_job
 
 CHANGES_NO_RESULT = True
 
@@ -186,10 +186,9 @@ def _status_of(words: list[str]) -> int:
     for pair in words[2 + count :]:
         name, _, value = pair.partition("=")
         os.environ[name] = value
-    step, *arguments = words[2 : 2 + count]
-    sys.argv[:] = [f"pipeline_steps/{step}", *arguments]
+    sys.argv[:] = ["pipeline_steps", *words[2 : 2 + count]]
     try:
-        run_step(step, arguments)
+        run_job()
     except SystemExit as exit:
         if exit.code is None or isinstance(exit.code, int):
             return exit.code or 0

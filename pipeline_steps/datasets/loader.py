@@ -1,4 +1,4 @@
-"""Images on the device: kept as uint8, floated and augmented a batch at a time."""
+"""Images on the device: kept as they are stored, floated and augmented a batch at a time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,9 +29,14 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def raw(self) -> bool:
+        """Whether they are what a GAN decoded, in [0, 1] or not."""
+        return self.images.dtype.is_floating_point
+
     def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Images as floats in [0, 1], and their labels."""
-        return floats(self.images[rows]), self.labels[rows]
+        """Images as floats, in [0, 1] unless they are raw, and their labels."""
+        return self._floats(self.images[rows]), self.labels[rows]
 
     def augmented(
         self, rows: Tensor, how: Augmentation, rng: BatchRng
@@ -40,7 +45,10 @@ class ImageSet:
         were moved, for what belongs to them and must be moved with them."""
         images = self.images[rows]
         drawn = moves(images, how, rng)
-        return floats(drawn.apply(images)), self.labels[rows], drawn
+        return self._floats(drawn.apply(images)), self.labels[rows], drawn
+
+    def _floats(self, images: Tensor) -> Tensor:
+        return images.clone() if self.raw else floats(images)
 
     def expect(self, batches: Iterable[Tensor]) -> None:
         """Which rows will be asked for next, in this order; changes nothing but speed."""

@@ -22,7 +22,8 @@ class StreamedImages:
 
     def __init__(self, mapped: np.ndarray, device: torch.device) -> None:
         self.mapped, self.device = mapped, device
-        self.shape, self.dtype = torch.Size(mapped.shape), torch.uint8
+        self.shape = torch.Size(mapped.shape)
+        self.dtype = torch.float32 if mapped.dtype == np.float32 else torch.uint8
         self.reader: Reader | None = None
 
     def __len__(self) -> int:
@@ -48,7 +49,7 @@ class StreamedImages:
     def read(self, rows: Tensor) -> Tensor:
         """The rows in the order in which they were named, read in that of the file."""
         order = rows.argsort()
-        images = torch.empty(len(rows), *self.shape[1:], dtype=torch.uint8)
+        images = torch.empty(len(rows), *self.shape[1:], dtype=self.dtype)
         if self.device.type == "cuda":
             images = images.pin_memory()
         places = images.numpy()

@@ -1,4 +1,4 @@
-"""Gather the verdicts of all shards: those that one job for all images would give."""
+"""The verdicts of all shards together: those that one job for all images would give."""
 
 from typing import Any
 
@@ -7,32 +7,31 @@ import numpy as np
 from pipeline_steps.core.arrays import join_named
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.shards import gathered
-from pipeline_steps.core.step import Job, run
-from pipeline_steps.core.tables import read_table, stacked, write_table
+from pipeline_steps.core.step import Job
+from pipeline_steps.core.tables import Table, read_table, stacked, write_table
 from pipeline_steps.evaluation.spec import AttackSpec
 
-GATHERS = "evaluation.attack_defense"
 
-
-def main(job: Job[AttackSpec]) -> dict[str, Any]:
+def gather(job: Job[AttackSpec]) -> dict[str, Any]:
     verdicts = stacked([read_table(path) for path in gathered(job, "verdicts")])
     write_table(job.output("verdicts"), verdicts)
     join_named(gathered(job, "examples"), job.output("examples"))
-    metrics: dict[str, Any] = {
+    suspects = [read_card(card).metrics for card in job.parts["card"]]
+    same = all(suspect["same_when_asked_twice"] for suspect in suspects)
+    return metrics(verdicts) | suspects[0] | {"same_when_asked_twice": same}
+
+
+def metrics(verdicts: Table) -> dict[str, Any]:
+    """What a card tells of all images."""
+    numbers: dict[str, Any] = {
         "accuracy": round(100 * float(verdicts["correct"].mean()), 4),
         "images": len(verdicts["image"]),
         "largest_linf": round(float(verdicts["linf"].max()), 6),
         "mean_used": round(float(verdicts["used"].mean()), 2),
     }
     if "perceptual" in verdicts:
-        metrics["mean_perceptual"] = round(float(verdicts["perceptual"].mean()), 6)
+        numbers["mean_perceptual"] = round(float(verdicts["perceptual"].mean()), 6)
     if "broken_by" in verdicts:
         parts, counts = np.unique(verdicts["broken_by"], return_counts=True)
-        metrics["broken_by"] = dict(zip(parts, counts.tolist(), strict=True))
-    told = [read_card(card).metrics for card in job.parts["card"]]
-    same = all(part["same_when_asked_twice"] for part in told)
-    return metrics | told[0] | {"same_when_asked_twice": same}
-
-
-if __name__ == "__main__":
-    run("evaluation.gather_verdicts", AttackSpec, main)
+        numbers["broken_by"] = dict(zip(parts, counts.tolist(), strict=True))
+    return numbers

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from pipeline_steps.core.settings import Count, Entry, Precision, Settings, Whole
-from pipeline_steps.core.shards import Shard
+from pipeline_steps.core.shards import OneShard
 from pipeline_steps.datasets.spec import DatasetSpec
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -26,9 +26,5 @@ class AttackSpec(Settings):
     features: Entry | None = None
     """By whose features the perceptual size of the edits is told, if it is asked for."""
     seed: Whole
-
-
-class AttackShardSpec(AttackSpec):
-    """The same for one shard of the images."""
-
-    shard: Shard
+    shard: OneShard = None
+    """Which part of the images is attacked; all, if none is said."""

@@ -129,12 +129,15 @@ class Judge:
     def _judge(self, rows: range) -> Judged:
         numbers = self._numbers(rows)
         images, labels = self.data[numbers]
-        check_range(images, "test images")
+        raw = self.data.raw or self.projected.raw
+        if not raw:
+            check_range(images, "test images")
         batch = Batch(images, labels, projected=self.projected.of(numbers))
         draw = image_rng(self.seed, rows, "attack", device=images.device)
         with self.victim.frozen():
             attacked = self.threat.against(self.victim, batch, draw)
-            check_range(attacked.images, "attacked images")
+            if not raw:
+                check_range(attacked.images, "attacked images")
             logits = logits_of(self.model, attacked.images)
             again = logits_of(self.model, attacked.images)
         same = bool((logits == again).all())

@@ -15,6 +15,9 @@ from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import generators_in
 
+# What an entry says of a generator's use, not of its making.
+OF_USE = ("name", "decoded")
+
 
 class Generator(nn.Module, ABC):
     """Images from latents; latents are one vector an image."""
@@ -24,6 +27,9 @@ class Generator(nn.Module, ABC):
 
     name: str = ""
     """What the config calls it; latents of a batch are kept under it."""
+
+    raw: bool = False
+    """Whether what it decodes is taken as it is, in [0, 1] or not."""
 
     @property
     @abstractmethod
@@ -42,6 +48,12 @@ class Generator(nn.Module, ABC):
     def encode(self, images: Tensor) -> Tensor:
         """The latents of images, the inverse of `decode`; of an exact generator alone."""
         raise PipelineError(f"{type(self).__name__} can't encode images; project them")
+
+    def latent_statistics(self, rng: Rng, count: int) -> tuple[Tensor, float]:
+        """Where a search for latents starts, and the scale of the noise on its way."""
+        raise PipelineError(
+            f"{type(self).__name__} encodes images; no latents are sought"
+        )
 
     @abstractmethod
     def sample(self, count: int, rng: Rng, temperature: float = 0.7) -> Tensor:
@@ -116,9 +128,10 @@ class ApproximateGenerator(Generator, ABC):
 
 def build_generator(entry: Mapping[str, Any]) -> Generator:
     """An untrained generator from its entry in a spec."""
-    settings = {key: value for key, value in entry.items() if key != "name"}
+    settings = {key: value for key, value in entry.items() if key not in OF_USE}
     generator: Generator = make("generator", settings)
     generator.name = entry.get("name", "")
+    generator.raw = entry.get("decoded") == "raw"
     return generator
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from functools import cached_property
 
-from pipeline_steps.config.paper_models import Paper
+from pipeline_steps.config.papers import Paper
+from pipeline_steps.config.schema import Config
 from pipeline_steps.jobs.pages import Pages
+from pipeline_steps.layout import RULES
 from pipeline_steps.papers.claim import AllClaimsSpec, Claim, ClaimsSpec, Result
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.printed import borne_out
@@ -14,22 +16,25 @@ from pipeline_steps.papers.spec import Key, judged, keys
 NAMED = 3
 
 
-class Claimed(Pages):
-    """The specs of the claims; a part of `Specs`."""
+class ClaimSpecs:
+    """The specs of the claims, of one paper and of all."""
 
-    def claims(self, paper: str) -> ClaimsSpec:
+    def __init__(self, config: Config, pages: Pages) -> None:
+        self.config, self.pages = config, pages
+
+    def of(self, paper: str) -> ClaimsSpec:
         """A paper's claims, those as not run that need what the scale doesn't make."""
         content = self.config.papers[paper]
         named = dict.fromkeys(
             name
             for claim in content.claims
-            for name in (claim.dataset, *(one.trained_on for one in claim.quantities))
+            for name in (claim.dataset, *(part.trained_on for part in claim.quantities))
             if name
         )
         whole = ClaimsSpec(
             scale=self.config.name,
             papers_size=self.config.is_papers_size,
-            stand_ins={n: used for n in named if (used := self.stand_in(n)) != n},
+            stand_ins={n: used for n in named if (used := self.pages.stand_in(n)) != n},
             paper=paper,
             claims=content.claims,
             printed=_printed(content),
@@ -39,17 +44,17 @@ class Claimed(Pages):
         decided = [self._at_scale(whole, claim) for claim in content.claims]
         return whole.model_copy(update={"claims": decided})
 
-    def all_claims(self) -> AllClaimsSpec:
-        specs = [self.claims(paper) for paper in self.claiming]
+    def all(self) -> AllClaimsSpec:
+        specs = [self.of(paper) for paper in self.papers]
         return AllClaimsSpec(
             scale=self.config.name,
             papers_size=self.config.is_papers_size,
             datasets=sorted({s.used(c) for s in specs for c in s.claims if c.holds}),
-            papers=self.claiming,
+            papers=self.papers,
         )
 
     @property
-    def claiming(self) -> list[str]:
+    def papers(self) -> list[str]:
         """The papers that have claims."""
         return [name for name, paper in self.config.papers.items() if paper.claims]
 
@@ -57,22 +62,22 @@ class Claimed(Pages):
         if not self.config.scale.pages:
             return claim
         needed = dict.fromkeys(spec.results(claim))
-        lacking = [str(one) for one in needed if one not in self._made]
+        lacking = [str(result) for result in needed if result not in self._made]
         if not lacking:
             return claim
         more = len(lacking) - NAMED
-        told = [*lacking[:NAMED], *([f"{more} more"] if more > 0 else [])]
-        why = f"left out at scale {self.config.name}: {', '.join(told)}"
+        shown = [*lacking[:NAMED], *([f"{more} more"] if more > 0 else [])]
+        why = f"left out at scale {self.config.name}: {', '.join(shown)}"
         return claim.model_copy(update={"holds": [], "not_run": why})
 
     @cached_property
     def _made(self) -> set[Result]:
         """What stands behind the pages that the scale makes by default."""
         return {
-            one
+            result
             for paper, content in self.config.papers.items()
-            for page in self.pages(paper)
-            for one in (
+            for page in self.pages.chosen(paper)
+            for result in (
                 self._of_table(paper, page)
                 if page in content.tables
                 else self._of_figure(paper, page)
@@ -80,13 +85,14 @@ class Claimed(Pages):
         }
 
     def _of_table(self, paper: str, table: str) -> Iterator[Result]:
-        for run in self.table(paper, table).runs:
+        for run in self.pages.table(paper, table).runs:
             yield Result("verdicts", run.dataset, run.defense, run.threat)
 
     def _of_figure(self, paper: str, figure: str) -> Iterator[Result]:
-        spec = self.figure(paper, figure)
+        spec = self.pages.figure(paper, figure)
         for panel in spec.panels:
-            family, of = KINDS[panel.what].family, panel.defense or panel.manifold
+            family = RULES[KINDS[panel.what].rule].family
+            of = panel.defense or panel.manifold
             yield Result(family, spec.used(panel), str(of), panel.threat or "")
 
 
@@ -101,5 +107,5 @@ def _printed(paper: Paper) -> dict[str, bool]:
                     defense = judged(row.defense, place, row.trained_on)
                     cell = keys(place, defense, column.threats, column.corruptions)
                     numbers.setdefault(tuple(cell), value)
-    told = {claim.name: borne_out(claim, numbers) for claim in paper.claims}
-    return {name: holds for name, holds in told.items() if holds is not None}
+    printed = {claim.name: borne_out(claim, numbers) for claim in paper.claims}
+    return {name: holds for name, holds in printed.items() if holds is not None}

@@ -47,7 +47,7 @@ def counts(plan: Specs) -> Iterator[Count]:
 
 
 def count(plan: Specs, paper: str, table: str) -> Count:
-    spec, found = plan.table(paper, table), Count(paper, table)
+    spec, found = plan.pages.table(paper, table), Count(paper, table)
     for row in filter(attrgetter("printed"), spec.rows):
         for place, column in enumerate(spec.columns):
             why = spec.not_run(row, place)

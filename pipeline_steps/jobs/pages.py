@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from pipeline_steps.config.calibration_candidates import candidates
-from pipeline_steps.config.paper_models import Part, Table
+from pipeline_steps.config.papers import Table, candidates
+from pipeline_steps.config.scales import Part
 from pipeline_steps.config.schema import Config
-from pipeline_steps.jobs.names import BEST, base
+from pipeline_steps.jobs.entries import Entries
+from pipeline_steps.jobs.names import base
 from pipeline_steps.papers.spec import (
+    BEST,
     FROM,
     CalibrationSpec,
     Column,
@@ -23,16 +25,16 @@ from pipeline_steps.papers.spec import (
 
 
 class Pages:
-    """The specs of tables and figures; a part of `Specs`."""
+    """The specs of tables, figures and calibrations, and of the report of all."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
+    def __init__(self, config: Config, entries: Entries) -> None:
+        self.config, self.entries = config, entries
 
     def stand_in(self, dataset: str) -> str:
         """The data set that is really used where a paper names this one."""
         return self.config.scale.stand_ins.datasets.get(dataset, dataset)
 
-    def pages(self, paper: str, named: bool = False) -> list[str]:
+    def chosen(self, paper: str, named: bool = False) -> list[str]:
         """A paper's tables and figures that are made by default, or if it is named."""
         config = self.config.papers[paper]
         chosen = self.config.scale.pages
@@ -135,7 +137,9 @@ class Pages:
             dataset=dataset,
             stands_for=config.dataset,
             stand_ins={name: used for name, used in stand_ins.items() if used != name},
-            figure=self._resolved(config.figure, dataset) if dataset else config.figure,
+            figure=self.entries.resolved(config.figure, dataset)
+            if dataset
+            else config.figure,
             panels=panels,
         )
 
@@ -157,7 +161,7 @@ class Pages:
         )
 
     def _printed(self, paper: str, page: str) -> Printed:
-        config, made = self.config.papers[paper], page in self.pages(paper)
+        config, made = self.config.papers[paper], page in self.chosen(paper)
         if page in config.figures:
             return Printed(name=page, title=config.figures[page].title, made=made)
         table = config.tables[page]
@@ -209,6 +213,3 @@ class Pages:
                 self.stand_in(claim.dataset), stand_ins
             )
         }
-
-    def _resolved(self, value: Any, dataset: str) -> Any:
-        raise NotImplementedError

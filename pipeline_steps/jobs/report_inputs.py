@@ -1,75 +1,87 @@
-"""Which results the pages of all papers show, by the names of the jobs that made them."""
+"""Which results the pages of all papers show."""
 
 from collections.abc import Iterator
 
+from pipeline_steps import layout
 from pipeline_steps.jobs.names import origin
-from pipeline_steps.jobs.networks import trained
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Run
 
-
-def shown(plan: Specs) -> list[str]:
-    """Each result that some table, figure or claim shows: `verdicts/digits/at/pgd20`."""
-    judged = {place(plan, run) for run in _runs(plan)}
-    drawn = {
-        panel
-        for paper, content in plan.config.papers.items()
-        for figure in plan.pages(paper)
-        if figure in content.figures
-        for panel in panels(plan, paper, figure)
-    }
-    curves, explanations, manifolds, examples = (
-        {name for what, name in drawn if KINDS[what].family == family}
-        for family in ("curves", "explanations", "manifolds", "verdicts")
-    )
-    judged |= examples | explanations
-    for claims in map(plan.claims, plan.claiming):
-        curves |= {place(plan, run) for run in claims.curves}
-        manifolds |= set(claims.manifolds)
-    judged_defenses = {name.rpartition("/")[0] for name in judged | curves}
-    origins = {origin(*name.split("/", 1)) for name in judged_defenses}
-    trainings = {f"{home}/{trained(plan.config, label)}" for home, label in origins}
-    families = {
-        "generators": manifolds,
-        "manifolds": {f"{name}/test" for name in manifolds},
-        "defenses": trainings,
-        "verdicts": judged,
-        "curves": curves,
-        "explanations": explanations,
-    }
-    return [
-        f"{family}/{name}"
-        for family, names in families.items()
-        for name in sorted(names)
-    ]
+Names = dict[str, str]
 
 
-def panels(plan: Specs, paper: str, figure: str) -> list[tuple[str, str]]:
-    """What each panel of a figure shows, and the name of the job behind it."""
-    spec = plan.figure(paper, figure)
-    return [
-        (
-            panel.what,
-            f"{spec.used(panel)}/{panel.manifold}"
-            if KINDS[panel.what].on_manifold
-            else f"{spec.used(panel)}/{panel.defense}/{panel.threat}",
-        )
-        for panel in spec.panels
-    ]
+def cards_in_report(specs: Specs) -> list[str]:
+    """The card of every job whose result some table, figure or claim shows."""
+    scale = specs.config.name
+    cards = {layout.card(rule, scale=scale, **names) for rule, names in results(specs)}
+    return sorted(cards)
 
 
-def place(plan: Specs, run: Run) -> str:
-    """A run as it stands in paths."""
-    return f"{run.dataset}/{plan.label(run)}/{run.threat}"
+def results(specs: Specs) -> Iterator[tuple[str, Names]]:
+    """Each result that some table, figure or claim shows: its rule and its names."""
+    shown = [*_in_tables(specs), *_in_figures(specs), *_in_claims(specs)]
+    yield from shown
+    for _, names in shown:
+        if "generator" in names:
+            job = {key: names[key] for key in ("dataset", "generator")}
+            yield "train_gan", job
+        else:
+            home, label = origin(names["dataset"], names["defense"])
+            trained = specs.entries.trained_as(label)
+            yield "train_defense", {"dataset": home, "defense": trained}
 
 
-def _runs(plan: Specs) -> Iterator[Run]:
-    for paper, content in plan.config.papers.items():
-        for table in plan.pages(paper):
-            if table in content.tables:
-                yield from plan.table(paper, table).runs
-            elif table in content.calibrations:
-                yield from plan.calibration(paper, table).runs
-    for paper in plan.claiming:
-        yield from plan.claims(paper).runs
+def _in_tables(specs: Specs) -> Iterator[tuple[str, Names]]:
+    for paper, content in specs.config.papers.items():
+        for page in specs.pages.chosen(paper):
+            runs: list[Run] = []
+            if page in content.tables:
+                runs = specs.pages.table(paper, page).runs
+            elif page in content.calibrations:
+                runs = specs.pages.calibration(paper, page).runs
+            for run in runs:
+                yield "attack_defense", run_names(specs, run)
+
+
+def _in_figures(specs: Specs) -> Iterator[tuple[str, Names]]:
+    for paper, content in specs.config.papers.items():
+        for page in specs.pages.chosen(paper):
+            if page in content.figures:
+                for what, names in panels(specs, paper, page):
+                    rule = KINDS[what].rule
+                    yield rule, names
+                    if rule == "explain_defense":
+                        yield "attack_defense", names
+
+
+def _in_claims(specs: Specs) -> Iterator[tuple[str, Names]]:
+    for claims in map(specs.claims.of, specs.claims.papers):
+        for run in claims.runs:
+            yield "attack_defense", run_names(specs, run)
+        for run in claims.curves:
+            yield "attack_snapshots", run_names(specs, run)
+        for name in claims.manifolds:
+            dataset, generator = name.split("/")
+            names = {"dataset": dataset, "generator": generator, "split": "test"}
+            yield "project_dataset", names
+
+
+def panels(specs: Specs, paper: str, figure: str) -> list[tuple[str, Names]]:
+    """What each panel of a figure shows, and the names of the job behind it."""
+    spec = specs.pages.figure(paper, figure)
+    shown: list[tuple[str, Names]] = []
+    for panel in spec.panels:
+        names = {"dataset": spec.used(panel)}
+        if KINDS[panel.what].on_manifold:
+            names |= {"generator": str(panel.manifold), "split": "test"}
+        else:
+            names |= {"defense": str(panel.defense), "threat": str(panel.threat)}
+        shown.append((panel.what, names))
+    return shown
+
+
+def run_names(specs: Specs, run: Run) -> Names:
+    """A run as it stands in the paths of its results."""
+    defense = specs.pages.label(run)
+    return {"dataset": run.dataset, "defense": defense, "threat": run.threat}

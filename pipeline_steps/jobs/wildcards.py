@@ -1,21 +1,20 @@
 """What each wildcard of the rules may be: the names that the config knows."""
 
 import re
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from pipeline_steps.config.load import scales
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.registry import words
-from pipeline_steps.jobs.names import BEST
-from pipeline_steps.papers.spec import FROM
+from pipeline_steps.generators.spec import FlowTraining, GanTraining
+from pipeline_steps.papers.spec import BEST, FROM
 
 
-def patterns(config: Config, root: Path) -> dict[str, str]:
+def patterns(config: Config) -> dict[str, str]:
     """For each wildcard a pattern that fits its known names and nothing else."""
-    defenses = defenses_like([*config.defenses.defenses, *config.own.models])
+    papers = config.papers.values()
+    defenses = _of_any_seed([*config.defenses.defenses, *config.own.models])
     return {
-        "scale": _any_of(scales(root)),
         "dataset": _any_of(config.datasets),
         "corruption": _any_of(words("corruption")),
         "generator": _any_of(config.generators),
@@ -23,22 +22,50 @@ def patterns(config: Config, root: Path) -> dict[str, str]:
         "defense": f"{defenses}({re.escape(BEST)})?"
         f"({re.escape(FROM)}({_any_of(config.datasets)}))?",
         "paper": _any_of(config.papers),
-        "table": _any_of({t for p in config.papers.values() for t in p.tables}),
+        "table": _any_of({name for paper in papers for name in paper.tables}),
         "calibration": _any_of(
-            {c for p in config.papers.values() for c in p.calibrations}
+            {name for paper in papers for name in paper.calibrations}
         ),
-        "figure": _any_of({f for p in config.papers.values() for f in p.figures}),
+        "figure": _any_of({name for paper in papers for name in paper.figures}),
         "shard": r"\d+-of-\d+",
         "split": "train|test",
     }
 
 
-def judged_on(datasets: Iterable[str]) -> str:
-    """These data sets, as they are or corrupted."""
-    return rf"({_any_of(datasets)})(\.({_any_of(words('corruption'))}))?"
+def patterns_of(rule: str, config: Config) -> dict[str, str]:
+    """Where one rule's wildcards may be less than these, or more."""
+    corrupted = rf"(\.({_any_of(words('corruption'))}))?"
+    judged_on = {"dataset": f"({_any_of(config.datasets)}){corrupted}"}
+    shards = config.scale.shards
+    whole, cut = _whole_and_cut(config.threats, shards.threats)
+    whole_on, cut_on = _whole_and_cut(config.generators, shards.generators)
+    special = {
+        "train_flow": {"generator": _trained_by(FlowTraining, config)},
+        "train_gan": {"generator": _trained_by(GanTraining, config)},
+        "project_dataset": {"generator": whole_on},
+        "project_shard": {"generator": cut_on},
+        "gather_manifold": {"generator": cut_on},
+        "train_defense": {"defense": _of_any_seed(config.defenses.defenses)},
+        "adopt_defense": {"defense": _of_any_seed(config.own.models)},
+        "attack_defense": {**judged_on, "threat": whole},
+        "attack_shard": {**judged_on, "threat": cut},
+        "gather_verdicts": {**judged_on, "threat": cut},
+    }
+    return special.get(rule, {})
 
 
-def defenses_like(names: Iterable[str]) -> str:
+def _whole_and_cut(names: Iterable[str], shards: Mapping[str, int]) -> tuple[str, str]:
+    """Those whose work one job does, and those for whom it is cut into shards."""
+    cut = {name for name, count in shards.items() if count > 1}
+    return _any_of(set(names) - cut), _any_of(cut)
+
+
+def _trained_by(kind: type[Any], config: Config) -> str:
+    known = config.generators.items()
+    return _any_of(name for name, g in known if isinstance(g.training, kind))
+
+
+def _of_any_seed(names: Iterable[str]) -> str:
     """These names, or the same of another seed than the first: `at@1`."""
     return rf"({_any_of(names)})(@\d+)?"
 

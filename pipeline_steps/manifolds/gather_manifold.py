@@ -1,34 +1,42 @@
-"""Gather a manifold: latents, images on it and their labels, and how far they lie off.
+"""A manifold from its parts: latents, images on it and their labels, and how far they lie off.
 
 What comes out has the form of a data set, so that one may be made of it.
 """
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline_steps.core.arrays import join_arrays, join_named, read_array, write_array
 from pipeline_steps.core.shards import gathered
-from pipeline_steps.core.step import Job, run
+from pipeline_steps.core.step import Job
 from pipeline_steps.core.tables import Table, read_table, stacked, write_table
 from pipeline_steps.manifolds.spec import ManifoldSpec
 
-GATHERS = "manifolds.project_dataset"
+
+def gather(job: Job[ManifoldSpec]) -> dict[str, Any]:
+    roles = ("latents", "images", "errors", "pictures")
+    return write_manifold(job, {role: gathered(job, role) for role in roles})
 
 
-def main(job: Job[ManifoldSpec]) -> dict[str, Any]:
+def write_manifold(
+    job: Job[ManifoldSpec], parts: Mapping[str, Sequence[Path]]
+) -> dict[str, Any]:
+    """Writes the parts in their order as a whole; by roles, each part has a file."""
     split = job.spec.split
     labels = read_array(job.verified("labels", f"{split}_labels"))
     # Where there is a limit, what was projected stands for all: whoever reads the data
     # set then reads as much as ever, and finds full batches.
     rows = len(labels) if job.spec.images else None
-    join_arrays(gathered(job, "latents"), job.output("latents"), rows)
-    join_arrays(gathered(job, "images"), job.output(f"{split}_images"), rows)
+    join_arrays(parts["latents"], job.output("latents"), rows)
+    join_arrays(parts["images"], job.output(f"{split}_images"), rows)
     if rows:
         labels = np.resize(labels[: job.spec.images], rows)
     write_array(job.output(f"{split}_labels"), labels)
-    join_named(gathered(job, "pictures"), job.output("pictures"))
-    errors = stacked([read_table(path) for path in gathered(job, "errors")])
+    join_named(parts["pictures"], job.output("pictures"))
+    errors = stacked([read_table(path) for path in parts["errors"]])
     write_table(job.output("errors"), errors)
     return {"images": len(errors["image"]), **summary(errors)}
 
@@ -46,7 +54,3 @@ def summary(table: Table) -> dict[str, float]:
         told["mean_perceptual"] = float(table["perceptual"].mean())
         told["mean_distance"] = float(table["distance"].mean())
     return told
-
-
-if __name__ == "__main__":
-    run("manifolds.gather_manifold", ManifoldSpec, main)

@@ -18,6 +18,8 @@ class Projected:
     """By generator the latents of all images, row by row; they stay on the disk."""
 
     latents: Mapping[str, np.ndarray] = field(default_factory=dict)
+    raw: bool = False
+    """Whether a generator's images are taken as they are, in [0, 1] or not."""
 
     def of(self, rows: Tensor) -> dict[str, Tensor]:
         """The latents of some images, as a batch holds them."""
@@ -35,7 +37,7 @@ def load_projected(
     generators: Mapping[str, Generator], paths: Sequence[Path], images: int
 ) -> Projected:
     """Latents from files in the order of the names of the approximate generators."""
-    projected = {}
+    latents_by_name = {}
     approximate = {n: g for n, g in generators.items() if not g.exact}
     for (name, generator), path in zip(approximate.items(), paths, strict=True):
         latents = read_array(path)
@@ -45,5 +47,6 @@ def load_projected(
                 f"{generator.dimensions} numbers for each of {images} images by {name}; "
                 "delete it and build it again"
             )
-        projected[generator.name] = latents
-    return Projected(projected)
+        latents_by_name[generator.name] = latents
+    raw = any(generator.raw for generator in generators.values())
+    return Projected(latents_by_name, raw)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.generators.generator import ApproximateGenerator, Generator
+from pipeline_steps.generators.generator import Generator
 from pipeline_steps.manifolds.perceptual import Perceptual
 from pipeline_steps.manifolds.spec import Projection
 
@@ -48,7 +48,7 @@ class Search:
 
     def __init__(
         self,
-        generator: ApproximateGenerator,
+        generator: Generator,
         perceptual: Perceptual,
         how: Projection,
         rng: Rng,

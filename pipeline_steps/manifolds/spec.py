@@ -12,7 +12,7 @@ from pipeline_steps.core.settings import (
     Share,
     Word,
 )
-from pipeline_steps.core.shards import Shard
+from pipeline_steps.core.shards import OneShard
 from pipeline_steps.datasets.spec import DatasetSpec
 
 
@@ -56,9 +56,5 @@ class ManifoldSpec(Settings):
     """How latents are sought; not stated for a generator that has an exact `encode`."""
     features: Entry | None = None
     """The network whose features tell images apart, where latents are sought."""
-
-
-class ManifoldShardSpec(ManifoldSpec):
-    """The same for one shard of the images."""
-
-    shard: Shard
+    shard: OneShard = None
+    """Which part of the images is projected; all, if none is said."""

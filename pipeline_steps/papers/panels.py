@@ -4,39 +4,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline_steps.layout import RULES
 from pipeline_steps.papers.spec import Panel
 
 
 class Kind(NamedTuple):
-    """A kind of result; `{}` is the name of the job that made it."""
+    """A kind of result: the rule that makes it, and the role of the file that is shown."""
 
-    file: str
-    card: str
+    rule: str
     role: str
-    """What the file is called on its card."""
-
-    @property
-    def family(self) -> str:
-        """The folder that such results lie in."""
-        return self.file.partition("/")[0]
 
     @property
     def on_manifold(self) -> bool:
         """Whether it is of a generator's manifold, not of a defense under a threat."""
-        return self.family == "manifolds"
-
-
-def _kind(family: str, suffix: str, role: str, split: str = "") -> Kind:
-    return Kind(f"{family}/{{}}{split}.{suffix}", f"{family}/{{}}{split}", role)
+        return "generator" in RULES[self.rule].wildcards
 
 
 KINDS = {
-    "curve": _kind("curves", "parquet", "curve"),
-    "examples": _kind("verdicts", "examples.safetensors", "examples"),
-    "cam": _kind("explanations", "safetensors", "maps"),
-    "verdicts": _kind("verdicts", "parquet", "verdicts"),
-    "manifold": _kind("manifolds", "pictures.safetensors", "pictures", "/test"),
-    "distances": _kind("manifolds", "errors.parquet", "errors", "/test"),
+    "curve": Kind("attack_snapshots", "curve"),
+    "examples": Kind("attack_defense", "examples"),
+    "cam": Kind("explain_defense", "maps"),
+    "verdicts": Kind("attack_defense", "verdicts"),
+    "manifold": Kind("project_dataset", "pictures"),
+    "distances": Kind("project_dataset", "errors"),
 }
 
 

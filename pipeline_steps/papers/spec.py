@@ -12,6 +12,8 @@ Key = tuple[str, str, str]
 
 # Between a defense and the data set that it was trained on, where another one judges it.
 FROM = ".from-"
+# Ends the name of a defense that is judged by its best weights instead of its last.
+BEST = ".best"
 
 NOT_PRINTED = "the paper prints no number here"
 LOST = "printed number was lost where the paper's text was read"

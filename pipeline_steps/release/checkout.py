@@ -13,12 +13,10 @@ from pathlib import Path
 
 import yaml
 
+from pipeline_steps import layout
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.release.dvc_process import DvcProcess
-
-FAMILIES = ("checkpoints", "curves", "explanations", "manifolds", "verdicts")
-SMALL = ("cards", "logs")  # of the folders below data/
 
 
 @dataclass(frozen=True)
@@ -29,9 +27,9 @@ class Checkout:
 
     def cards(self, scale: str) -> dict[Path, Card]:
         """Every card of a scale, those of its data sets among them."""
-        own = dict(self._read(f"results/{scale}/cards/**/*.json"))
+        own = dict(self._read(f"{layout.card_folder(scale)}/**/*.json"))
         used = {file for path in own for file in self.below(path, own[path])}
-        data = dict(self._read("data/cards/*.json"))
+        data = dict(self._read(f"{layout.DATA_CARDS}/*.json"))
         origin = {f for p in data if p in used for f in self.below(p, data[p])}
         # What lies in a data set's folder goes where the data set goes.
         sets = {f for p in used | origin if p in data for f in folders(p, data[p])}
@@ -60,7 +58,7 @@ class Checkout:
 
     def families(self, scale: str, cards: Mapping[Path, Card]) -> list[Path]:
         """The folders of large files that exist, each with a pointer of its own."""
-        of_scale = [Path("results") / scale / family for family in FAMILIES]
+        of_scale = layout.large_folders(scale)
         sets = {
             folder for path, card in cards.items() for folder in folders(path, card)
         }
@@ -69,8 +67,8 @@ class Checkout:
     def pointers(self, scale: str) -> list[Path]:
         """The pointers of a scale's families, as Git has them."""
         found = [
-            *self.root.glob("data/*.dvc"),
-            *self.root.glob(f"results/{scale}/*.dvc"),
+            *self.root.glob(f"{layout.DATA}/*.dvc"),
+            *self.root.glob(f"{layout.scale_folder(scale)}/*.dvc"),
         ]
         return sorted(path.relative_to(self.root) for path in found)
 
@@ -101,7 +99,7 @@ class Checkout:
             parts = path.relative_to(folder).parts
             name = "".join(part.removeprefix("@") for part in parts)
             if path.is_file() and urlsafe_b64decode(name).startswith(
-                f"results/{scale}/shards/".encode()
+                f"{layout.scale_folder(scale)}/shards/".encode()
             ):
                 yield path.relative_to(self.root)
 
@@ -182,16 +180,8 @@ def folders(path: Path, card: Card) -> set[Path]:
     return {
         Path(*file.parts[:2])
         for file in files
-        if file.parts[0] == "data" and is_large(file)
+        if file.parts[0] == layout.DATA and layout.is_large(file)
     }
-
-
-def is_large(file: Path) -> bool:
-    """Whether a file's bytes belong to DVC."""
-    parts = file.parts
-    if parts[0] == "data":
-        return len(parts) > 2 and parts[1] not in SMALL
-    return len(parts) > 3 and parts[2] in FAMILIES
 
 
 def record_of(file: Path) -> Path:

@@ -10,11 +10,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline_steps import layout
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.registry import did_you_mean
+from pipeline_steps.layout import RULES
+
+BUILDING = ("fetch_dataset", "build_dataset", "show_dataset")
 
 
 def build(name: str, scale: str, cores: int, root: Path) -> Card:
@@ -22,9 +26,15 @@ def build(name: str, scale: str, cores: int, root: Path) -> Card:
     known = load_config(scale, root).datasets
     if name not in known:
         raise PipelineError(f"there is no data set '{name}'{did_you_mean(name, known)}")
-    command = [sys.executable, "-m", "snakemake", f"data/sheets/{name}.png"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        layout.file("show_dataset", "sheet", dataset=name),
+    ]
     command += ["--cores", str(cores), "--config", f"scale={scale}"]
-    say(f"how far it is: data/logs/*_dataset/{name}.log")
+    logs = [RULES[rule].log.format(dataset=name) for rule in BUILDING]
+    say(f"how far it is: {' '.join(logs)}")
     started = time.time()
     told = subprocess.run(
         command, cwd=root, check=False, capture_output=True, text=True
@@ -32,13 +42,14 @@ def build(name: str, scale: str, cores: int, root: Path) -> Card:
     if told.returncode != 0:
         last = [line for line in told.stderr.splitlines() if line][-3:]
         raise PipelineError(_why(name, root, started) or " ".join(last))
-    return read_card(root / f"data/cards/{name}.json")
+    return read_card(root / layout.card("build_dataset", dataset=name))
 
 
 def _why(name: str, root: Path, started: float) -> str:
     """The sentence in which the step that failed ended."""
-    for log in root.glob(f"data/logs/*_dataset/{name}.log"):
-        if log.stat().st_mtime >= started - 1:
+    for rule in BUILDING:
+        log = root / RULES[rule].log.format(dataset=name)
+        if log.is_file() and log.stat().st_mtime >= started - 1:
             for line in log.read_text(encoding="utf-8").splitlines():
                 if "error: " in line:
                     return line.partition("error: ")[2]
@@ -61,7 +72,8 @@ def described(name: str, card: Card) -> Iterator[str]:
     for label, row in enumerate(zip(metrics["names"], *both, strict=True)):
         class_name, train, test = row
         yield f"    {label:>3} {class_name:<{width}} {train:>7,} {test:>7,}"
-    yield f"  data/cards/{name}.json, data/sheets/{name}.png"
+    card_path = layout.card("build_dataset", dataset=name)
+    yield f"  {card_path}, {layout.file('show_dataset', 'sheet', dataset=name)}"
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from pipeline_steps import layout
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.card import Card, read_card, verify
 from pipeline_steps.core.errors import PipelineError
@@ -59,11 +60,11 @@ def load_defense(
     """A network in eval mode on images in [0, 1], with the `card` of its training.
 
     A name that was not trained itself, as `atld+` with the weights of `atld-`, is known
-    by its verdicts: their card says whose weights logits_of, and how.
+    by its verdicts: their card says whose weights answered, and how.
     """
-    cards, spec = Path(f"results/{scale}/cards"), {}
-    path = cards / f"defenses/{dataset}/{name}.json"
-    verdicts = cards / f"verdicts/{dataset}/{name}"
+    names = {"scale": scale, "dataset": dataset, "defense": name}
+    path, spec = Path(layout.card("train_defense", **names)), {}
+    verdicts = Path(layout.card("attack_defense", **names, threat="any")).parent
     with _source(repository, revision) as source:
         judged = sorted(n for n in source.names(verdicts) if not NO_CARD.search(n))
         if judged and path.name not in source.names(path.parent):
@@ -86,7 +87,8 @@ def load_released_generator(
     revision: str | None = None,
 ) -> Any:
     """A trained generator with `encode`, `decode` and `sample`, and its `card`."""
-    path = Path(f"results/{scale}/cards/generators/{dataset}/{name}.json")
+    names = {"scale": scale, "dataset": dataset, "generator": name}
+    path = Path(layout.card("train_gan", **names))
     with _source(repository, revision) as source:
         card, weights = source.checked(path, "weights")
         generator: Any = load_generator(card.spec["model"], weights)
@@ -103,7 +105,8 @@ def load_manifold(
     split: str = "test",
 ) -> Manifold:
     """A data set's latents, with the images and labels that they belong to."""
-    path = Path(f"results/{scale}/cards/manifolds/{dataset}/{generator}/{split}.json")
+    names = {"scale": scale, "dataset": dataset, "generator": generator}
+    path = Path(layout.card("project_dataset", split=split, **names))
     with _source(repository, revision) as source:
         card, latents = source.checked(path, "latents")
         _, projected = source.checked(path, f"{split}_images")

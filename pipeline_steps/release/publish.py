@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_steps import layout
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
@@ -68,8 +69,8 @@ def refuse_other_changes(checkout: Checkout, scale: str) -> None:
     """A release commit holds results alone, so nothing else may wait in Git."""
     told = checkout.git("status", "--porcelain=v1", "-z", "--untracked-files=all")
     changed = [entry[3:] for entry in told.split("\0") if entry]
-    ours = ("data/", f"results/{scale}/", ".snakemake/")
-    results = "results/"  # of other scales: neither published nor in the way
+    ours = (f"{layout.DATA}/", f"{layout.scale_folder(scale)}/", ".snakemake/")
+    results = f"{layout.RESULTS}/"  # of other scales: neither published nor in the way
     other = [f for f in changed if not f.startswith(ours) and not f.startswith(results)]
     if other:
         raise PipelineError(
@@ -116,16 +117,18 @@ def commit_all(checkout: Checkout, cards: dict[Path, Card], scale: str) -> str |
         f for path, card in cards.items() for f in [path, *card.files(path).values()]
     ]
     beside = [path.with_suffix(".record.json") for path in cards]
-    pages = (checkout.root / "results" / scale).glob("*.*")  # they have no card
+    pages = (checkout.root / layout.scale_folder(scale)).glob(
+        "*.*"
+    )  # they have no card
     overview = [path.relative_to(checkout.root) for path in pages]
     records = [record_of(file) for file in [*made, *beside, *overview]]
     records += checkout.shard_records(scale)
     known = [str(record) for record in records if (checkout.root / record).is_file()]
     pointers = [str(pointer) for pointer in checkout.pointers(scale)]
     ignored = [
-        f for f in ["data/.gitignore"] if (checkout.root / f).is_file()
+        f for f in [f"{layout.DATA}/.gitignore"] if (checkout.root / f).is_file()
     ]  # by DVC
-    wanted = [f"results/{scale}", "data/cards", *pointers, *ignored]
+    wanted = [str(layout.scale_folder(scale)), layout.DATA_CARDS, *pointers, *ignored]
     checkout.git("add", "--all", "--", *wanted)
     for begin in range(0, len(known), 500):
         checkout.git("add", "--", *known[begin : begin + 500])

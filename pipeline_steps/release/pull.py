@@ -7,7 +7,7 @@ import argparse
 import difflib
 import hashlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,8 @@ from pathlib import Path
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.release.checkout import Checkout, is_large, jobs, size, some
+from pipeline_steps.layout import RULES, is_large
+from pipeline_steps.release.checkout import Checkout, jobs, size, some
 from pipeline_steps.release.verify import (
     Finding,
     damaged,
@@ -80,50 +81,68 @@ def pull(
 
 def chosen(
     checkout: Checkout,
-    cards: dict[Path, Card],
+    cards: Mapping[Path, Card],
     scale: str,
     paper: str | None,
     defense: str | None,
     paths: Sequence[Path],
 ) -> dict[Path, Card]:
     """The cards of a part: a paper with all behind it, a defense, or single paths."""
-    folder = Path("results") / scale / "cards"
-    found: set[Path] = set()
+    part: set[Path] = set()
     if paper:
-        pages = [path for path in cards if path.parent == folder / "papers" / paper]
-        papers = {p.parent.name for p in cards if p.parent.parent == folder / "papers"}
-        _refuse_nothing(pages, "paper", paper, papers)
-        found |= checkout.chain(cards, pages)
+        part |= checkout.chain(cards, _of_paper(cards, paper))
     if defense:
-        trained = [p for p in cards if p.parent.parent == folder / "defenses"]
-        verdicts = [p for p in cards if p.parents[2] == folder / "verdicts"]
-        of_it = {path for path in trained if path.stem == defense}
-        if not of_it:  # it answers with the weights of another one
-            judged = [path for path in verdicts if path.parent.name == defense]
-            of_it = {cards[p].input_files(p)["weights_card"][0] for p in judged}
-        names = {p.stem for p in trained} | {p.parent.name for p in verdicts}
-        _refuse_nothing([*of_it], "defense", defense, names)
-        found |= of_it
-    for wanted in paths:
-        holding = [
-            path
-            for path, card in cards.items()
-            for file in [path, *card.files(path).values()]
-            if file == wanted or wanted in file.parents
-        ]
-        names = {
-            str(f) for path, card in cards.items() for f in card.files(path).values()
-        }
-        near = difflib.get_close_matches(str(wanted), names, n=1)
-        _refuse_nothing(holding, "published path", str(wanted), set(near))
-        found |= set(holding)
-    return {path: cards[path] for path in sorted(found)}
+        part |= _of_defense(cards, defense)
+    for path in paths:
+        part |= _holding(cards, path)
+    return {path: cards[path] for path in sorted(part)}
+
+
+def _of_paper(cards: Mapping[Path, Card], paper: str) -> list[Path]:
+    """The cards of a paper's own tables and figures."""
+    papers = _words(cards, "make_table", "paper")
+    pages = [path for path, name in papers.items() if name == paper]
+    _refuse_nothing(pages, "paper", paper, set(papers.values()))
+    return pages
+
+
+def _of_defense(cards: Mapping[Path, Card], defense: str) -> set[Path]:
+    """The cards of a defense's checkpoints."""
+    trained = _words(cards, "train_defense", "defense")
+    judged = _words(cards, "attack_defense", "defense")
+    of_it = {path for path, name in trained.items() if name == defense}
+    if not of_it:  # it answers with the weights of another one
+        verdicts = [path for path, name in judged.items() if name == defense]
+        of_it = {cards[path].input_files(path)["weights_card"][0] for path in verdicts}
+    _refuse_nothing(of_it, "defense", defense, {*trained.values(), *judged.values()})
+    return of_it
+
+
+def _words(cards: Iterable[Path], rule: str, wildcard: str) -> dict[Path, str]:
+    """What each card of a rule's results has for a wildcard."""
+    named = ((path, RULES[rule].names_in(str(path))) for path in cards)
+    return {path: names[wildcard] for path, names in named if names}
+
+
+def _holding(cards: Mapping[Path, Card], wanted: Path) -> set[Path]:
+    """The cards of a file, or of all files in a folder."""
+    files = {path: list(card.files(path).values()) for path, card in cards.items()}
+    holding = {
+        path
+        for path, own in files.items()
+        for file in [path, *own]
+        if file == wanted or wanted in file.parents
+    }
+    names = {str(file) for own in files.values() for file in own}
+    near = difflib.get_close_matches(str(wanted), names, n=1)
+    _refuse_nothing(holding, "published path", str(wanted), set(near))
+    return holding
 
 
 def _refuse_nothing(
-    found: Sequence[Path], kind: str, name: str, known: set[str]
+    matches: Collection[Path], kind: str, name: str, known: set[str]
 ) -> None:
-    if not found:
+    if not matches:
         raise PipelineError(f"there is no {kind} '{name}'{did_you_mean(name, known)}")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.files import sha256
-from pipeline_steps.release.checkout import FAMILIES, Checkout, is_large, record_of
+from pipeline_steps.layout import is_large, large_folders
+from pipeline_steps.release.checkout import Checkout, record_of
 
 THREADS = 2
 
@@ -53,7 +54,7 @@ def without_card(
 ) -> Iterator[Finding]:
     """Large files that no card speaks of."""
     known = {file for path, card in cards.items() for file in card.files(path).values()}
-    folders = [Path("results") / scale / family for family in FAMILIES]
+    folders = large_folders(scale)
     for folder in [
         *folders,
         *(f for f in checkout.families(scale, cards) if f not in folders),

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline_steps import layout
 from pipeline_steps.core.card import Card, code_facts, read_card, verify
 from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
@@ -50,23 +51,17 @@ def _within(root: Path, what: str | Path) -> Path:
     return file
 
 
-def _is_card(file: Path) -> bool:
-    name = file.name
-    beside = name.endswith(".record.json")
-    return "cards" in file.parts and file.suffix == ".json" and not beside
-
-
 def _card_of(root: Path, file: Path) -> Path:
     """The card that speaks of a file."""
     if file.name.endswith(".record.json"):
         file = file.with_name(file.name.removesuffix(".record.json") + ".json")
-    if _is_card(file) and (root / file).is_file():
+    if layout.is_card(file) and (root / file).is_file():
         return file
-    folders = ["data/cards"]
-    if file.parts[0] == "results" and len(file.parts) > 2:
-        folders.append(f"results/{file.parts[1]}/cards")
+    folders = [layout.DATA_CARDS]
+    if file.parts[0] == layout.RESULTS and len(file.parts) > 2:
+        folders.append(str(layout.card_folder(file.parts[1])))
     paths = (p for folder in folders for p in sorted(root.glob(f"{folder}/**/*.json")))
-    cards = [path.relative_to(root) for path in paths if _is_card(path)]
+    cards = [path.relative_to(root) for path in paths if layout.is_card(path)]
     speaks = {f: p for p in cards for f in read_card(root / p).files(p).values()}
     if file in speaks:
         return speaks[file]
@@ -119,7 +114,7 @@ def _chain(root: Path, start: Path, only: set[Path] | None) -> list[dict[str, An
     def visit(path: Path, limit: set[Path] | None) -> None:
         steps[path] = told = _step(root, path, limit)
         for file in map(Path, (one["file"] for one in told["inputs"])):
-            if file not in steps and _is_card(file) and (root / file).is_file():
+            if file not in steps and layout.is_card(file) and (root / file).is_file():
                 visit(file, None)
 
     visit(start, only)

@@ -67,7 +67,8 @@ class Batch:
         """What a generator can show of the images: an exact one, the images themselves."""
         if generator.exact:
             return self.images
-        return self.decode(generator, self.latents_of(generator)).clamp(0, 1)
+        shown = self.decode(generator, self.latents_of(generator))
+        return shown if generator.raw else shown.clamp(0, 1)
 
     def take(self, rows: Tensor | slice) -> "Batch":
         """Some of the images alone, by their numbers, a mask or a slice."""

@@ -11,11 +11,11 @@ import pytest
 
 from pipeline_steps.cluster import plan_counts
 from pipeline_steps.cluster.cost_plan import CostPlan
-from pipeline_steps.cluster.operations import operations
 from pipeline_steps.cluster.plan_durations import SECONDS_TO_START, durations
 from pipeline_steps.cluster.plan_figure import draw
 from pipeline_steps.cluster.plan_jobs import PlannedJob, planned_jobs, read_jobs
 from pipeline_steps.cluster.plan_tables import text, write_tables
+from pipeline_steps.cluster.work import Work
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.card import Card
@@ -61,7 +61,7 @@ def test_every_cell_that_can_be_computed_is_planned(paper):
         f"results/paper/verdicts/{place(plan, run)}.parquet"
         for name, content in plan.config.papers.items()
         for table in content.tables
-        for run in plan.table(name, table).runs
+        for run in plan.pages.table(name, table).runs
     }
     made = {file for job in paper for file in job.outputs}
     assert len(wanted) > 500
@@ -147,7 +147,7 @@ def record(root: Path, job: PlannedJob, spec: Any = None, **told: Any) -> None:
 def test_operations_are_shared_out_at_the_stated_rate(config, tmp_path):
     job = training(config, "at")
     (known,) = durations([job], config, tmp_path)
-    count = operations(job.rule, job.spec, 50_000, 0, {})
+    count = Work(job.rule, job.spec, 50_000, 0).operations()
     seconds = count / (config.scale.rate.teraflops * 1e12)
     assert known.seconds == pytest.approx(SECONDS_TO_START + seconds)
     assert known.basis == "counted at 8 TFLOP/s (A100 in float32)"
@@ -178,7 +178,7 @@ def test_other_records_of_a_step_give_its_rate(config, tmp_path):
     at, ijsat = training(config, "at"), training(config, "ijsat")
     record(tmp_path, at, device="NVIDIA H100", seconds=1000)
     _, known = durations([at, ijsat], config, tmp_path)
-    counts = [operations(job.rule, job.spec, 50_000, 0, {}) for job in (at, ijsat)]
+    counts = [Work(job.rule, job.spec, 50_000, 0).operations() for job in (at, ijsat)]
     assert known.seconds == pytest.approx(1000 * counts[1] / counts[0])
     assert known.basis == "scaled from 1 measured"
 

@@ -7,7 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import pipeline_steps.cluster.operations as operations_module
-from pipeline_steps.cluster.operations import operations
+from pipeline_steps.cluster.work import Work
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.rng import rng
 from pipeline_steps.datasets.loader import ImageSet
@@ -53,7 +53,7 @@ def test_an_evaluation_has_the_operations_of_a_real_one(plan, threat):
     with FlopCounterMode(display=False) as counter:
         edited = ready(model, batch(), rng(0, "test"))
         model(edited), model(edited)
-    told = operations("attack_defense", spec.model_dump(), 0, IMAGES, {})
+    told = Work("attack_defense", spec.model_dump(), 0, IMAGES).operations()
     assert told == pytest.approx(counter.get_total_flops())
 
 
@@ -71,7 +71,7 @@ def test_a_training_has_the_operations_of_a_real_one(plan, defense):
     draw = rng(0, "test")
     with FlopCounterMode(display=False) as counter:
         recipe.loss(model, recipe.prepare(batch(), draw), draw).backward()
-    told = operations("train_defense", spec.model_dump(), IMAGES, 0, {})
+    told = Work("train_defense", spec.model_dump(), IMAGES, 0).operations()
     once = spec.schedule.epochs * counter.get_total_flops()
     assert told == pytest.approx(once)
 
@@ -91,27 +91,26 @@ def test_a_question_is_counted_once_whatever_its_amounts(plan, monkeypatch):
         (0.0, "digits", 2),
     ):
         edit["epsilon"], spec["dataset"]["name"] = epsilon, name
-        operations("attack_defense", spec, 0, IMAGES, {})
+        Work("attack_defense", spec, 0, IMAGES).operations()
         assert len(asked) == counts
 
 
 def test_an_inference_is_counted_where_the_defense_answers_and_where_it_is_seen(plan):
     """Asked twice, each time one forward and one backward pass more at most."""
     bare, unseen, seen = (
-        operations("attack_defense", spec.model_dump(), 0, IMAGES, {})
+        Work("attack_defense", spec.model_dump(), 0, IMAGES).operations()
         for spec in (
             plan.attack("digits", "atld-", "fgsm"),
             plan.attack("digits", "atld", "fgsm"),
             plan.attack("digits", "atld", "pgd20-adaptive"),
         )
     )
-    once = operations(
+    once = Work(
         "attack_defense",
         plan.attack("digits", "atld-", "clean").model_dump(),
         0,
         IMAGES,
-        {},
-    )
+    ).operations()
     assert bare + once < unseen < bare + 3 * once
     assert seen > 20 * once
 
@@ -123,7 +122,7 @@ def test_a_flow_has_the_operations_of_a_real_one(plan):
     flow, images = build_generator(spec.model), batch().images
     with FlopCounterMode(display=False) as counter:
         flow.bits_per_dimension(images, images).mean().backward()
-    told = operations("train_flow", spec.model_dump(), IMAGES, 0, {})
+    told = Work("train_flow", spec.model_dump(), IMAGES, 0).operations()
     assert told == pytest.approx(spec.training.epochs * counter.get_total_flops())
 
 
@@ -139,7 +138,7 @@ def test_a_gan_has_the_operations_of_a_real_one(plan, gan):
     with FlopCounterMode(display=False) as counter:
         for step in range(growth_schedule.steps):
             run.step(data, step, growth_schedule.at(step), 1.0)
-    told = operations("train_gan", spec.model_dump(), 0, 0, {})
+    told = Work("train_gan", spec.model_dump(), 0, 0).operations()
     assert told == pytest.approx(counter.get_total_flops(), rel=0.02)
 
 
@@ -150,25 +149,25 @@ def test_shards_add_up_to_the_whole(plan):
     ]:
         all_of_it = whole("digits", *names).model_dump()
         parts = [
-            operations(
-                step, shard("digits", *names, f"{n}-of-3").model_dump(), 0, 539, {}
-            )
+            Work(
+                step, shard("digits", *names, f"{n}-of-3").model_dump(), 0, 539
+            ).operations()
             for n in (1, 2, 3)
         ]
-        assert sum(parts) == pytest.approx(operations(step, all_of_it, 0, 539, {}))
+        assert sum(parts) == pytest.approx(Work(step, all_of_it, 0, 539).operations())
 
 
 def test_a_curve_judges_every_kept_epoch(plan):
     defense = plan.defense("digits", "at").model_dump()
     spec = plan.curve("digits", "at", "pgd20").model_dump()
-    once = operations("attack_defense", spec, 0, 100, {})
-    told = operations("attack_snapshots", spec, 0, 100, defense)
+    once = Work("attack_defense", spec, 0, 100).operations()
+    told = Work("attack_snapshots", spec, 0, 100, defense).operations()
     assert told == pytest.approx(defense["snapshots"] * once)
 
 
 def test_counting_draws_from_no_shared_state_and_changes_no_model(plan):
     before = torch.get_rng_state()
-    operations(
-        "attack_defense", plan.attack("digits", "at", "fgsm").model_dump(), 0, 7, {}
-    )
+    Work(
+        "attack_defense", plan.attack("digits", "at", "fgsm").model_dump(), 0, 7
+    ).operations()
     assert torch.equal(before, torch.get_rng_state())

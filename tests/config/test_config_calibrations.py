@@ -14,12 +14,12 @@ ELASTIC = "calibrations.calibration-elastic"
 
 def test_a_family_holds_every_pairing_and_the_threat_itself_once() -> None:
     plan = Specs(load_config("paper"))
-    candidates = plan.calibration("ijsat", "calibration-elastic").candidates
+    candidates = plan.pages.calibration("ijsat", "calibration-elastic").candidates
     assert len(candidates) == 6 * 2 * 2
     assert len({one.threat for one in candidates}) == 24
     own = next(one for one in candidates if one.threat == "elastic-cifar")
     assert (own.epsilon, own.steps, own.targeted) == (0.25, 200, False)
-    both = plan.calibration("ijsat", "calibration-jpeg").candidates
+    both = plan.pages.calibration("ijsat", "calibration-jpeg").candidates
     assert len(both) == 2 * 24
 
 
@@ -36,7 +36,7 @@ def test_a_member_is_a_threat_like_any_other() -> None:
 
 
 def test_at_and_normal_are_judged_and_no_other() -> None:
-    spec = Specs(load_config("demo")).calibration("ijsat", "calibration-l2")
+    spec = Specs(load_config("demo")).pages.calibration("ijsat", "calibration-l2")
     assert {run.defense for run in spec.runs} == {"at", "normal"}
     assert {run.dataset for run in spec.runs} == {"digits"}
     assert len(spec.runs) == 2 * 3  # in cheap form: three radii, one length, one aim

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.scale_models import StandIns
+from pipeline_steps.config.scales import StandIns
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.names import base
@@ -116,16 +116,16 @@ def test_what_claims_rest_on_is_trained_three_times(paper: Specs) -> None:
 def test_a_row_without_a_claim_is_trained_once(config_root, edit) -> None:
     for paper in LEAST:
         edit(f"papers/{paper}", "claims", [])
-    runs = Specs(load_config("paper", config_root)).table("ijsat", "table1").runs
+    runs = Specs(load_config("paper", config_root)).pages.table("ijsat", "table1").runs
     assert {run.seed for run in runs} == {0}
 
 
 def test_one_key_lowers_the_trainings_again(config_root, edit) -> None:
     edit("scales/paper", "claim_seeds", [0])
     plan = Specs(load_config("paper", config_root))
-    specs = [*map(plan.claims, plan.claiming)]
+    specs = [*map(plan.claims.of, plan.claims.papers)]
     assert {run.seed for spec in specs for run in spec.runs} == {0}
-    assert {run.seed for run in plan.table("ijsat", "table1").runs} == {0}
+    assert {run.seed for run in plan.pages.table("ijsat", "table1").runs} == {0}
     edit("scales/paper", "claim_seeds", [1, 2])
     load_config.cache_clear()
     with pytest.raises(PipelineError, match="claim_seeds: the first is 0"):
@@ -135,7 +135,7 @@ def test_one_key_lowers_the_trainings_again(config_root, edit) -> None:
 @pytest.mark.parametrize("scale", ["demo", "cores", "small"])
 def test_other_scales_train_once(scale: str) -> None:
     plan = Specs(load_config(scale))
-    assert {r.seed for p in plan.claiming for r in plan.claims(p).runs} <= {0}
+    assert {r.seed for p in plan.claims.papers for r in plan.claims.of(p).runs} <= {0}
 
 
 def test_no_attack_is_crafted_on_the_very_network_that_it_meets(paper: Specs) -> None:
@@ -159,8 +159,8 @@ def test_no_attack_is_crafted_on_the_very_network_that_it_meets(paper: Specs) ->
 def test_a_scale_decides_what_its_own_pages_decide() -> None:
     """No job is planned for a claim alone where a scale makes a part of the pages."""
     plan = Specs(load_config("demo"))
-    made = set(plan.table("ijsat", "table1").runs)
-    spec = plan.claims("ijsat")
+    made = set(plan.pages.table("ijsat", "table1").runs)
+    spec = plan.claims.of("ijsat")
     assert set(spec.runs) <= made
     assert spec.runs
     assert spec.curves
@@ -177,7 +177,7 @@ def test_a_scale_decides_what_its_own_pages_decide() -> None:
         "under clean on digits.shot_noise, ijsat-1 under clean on digits.impulse_noise, "
         "102 more"
     )
-    elsewhere = {claim.name: claim.not_run for claim in plan.claims("dmat").claims}
+    elsewhere = {claim.name: claim.not_run for claim in plan.claims.of("dmat").claims}
     assert str(elsewhere["gains-carry-over-to-natural-images"]).startswith(
         "left out at scale demo: dmat-om.from-om-digits under pgd50, "
     )

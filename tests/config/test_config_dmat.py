@@ -16,7 +16,9 @@ def plan() -> Specs:
 @pytest.mark.parametrize("table", ["table2", "table4"])
 def test_the_l1_column_is_frank_and_wolfe_s(plan: Specs, table: str) -> None:
     """`run_evaluate_fw*.sh` run `fw.yml` on the models of table 2, and on no others."""
-    columns = {column.name: column for column in plan.table("dmat", table).columns}
+    columns = {
+        column.name: column for column in plan.pages.table("dmat", table).columns
+    }
     threat = plan.threat(str(columns["L1"].threat), "om-imagenet").model_dump()
     assert threat["edit"]["frank_wolfe"]
     assert threat["steps"] == 200
@@ -26,9 +28,9 @@ def test_the_l1_column_is_frank_and_wolfe_s(plan: Specs, table: str) -> None:
 
 
 def test_a_claim_about_unseen_attacks_takes_those_of_table_2(plan: Specs) -> None:
-    claims = {claim.name: claim for claim in plan.claims("dmat").claims}
+    claims = {claim.name: claim for claim in plan.claims.of("dmat").claims}
     claim = claims["dmat-best-under-unseen-attacks"]
     assert {under for part in claim.holds for under in part.under} == UNSEEN
-    columns = plan.table("dmat", "table2").columns
+    columns = plan.pages.table("dmat", "table2").columns
     assert {column.threat for column in columns} == UNSEEN
-    assert plan.claims("dmat").printed[claim.name]
+    assert plan.claims.of("dmat").printed[claim.name]

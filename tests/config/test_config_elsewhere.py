@@ -25,7 +25,7 @@ def asked(scale: str, dataset: str, defense: str) -> SimpleNamespace:
 
 
 def test_natural_images_are_judged_by_what_learned_from_projected_ones(plan) -> None:
-    runs = plan.table("dmat", "table4").runs
+    runs = plan.pages.table("dmat", "table4").runs
     assert len({run.key for run in runs}) == 45
     assert {run.dataset for run in runs} == {"mixed10"}
     spec = plan.attack("mixed10", ELSEWHERE, "clean")
@@ -41,7 +41,7 @@ def test_natural_images_are_judged_by_what_learned_from_projected_ones(plan) -> 
 
 def test_seeds_and_best_weights_keep_their_place_before_the_origin(plan) -> None:
     run = Run(dataset="d", defense="at.best.from-cifar10", threat="clean", seed=2)
-    assert plan.label(run) == "at@2.best.from-cifar10"
+    assert plan.pages.label(run) == "at@2.best.from-cifar10"
 
 
 def test_a_stand_in_for_both_is_no_elsewhere() -> None:
@@ -54,7 +54,7 @@ def test_a_stand_in_for_both_is_no_elsewhere() -> None:
 
 
 def test_corrupted_images_are_judged_at_all_severities(plan) -> None:
-    table = plan.table("ijsat", "table2")
+    table = plan.pages.table("ijsat", "table2")
     corrupted = {run.key for run in table.runs if "." in run.dataset}
     assert len(corrupted) == 8 * 15
     assert {threat for _, _, threat in corrupted} == {"clean"}

@@ -113,3 +113,22 @@ def test_a_flow_is_trained_on_the_data_set_whose_images_it_encodes():
     for told.threat, place in places.items():
         weights = f"results/paper/checkpoints/generators/{place}.safetensors"
         assert jobs.generators("attack_defense")(told) == [weights]
+
+
+def test_raw_images_are_a_key_of_the_gan_and_of_no_spec_without_it(edit, config_root):
+    def specs(*root):
+        plan = Specs(load_config("demo", *root))
+        attack = plan.attack("om-digits", "dmat", "om-pgd-gan")
+        manifold = plan.manifold("digits", "sngan", "test")
+        defense = plan.defense("om-digits", "dmat")
+        return [told.model_dump_json() for told in (attack, manifold, defense)]
+
+    assert not any('"decoded"' in told for told in specs())
+    edit("generators", "sngan.decoded", "raw")
+    assert all('"decoded":"raw"' in told for told in specs(config_root))
+
+
+def test_a_flow_s_images_are_never_raw(edit, config_root):
+    edit("generators", "glow.decoded", "raw")
+    with pytest.raises(PipelineError, match=r"glow\.decoded: a flow gives images back"):
+        load_config("demo", config_root)

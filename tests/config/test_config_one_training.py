@@ -3,10 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from pipeline_steps.jobs.networks import trained
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.jobs.networks import trained
 from pipeline_steps.jobs.report_inputs import shown
 from pipeline_steps.jobs.rules import Jobs
 from pipeline_steps.jobs.specs import Specs

@@ -21,7 +21,7 @@ def test_nothing_that_the_paper_s_size_computes_is_left_out(rehearsal):
     assert computed[0] == computed[1]
     for name in paper.claiming:
         decided = [
-            [claim.name for claim in plan.claims(name).claims if claim.holds]
+            [claim.name for claim in plan.claims.of(name).claims if claim.holds]
             for plan in (rehearsal, paper)
         ]
         assert decided[0] == decided[1]
@@ -60,4 +60,4 @@ def test_a_title_says_that_ice_was_drawn(rehearsal):
     table = rehearsal.table("ijsat", "table2")
     assert table.stand_ins == {"cifar10": "digits-32", "frost": "drawn-ice"}
     assert rehearsal.table("ijsat", "table1").stand_ins == {"cifar10": "digits-32"}
-    assert not Specs(load_config("paper")).table("ijsat", "table2").stand_ins
+    assert not Specs(load_config("paper")).pages.table("ijsat", "table2").stand_ins

@@ -21,14 +21,14 @@ def shape(scale):
     behind = {}
     for paper, content in config.papers.items():
         for table in content.tables:
-            runs = plan.table(paper, table).runs
+            runs = plan.pages.table(paper, table).runs
             behind[paper, table] = {judged(run) for run in runs}
             behind |= {("run", *judged(r)): uses(plan, r) for r in runs}
         for figure in content.figures:
-            panels = plan.figure(paper, figure).panels
+            panels = plan.pages.figure(paper, figure).panels
             behind[paper, figure] = {panel.model_dump_json() for panel in panels}
-    for paper in plan.claiming:
-        claims = plan.claims(paper)
+    for paper in plan.claims.papers:
+        claims = plan.claims.of(paper)
         named = {judged(run) for run in (*claims.runs, *claims.curves)}
         manifolds = {name.rpartition("/")[2] for name in claims.manifolds}
         behind[paper, "claims"] = named | manifolds
@@ -95,7 +95,9 @@ def bare(paths, scale):
 def test_a_figure_leaves_out_the_panels_that_a_scale_does_not_ask_for():
     """Level 4 of the flow, which the digits' has not, and one budget of three."""
     figures = [Specs(load_config(scale)) for scale in ("paper", "demo")]
-    whole, own = (plan.figure("ijsat", "figure8-cifar10").panels for plan in figures)
+    whole, own = (
+        plan.pages.figure("ijsat", "figure8-cifar10").panels for plan in figures
+    )
     asked = load_config("demo").scale.pages["ijsat"]["figure8-cifar10"].threats
     assert len(whole) == 12 and [panel.threat for panel in own] == asked
     assert own == [panel for panel in whole if panel.threat in asked]
@@ -136,7 +138,7 @@ def test_wildcards_fit_known_names_and_nothing_else():
 def test_the_runs_behind_a_table_are_its_inputs_in_order():
     jobs = Jobs("demo")
     wildcards = SimpleNamespace(scale="demo", paper="ijsat", table="table1")
-    runs = Specs(load_config("demo")).table("ijsat", "table1").runs
+    runs = Specs(load_config("demo")).pages.table("ijsat", "table1").runs
     expected = [
         f"results/demo/verdicts/{r.dataset}/{r.defense}/{r.threat}" for r in runs
     ]

@@ -38,8 +38,12 @@ def all_specs(root, scale="demo"):
                 specs[f"attack {name}"] = plan.attack(dataset, defense, threat)
                 specs[f"curve {name}"] = plan.curve(dataset, defense, threat)
     for paper, content in config.papers.items():
-        specs |= {f"table {paper} {t}": plan.table(paper, t) for t in content.tables}
-        specs |= {f"figure {paper} {f}": plan.figure(paper, f) for f in content.figures}
+        specs |= {
+            f"table {paper} {t}": plan.pages.table(paper, t) for t in content.tables
+        }
+        specs |= {
+            f"figure {paper} {f}": plan.pages.figure(paper, f) for f in content.figures
+        }
     return {name: spec.model_dump(mode="json") for name, spec in specs.items()}
 
 
@@ -54,7 +58,7 @@ def among(kinds=(), *ends):
 def has_runs(job):
     """Whether a table's job has any verdicts to show."""
     kind, *names = job.split()
-    return kind == "table" and bool(Specs(load_config("demo")).table(*names).runs)
+    return kind == "table" and bool(Specs(load_config("demo")).pages.table(*names).runs)
 
 
 JUDGED = ("attack", "curve")
@@ -86,6 +90,10 @@ EDITS = {
     "how many queries an attack may ask": (
         ("threats", "rays10k.attack.queries", 9000),
         among(JUDGED, "rays10k", "rays10k-adaptive"),
+    ),
+    "how a GAN's images are taken, of which its training knows nothing": (
+        ("generators", "sngan.decoded", "raw"),
+        among(["manifold"], "sngan"),
     ),
     "how many examples are kept": (
         ("scales/demo", "evaluation.kept", 9),
@@ -211,7 +219,7 @@ def test_ijsat_trains_as_its_section_6_1_says(paper):
 
 
 def test_a_stand_in_takes_the_place_of_a_paper_s_data_set_and_says_so():
-    table = Specs(load_config("demo")).table("ijsat", "table1")
+    table = Specs(load_config("demo")).pages.table("ijsat", "table1")
     assert (table.dataset, table.stand_ins) == ("cifar10", {"cifar10": "digits"})
     assert {run.dataset for run in table.runs} == {"digits"}
     assert table.scale == "demo"
@@ -257,5 +265,7 @@ def test_a_figure_may_show_a_generator_of_any_name(config_root, edit):
     path.write_text(
         path.read_text().replace("glow:", "glow: &glow") + "glow-wide: *glow\n"
     )
-    figure = Specs(load_config("paper", config_root)).figure("ijsat", "figure-glow")
+    figure = Specs(load_config("paper", config_root)).pages.figure(
+        "ijsat", "figure-glow"
+    )
     assert code("papers.make_figure", figure.model_dump(mode="json")).digest

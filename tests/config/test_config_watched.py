@@ -25,8 +25,8 @@ def test_the_best_weights_are_judged_by_name(watched, config_root):
     watched("scales/demo", "seeds", [0, 1])
     jobs = Jobs("demo", root=config_root)
     plan = jobs.plan(None)
-    runs = plan.table("ijsat", "table1").runs
-    labels = {plan.label(run) for run in runs if run.defense.startswith("at")}
+    runs = plan.pages.table("ijsat", "table1").runs
+    labels = {plan.pages.label(run) for run in runs if run.defense.startswith("at")}
     assert labels == {"at.best", "at@1.best"}
     assert plan.attack("digits", "at@1.best", "clean").weights == "best"
     assert plan.attack("digits", "at@1.best", "clean").seed == 1

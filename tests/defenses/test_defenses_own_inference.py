@@ -13,7 +13,7 @@ import yaml
 from torch.nn import functional
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.user_models import PLACE
+from pipeline_steps.config.user_models import OWN_FILE
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -93,7 +93,7 @@ def released(tmp_path, monkeypatch):
     torch.save(checkpoint, "atld_latest")
     shutil.copytree(ROOT / "workflow/config", tmp_path / "workflow/config")
     config = indented("into `workflow/config/own.yaml`, once for each way to answer:")
-    (tmp_path / PLACE).write_text(config)
+    (tmp_path / OWN_FILE).write_text(config)
     load_config.cache_clear()
     yield model.eval()
     load_config.cache_clear()
@@ -125,7 +125,9 @@ def test_a_released_atld_answers_through_its_own_imt(released, tmp_path):
 
 def test_it_stands_in_the_paper_s_tables(released, tmp_path):
     plan = Specs(load_config("demo", tmp_path))
-    runs = {(run.defense, run.threat) for run in plan.table("atld", "table5").runs}
+    runs = {
+        (run.defense, run.threat) for run in plan.pages.table("atld", "table5").runs
+    }
     assert ("atld-released", "worst-adaptive") in runs
     assert ("atld-released-", "cla+d-pgd20") in runs
     assert "inference" in plan.adopted("digits", "atld-released").architecture
@@ -182,7 +184,7 @@ def test_robustbench_s_lines_are_a_config(released, tmp_path):
     weights = Path(told["weights"])
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"")
-    (tmp_path / PLACE).write_text(text)
+    (tmp_path / OWN_FILE).write_text(text)
     load_config.cache_clear()
     spec = Specs(load_config("demo", tmp_path)).adopted("digits", "carmon")
     assert spec.weights == sha256(weights)

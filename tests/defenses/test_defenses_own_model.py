@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.user_models import PLACE
+from pipeline_steps.config.user_models import OWN_FILE
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256
@@ -205,7 +205,7 @@ def config(own):
     def config(old="", new=""):
         if not (own / "workflow").exists():
             shutil.copytree(ROOT / "workflow/config", own / "workflow/config")
-        (own / PLACE).write_text(OWN.replace(old, new) if old else OWN)
+        (own / OWN_FILE).write_text(OWN.replace(old, new) if old else OWN)
         load_config.cache_clear()
         return load_config("demo", own)
 
@@ -215,7 +215,7 @@ def config(own):
 
 def test_an_own_row_stands_below_the_paper_s(config):
     plan = Specs(config())
-    table = plan.table("ijsat", "table1")
+    table = plan.pages.table("ijsat", "table1")
     *_, row = table.rows
     assert row.name == "My model"
     assert row.note == "Not from the paper."

@@ -11,8 +11,8 @@ import pytest
 import torch
 import yaml
 
-from pipeline_steps.cluster.units import units
-from pipeline_steps.config.generator import Generator
+from pipeline_steps.cluster.work import Work
+from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.load import _checked, load_config
 from pipeline_steps.core import pace
 from pipeline_steps.core.arrays import write_array
@@ -329,7 +329,7 @@ def test_every_scale_trains_both(scale):
     plan = Specs(config)
     meant = {"stylegan": "mixed10", "sngan": "cifar10"}
     for gan, dataset in meant.items():
-        dataset = plan.stand_in(dataset)
+        dataset = plan.pages.stand_in(dataset)
         dataset = "digits" if scale == "demo" else dataset
         spec = plan.gan(dataset, gan)
         assert json.loads(spec.model_dump_json())["model"]["generator"] == gan
@@ -366,7 +366,7 @@ def test_a_limit_holds_at_each_stage_and_the_images_are_judged_twice(tmp_path):
     _, rows = trained(cut, tmp_path)
     assert [row[0] for row in rows] == [3, 6]
     done = {unit: kind["done"] for unit, kind in pace.facts()["pace"].items()}
-    assert done == units("train_gan", cut.model_dump(mode="json"), 0, 0, {})
+    assert done == Work("train_gan", cut.model_dump(mode="json"), 0, 0).units()
     assert done == {
         "steps at 8 px": 2,
         "steps at 16 px, fading": 2,

@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from pipeline_steps.cluster.units import units
+from pipeline_steps.cluster.work import Work
 from pipeline_steps.core import pace
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
@@ -274,6 +274,6 @@ def test_a_limit_of_steps_ends_the_training_and_its_history(tmp_path):
     assert [len(values) for values in history.values()] == [1, 1]
     done = {unit: kind["done"] for unit, kind in pace.facts()["pace"].items()}
     assert done == {"steps": 2, "ends of epochs": 1}
-    assert done == units("train_flow", spec.model_dump(mode="json"), 70, 0, {})
-    whole = units("train_flow", spec_of().model_dump(mode="json"), 70, 0, {})
+    assert done == Work("train_flow", spec.model_dump(mode="json"), 70, 0).units()
+    whole = Work("train_flow", spec_of().model_dump(mode="json"), 70, 0).units()
     assert whole == {"steps": 12, "ends of epochs": 3}

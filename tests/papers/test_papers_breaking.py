@@ -80,7 +80,7 @@ def test_a_curve_falls_with_the_budget_and_tells_the_median(tmp_path: Path) -> N
 @pytest.mark.parametrize("scale", scales())
 def test_the_figure_tries_budgets_that_double(scale: str) -> None:
     plan = Specs(load_config(scale))
-    figure = plan.figure("dmat", "figure-budgets")
+    figure = plan.pages.figure("dmat", "figure-budgets")
     assert [panel.part for panel in figure.panels[::15]] == list(PARTS)
     for part, threat in PARTS.items():
         own = [panel for panel in figure.panels if panel.part == part]
@@ -100,7 +100,7 @@ def test_the_figure_tries_budgets_that_double(scale: str) -> None:
 
 def test_the_claim_is_about_these_budgets() -> None:
     plan = Specs(load_config("paper"))
-    claims = {claim.name: claim for claim in plan.claims("dmat").claims}
+    claims = {claim.name: claim for claim in plan.claims.of("dmat").claims}
     claim = claims["dmat-needs-stronger-distortions"]
     asked = {threat for side in claim.quantities for threat in side.threats}
     levels = ("-quarter", "-half", "", "-double")

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from pipeline_steps.jobs import counts
 from pipeline_steps.config.load import load_config
+from pipeline_steps.jobs import counts
 from pipeline_steps.jobs.names import origin
 from pipeline_steps.jobs.specs import Specs
 
@@ -63,7 +63,7 @@ def test_so_much_is_computed_and_the_rest_says_why(plan: Specs) -> None:
 
 def test_every_computed_cell_has_its_jobs(plan: Specs) -> None:
     """Each run can be resolved, down to the settings of its training and its attack."""
-    tables = [plan.table(one.paper, one.table) for one in counts.counts(plan)]
+    tables = [plan.pages.table(one.paper, one.table) for one in counts.counts(plan)]
     runs = {(r.dataset, r.defense, r.threat) for table in tables for r in table.runs}
     for dataset, defense, threat in sorted(runs):
         assert plan.attack(dataset, defense, threat).threat

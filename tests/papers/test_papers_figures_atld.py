@@ -94,7 +94,7 @@ def test_an_axis_that_has_no_name_is_a_sentence(tmp_path, wrong):
 
 
 def test_figure5_asks_for_five_defenses_at_six_budgets():
-    spec = Specs(load_config("paper")).figure("atld", "figure5")
+    spec = Specs(load_config("paper")).pages.figure("atld", "figure5")
     assert len(spec.panels) == 5 * 4 * 6
     asked = {(p.part, p.at): p.threat for p in spec.panels if p.label == "ATLD"}
     assert asked["CIFAR-10, PGD20", 8] == "pgd20"
@@ -105,7 +105,7 @@ def test_figure5_asks_for_five_defenses_at_six_budgets():
 
 def test_all_data_sets_of_figure4_have_their_stand_in_named():
     plan = Specs(load_config("demo"))
-    told = standing_in(plan.figure("atld", "figure4"))
+    told = standing_in(plan.pages.figure("atld", "figure4"))
     assert told == ["digits stands in for cifar10 and cifar100 and svhn"]
     behind = panels(plan, "atld", "figure4")
     assert ("verdicts", "digits/atld-cifar100+/fgsm-random") in behind

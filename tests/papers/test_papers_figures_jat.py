@@ -99,7 +99,7 @@ def test_growing_budgets_as_lines_and_as_images(judged, tmp_path):
 @pytest.mark.parametrize("figure", ["figure1", "figure3", "figure4"])
 def test_every_spatial_threat_has_the_budget_that_it_is_drawn_at(figure):
     plan = Specs(load_config("paper"))
-    for panel in plan.figure("jat", figure).panels:
+    for panel in plan.pages.figure("jat", figure).panels:
         edit = plan.threat(panel.threat, "cifar10").edit
         if edit["perturbation"] == "warp" and panel.at is not None:
             assert edit["epsilon"] == panel.at
@@ -111,7 +111,7 @@ def test_every_spatial_threat_has_the_budget_that_it_is_drawn_at(figure):
 
 def test_figure1_has_a_line_for_each_number_of_steps():
     plan = Specs(load_config("paper"))
-    spec = plan.figure("jat", "figure1")
+    spec = plan.pages.figure("jat", "figure1")
     for panel in spec.panels:
         steps = plan.threat(panel.threat, "cifar10").model_dump()["steps"]
         if panel.what == "verdicts" and panel.at:

@@ -57,7 +57,7 @@ def assert_latex_sets(text: str) -> None:
 @pytest.mark.parametrize(("paper", "table"), TABLES, ids=lambda name: name)
 def test_every_table_of_the_papers_is_sound_latex(paper: str, table: str) -> None:
     for plan in PLANS.values():
-        told = plan.table(paper, table)
+        told = plan.pages.table(paper, table)
         rows, notes = cells(told, Found({}, {})), Footnotes()
         text = as_latex(told, rows, notes)
         assert_latex_sets(text)

@@ -13,7 +13,7 @@ from functools import cache
 import pytest
 
 from pipeline_steps.config.load import load_config
-from pipeline_steps.config.paper_models import Table
+from pipeline_steps.config.papers import Table
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.papers.spec import Row
 from pipeline_steps.papers.tables import ROUNDING

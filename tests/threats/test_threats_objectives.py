@@ -236,8 +236,60 @@ def test_the_plan_moves_everything_and_little_dearer_than_the_best(seed, count):
 
 def test_no_transport_is_needed_where_nothing_moved(model, batch):
     batch, victim = compared(batch, model.eval()), Victim.of(model)
-    told = objective("optimal_transport", iterations=500)
+    told = objective("optimal_transport", iterations=500, plan="fixed")
     here = told(model(batch.images), batch, victim).sum()
     far = told(model(batch.images.flip(2) * 0.2), batch, victim).sum()
     assert here < 1e-2
     assert far > here
+
+
+def scattered(count, spread):
+    """Clean logits of a batch, and edited ones that lie a spread away from them."""
+    clean = rng(0, "clean", count).normal([count, CLASSES]).double()
+    return clean, clean + spread * rng(0, "edit", count).normal([count, CLASSES])
+
+
+def released_transport(edited, clean):
+    """Feature Scattering's cost as its code computes it, by scalings in place of logarithms:
+    clean images are scaled first, 1e-6 stands beside each sum, and all is differentiated."""
+    lengths = clean.norm(dim=1)[:, None] * edited.norm(dim=1)
+    cost = (1 - clean @ edited.T / lengths).clamp_min(0)
+    kernel, share = (-cost / 0.01).exp(), 1 / len(cost)
+    of_clean, of_edited = torch.ones_like(cost[:, 0]), torch.ones_like(cost[0])
+    passes, change = 0, 1.0
+    while change >= 0.1 and passes < 100:
+        passes, before = passes + 1, of_clean
+        of_clean = before * share / (before * (kernel @ of_edited) + 1e-6)
+        of_edited = of_edited * share / (of_edited * (of_clean @ kernel) + 1e-6)
+        change = 0.01 * (of_clean / before).log().abs().sum()
+    return (of_clean[:, None] * kernel * of_edited * cost).sum(), passes
+
+
+@pytest.mark.parametrize(
+    ("count", "spread", "last"), [(6, 0.3, 1), (60, 0.1, 2), (60, 1.0, 12)]
+)
+def test_the_released_transport_stops_early_and_is_differentiated(count, spread, last):
+    clean, edited = scattered(count, spread)
+    edited.requires_grad_()
+    batch = Batch(clean, torch.zeros(count).long(), clean_logits=clean)
+    victim = Victim.of(nn.Identity())
+    ours, apart = (
+        objective("optimal_transport", plan=plan)(edited, batch, victim).sum()
+        for plan in ("released", "fixed")
+    )
+    theirs, passes = released_transport(edited, clean)
+    assert passes == last
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-5)
+    uphill, expected, other = (
+        torch.autograd.grad(cost, edited)[0] for cost in (ours, theirs, apart)
+    )
+    assert (uphill - expected).norm() < 1e-5 * expected.norm()
+    assert (other - expected).norm() > 0.02 * expected.norm()
+
+
+def test_the_transport_is_the_released_one_if_nothing_else_is_said():
+    clean, edited = scattered(40, 0.5)
+    batch = Batch(clean, torch.zeros(40).long(), clean_logits=clean)
+    victim = Victim.of(nn.Identity())
+    told = objective("optimal_transport")(edited, batch, victim).sum()
+    assert told.item() == pytest.approx(released_transport(edited, clean)[0].item())

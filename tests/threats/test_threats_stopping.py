@@ -57,6 +57,14 @@ def test_with_any_broken_images_leave_the_batch(defense):
     assert (told.used[broken] < 8).any()
 
 
+def test_with_any_a_start_outside_0_to_1_breaks_no_image(defense):
+    """Nothing out there is an image: it has to come back by a step first."""
+    told = told_of(defense, start_at="unclipped", stop="any")
+    assert told.images.min() >= 0 and told.images.max() <= 1
+    broken = wrong(defense, told.images)
+    assert (told.used[broken] > 0).all() and 0 < broken.sum() < len(broken)
+
+
 def test_images_that_are_wrong_from_the_start_take_no_step(defense):
     told = told_of(defense, stop="any", start_at="zero")
     clean = defense.first(60).images

@@ -95,7 +95,7 @@ EDITS = {
     "a comment in a shared module": (f"{STEPS}/core/rng.py", "\n# a comment\n", set()),
     "the progress bar": (f"{STEPS}/core/progress.py", A_LINE, set()),
     "the command line": (f"{STEPS}/core/step.py", A_LINE, set()),
-    "the config's own code": (f"{STEPS}/config/resolve.py", A_LINE, set()),
+    "the config's own code": (f"{STEPS}/jobs/specs.py", A_LINE, set()),
     "what all data sets share": (f"{STEPS}/datasets/canonical.py", A_LINE, ALL),
     "the step that trains": (
         f"{STEPS}/defenses/train_defense.py",
@@ -149,7 +149,9 @@ def test_an_edit_of_a_table_s_form_remakes_that_table(house: House) -> None:
 
 
 def test_a_docstring_plans_nothing(house: House) -> None:
-    house.edit(f"{STEPS}/threats/ascent.py", r'^"""The loop', '"""This is the loop')
+    house.edit(
+        f"{STEPS}/threats/attacks/ascent.py", r'^"""The loop', '"""This is the loop'
+    )
     assert house.planned() == set()
 
 

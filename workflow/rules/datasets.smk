@@ -1,127 +1,87 @@
-# Where published files may lie is a resource, and no parameter: from which place bytes
-# come changes no result, so a new mirror reruns nothing.
 localrules:
     fetch_dataset,
 
 
+job = jobs["fetch_dataset"]
+
+
 rule fetch_dataset:
+    input:
+        unpack(job.inputs),
     output:
-        archive="data/{dataset}/archive",
-        card="data/cards/{dataset}.archive.json",
-        record="data/cards/{dataset}.archive.record.json",
+        **job.outputs,
     log:
-        "data/logs/fetch_dataset/{dataset}.log",
+        job.log,
     cache: True
     conda:
         "../../environment.yml"
     resources:
-        places=jobs.places,
+        **job.resources,
     params:
-        spec=jobs.spec("fetch_dataset"),
-        code=jobs.code("fetch_dataset"),
+        **job.params,
     shell:
-        "DATASETS_MIRROR={resources.places:q}"
-        " python -m pipeline_steps datasets.fetch_dataset"
-        " --spec {params.spec:q} --code {params.code}"
-        " --outputs archive={output.archive} card={output.card}"
-        " record={output.record} 2> {log}"
+        jobs.shell
+
+
+job = jobs["build_dataset"]
 
 
 rule build_dataset:
     input:
-        archive=ancient("data/{dataset}/archive"),
-        archive_card="data/cards/{dataset}.archive.json",
+        unpack(job.inputs),
     output:
-        train_images="data/{dataset}/train.images.npy",
-        train_labels="data/{dataset}/train.labels.npy",
-        test_images="data/{dataset}/test.images.npy",
-        test_labels="data/{dataset}/test.labels.npy",
-        card="data/cards/{dataset}.json",
-        record="data/cards/{dataset}.record.json",
+        **job.outputs,
     log:
-        "data/logs/build_dataset/{dataset}.log",
+        job.log,
     cache: True
     conda:
         "../../environment.yml"
-    threads: jobs.resource("build_dataset", "threads")
+    threads: job.threads
     resources:
-        mem_mb=jobs.growing("build_dataset", "memory_mb"),
-        runtime=jobs.growing("build_dataset", "minutes"),
-        places=jobs.places,
+        **job.resources,
     params:
-        spec=jobs.spec("build_dataset"),
-        code=jobs.code("build_dataset"),
+        **job.params,
     shell:
-        "DATASETS_MIRROR={resources.places:q}"
-        " python -m pipeline_steps datasets.build_dataset"
-        " --spec {params.spec:q} --code {params.code}"
-        " --minutes {resources.runtime}"
-        " --inputs archive={input.archive} archive_card={input.archive_card}"
-        " --outputs train_images={output.train_images}"
-        " train_labels={output.train_labels} test_images={output.test_images}"
-        " test_labels={output.test_labels} card={output.card}"
-        " record={output.record} 2> {log}"
+        jobs.shell
+
+
+job = jobs["show_dataset"]
 
 
 rule show_dataset:
     input:
-        images=ancient("data/{dataset}/train.images.npy"),
-        labels=ancient("data/{dataset}/train.labels.npy"),
-        card="data/cards/{dataset}.json",
+        unpack(job.inputs),
     output:
-        sheet="data/sheets/{dataset}.png",
-        card="data/cards/{dataset}.sheet.json",
-        record="data/cards/{dataset}.sheet.record.json",
+        **job.outputs,
     log:
-        "data/logs/show_dataset/{dataset}.log",
+        job.log,
     conda:
         "../../environment.yml"
+    resources:
+        **job.resources,
     params:
-        spec=jobs.spec("show_dataset"),
-        code=jobs.code("show_dataset"),
+        **job.params,
     shell:
-        "python -m pipeline_steps datasets.show_dataset"
-        " --spec {params.spec:q} --code {params.code}"
-        " --inputs images={input.images} images_card={input.card}"
-        " labels={input.labels} labels_card={input.card}"
-        " --outputs sheet={output.sheet} card={output.card}"
-        " record={output.record} 2> {log}"
+        jobs.shell
+
+
+job = jobs["corrupt_dataset"]
 
 
 rule corrupt_dataset:
     input:
-        images=ancient("data/{dataset}/test.images.npy"),
-        labels=ancient("data/{dataset}/test.labels.npy"),
-        card="data/cards/{dataset}.json",
-        archive=lambda w: ancient(
-            expand("data/{name}/archive", name=jobs.plan(w).needed(**w))
-        ),
-        archive_card=lambda w: expand(
-            "data/cards/{name}.archive.json", name=jobs.plan(w).needed(**w)
-        ),
+        unpack(job.inputs),
     output:
-        images="data/{dataset}/corruptions/{corruption}.images.npy",
-        labels="data/{dataset}/corruptions/{corruption}.labels.npy",
-        card="data/cards/{dataset}.{corruption}.json",
-        record="data/cards/{dataset}.{corruption}.record.json",
+        **job.outputs,
     log:
-        "data/logs/corrupt_dataset/{dataset}.{corruption}.log",
+        job.log,
     cache: True
     conda:
         "../../environment.yml"
-    threads: jobs.resource("corrupt_dataset", "threads")
+    threads: job.threads
     resources:
-        mem_mb=jobs.growing("corrupt_dataset", "memory_mb"),
-        runtime=jobs.growing("corrupt_dataset", "minutes"),
+        **job.resources,
     params:
-        spec=jobs.spec("corrupt_dataset"),
-        code=jobs.code("corrupt_dataset"),
+        **job.params,
     shell:
-        "python -m pipeline_steps datasets.corrupt_dataset"
-        " --spec {params.spec:q} --code {params.code}"
-        " --minutes {resources.runtime}"
-        " --inputs images={input.images} images_card={input.card}"
-        " labels={input.labels} labels_card={input.card}"
-        " archive={input.archive} archive_card={input.archive_card}"
-        " --outputs test_images={output.images} test_labels={output.labels}"
-        " card={output.card} record={output.record} 2> {log}"
+        jobs.shell

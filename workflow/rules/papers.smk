@@ -1,6 +1,10 @@
 localrules:
     make_table,
     make_figure,
+    calibrate,
+    check_claims,
+    gather_claims,
+    make_report,
 
 
 for paper, pages in jobs.papers.items():
@@ -20,66 +24,165 @@ for paper, pages in jobs.papers.items():
                 jobs.target(paper, page),
 
 
+job = jobs["make_table"]
+
+
 rule make_table:
     input:
-        verdicts=jobs.verdicts("make_table"),
-        verdict_cards=jobs.verdict_cards("make_table"),
+        unpack(job.inputs),
     output:
-        csv="results/{scale}/papers/{paper}/{table}.csv",
-        html=report(
-            "results/{scale}/papers/{paper}/{table}.html",
-            caption="../report/table.rst",
-            category="{paper}",
-            labels={"what": "{table}", "form": "page"},
-        ),
-        png=report(
-            "results/{scale}/papers/{paper}/{table}.png",
-            caption="../report/table.rst",
-            category="{paper}",
-            labels={"what": "{table}", "form": "picture"},
-        ),
-        tex="results/{scale}/papers/{paper}/{table}.tex",
-        card="results/{scale}/cards/papers/{paper}/{table}.json",
-        record="results/{scale}/cards/papers/{paper}/{table}.record.json",
+        **job.outputs
+        | {
+            "html": report(
+                job.outputs["html"],
+                caption="../report/table.rst",
+                category="{paper}",
+                labels={"what": "{table}", "form": "page"},
+            ),
+            "png": report(
+                job.outputs["png"],
+                caption="../report/table.rst",
+                category="{paper}",
+                labels={"what": "{table}", "form": "picture"},
+            ),
+        },
     log:
-        "results/{scale}/logs/make_table/{paper}/{table}.log",
+        job.log,
     conda:
         "../../environment.yml"
+    resources:
+        **job.resources,
     params:
-        spec=jobs.spec("make_table"),
-        code=jobs.code("make_table"),
+        **job.params,
     shell:
-        "python -m pipeline_steps papers.make_table"
-        " --spec {params.spec:q} --code {params.code}"
-        " --inputs verdicts={input.verdicts} verdicts_card={input.verdict_cards}"
-        " --outputs csv={output.csv} html={output.html} png={output.png}"
-        " tex={output.tex} card={output.card} record={output.record} 2> {log}"
+        jobs.shell
+
+
+job = jobs["make_figure"]
 
 
 rule make_figure:
     input:
-        panels=jobs.panels,
-        panel_cards=jobs.panel_cards,
+        unpack(job.inputs),
     output:
-        png=report(
-            "results/{scale}/papers/{paper}/{figure}.png",
-            caption="../report/figure.rst",
-            category="{paper}",
-            labels={"what": "{figure}", "form": "picture"},
-        ),
-        svg="results/{scale}/papers/{paper}/{figure}.svg",
-        card="results/{scale}/cards/papers/{paper}/{figure}.json",
-        record="results/{scale}/cards/papers/{paper}/{figure}.record.json",
+        **job.outputs
+        | {
+            "png": report(
+                job.outputs["png"],
+                caption="../report/figure.rst",
+                category="{paper}",
+                labels={"what": "{figure}", "form": "picture"},
+            ),
+        },
     log:
-        "results/{scale}/logs/make_figure/{paper}/{figure}.log",
+        job.log,
     conda:
         "../../environment.yml"
+    resources:
+        **job.resources,
     params:
-        spec=jobs.spec("make_figure"),
-        code=jobs.code("make_figure"),
+        **job.params,
     shell:
-        "python -m pipeline_steps papers.make_figure"
-        " --spec {params.spec:q} --code {params.code}"
-        " --inputs panels={input.panels} panels_card={input.panel_cards}"
-        " --outputs png={output.png} svg={output.svg}"
-        " card={output.card} record={output.record} 2> {log}"
+        jobs.shell
+
+
+job = jobs["calibrate"]
+
+
+rule calibrate:
+    input:
+        unpack(job.inputs),
+    output:
+        **job.outputs,
+    log:
+        job.log,
+    conda:
+        "../../environment.yml"
+    resources:
+        **job.resources,
+    params:
+        **job.params,
+    shell:
+        jobs.shell
+
+
+job = jobs["check_claims"]
+
+
+rule check_claims:
+    input:
+        unpack(job.inputs),
+    output:
+        **job.outputs,
+    log:
+        job.log,
+    conda:
+        "../../environment.yml"
+    resources:
+        **job.resources,
+    params:
+        **job.params,
+    shell:
+        jobs.shell
+
+
+job = jobs["gather_claims"]
+
+
+rule gather_claims:
+    input:
+        unpack(job.inputs),
+    output:
+        **job.outputs
+        | {
+            "html": report(
+                job.outputs["html"],
+                caption="../report/claims.rst",
+                category="claims",
+                labels={"what": "claims", "form": "page"},
+            ),
+        },
+    log:
+        job.log,
+    conda:
+        "../../environment.yml"
+    resources:
+        **job.resources,
+    params:
+        **job.params,
+    shell:
+        jobs.shell
+
+
+job = jobs["make_report"]
+
+
+rule make_report:
+    input:
+        unpack(job.inputs),
+    output:
+        **job.outputs
+        | {
+            "index": report(
+                job.outputs["index"],
+                caption="../report/index.rst",
+                category="all papers",
+                labels={"what": "start here", "form": "page"},
+            ),
+            "html": report(
+                job.outputs["html"],
+                caption="../report/runs.rst",
+                category="runs",
+                labels={"what": "cards and run times", "form": "page"},
+            ),
+        },
+    log:
+        job.log,
+    conda:
+        "../../environment.yml"
+    resources:
+        **job.resources,
+    params:
+        **job.params,
+    shell:
+        jobs.shell

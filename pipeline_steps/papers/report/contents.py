@@ -10,11 +10,10 @@ from typing import Any
 from pipeline_steps.core.card import Card, read_card
 from pipeline_steps.core.files import read_json
 from pipeline_steps.core.lines import read_lines
+from pipeline_steps.layout import REPORTED, name_of
 from pipeline_steps.papers.decided import DecidedClaim
 from pipeline_steps.papers.report.parts import short
 from pipeline_steps.papers.spec import Column, FigureSpec, Row, TableSpec
-
-FAMILIES = ("generators", "manifolds", "defenses", "verdicts", "curves")
 
 RED_FLAG = "red flag: "
 NOT_RUN = "not run: "
@@ -46,11 +45,6 @@ class Result:
         return self.card.input_files(self.path).get(f"{name}_card", [])
 
 
-def name_of(card: Path) -> str:
-    """What its place says it is of: `verdicts/digits/at/pgd20`."""
-    return str(card.with_suffix("")).rpartition("cards/")[2]
-
-
 def behind(pages: Iterable[Path]) -> list[Path]:
     """The cards of all results that stand behind the cards of pages."""
     waiting, found = list(pages), set[Path]()
@@ -60,7 +54,7 @@ def behind(pages: Iterable[Path]) -> list[Path]:
             found.add(path)
             files = read_card(path).input_files(path).values()
             waiting += [one for some in files for one in some if one.suffix == ".json"]
-    return sorted(p for p in found if name_of(p).partition("/")[0] in FAMILIES)
+    return sorted(p for p in found if name_of(p).partition("/")[0] in REPORTED)
 
 
 @dataclass(frozen=True)

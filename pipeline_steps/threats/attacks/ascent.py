@@ -109,6 +109,8 @@ class _Path:
             if self.ascent.stop == "any":
                 classes = self.batch.classes
                 broken = self.victim.misclassified(edited, logits, classes)
+                # A start may lie outside [0, 1], where nothing is an image.
+                broken &= (edited == edited.clamp(0, 1)).flatten(1).all(1)
                 if broken.any():
                     flow = edit.flow([leaf[broken] for leaf in leaves])
                     self.attacked.put(self.rows[broken], edited[broken], step, flow)

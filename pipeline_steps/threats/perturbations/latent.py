@@ -53,7 +53,7 @@ class Latent(Perturbation):
             before, after = latents[:, : level.start], latents[:, level.stop :]
             latents = torch.cat([before, edited, after], 1)
         decoded = batch.decode(self.generator, latents)
-        if not self.boxed:
+        if not self.boxed or self.generator.raw:
             return decoded
         return decoded + (decoded.clamp(0, 1) - decoded).detach()
 

@@ -1,7 +1,7 @@
-"""An entry of generators.yaml: a flow or a GAN, as its training tells."""
+"""Entries of generators.yaml: a flow or a GAN, as its training tells."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag
 
@@ -42,6 +42,14 @@ class Generator(Settings):
     """What judges a GAN's images; without it, the training's own classifier does."""
     projection: Projection = Projection()
     """How latents of images are sought; a flow encodes them instead."""
+    decoded: Literal["clamped", "raw"] = "clamped"
+    """How the images that a GAN decodes are taken: cut to [0, 1], and data sets of them
+    stored as bytes; or `raw`, as they are, and stored as float32 (as DMAT's code does)."""
+
+    @property
+    def use(self) -> dict[str, str]:
+        """How those that use it take its images, of which its training knows nothing."""
+        return {} if self.decoded == "clamped" else {"decoded": self.decoded}
 
     @property
     def judged_by(self) -> str | None:

@@ -1,12 +1,13 @@
-"""The config of a paper as typed models."""
+"""The file of a paper: its tables, figures, calibrations and claims."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pydantic import Field
 
-from pipeline_steps.core.settings import Count, Extent, FigureEntry, Settings, Word
+from pipeline_steps.config.threats import ThreatConfig, members
+from pipeline_steps.core.settings import FigureEntry, Settings, Word
 from pipeline_steps.papers.claim import Claim
-from pipeline_steps.papers.spec import Column, Panel, Row
+from pipeline_steps.papers.spec import Candidate, Column, Panel, Row
 
 
 class Table(Settings):
@@ -32,9 +33,9 @@ class PanelConfig(Panel):
 
     def spread(self) -> Iterator[Panel]:
         """A panel for each threat."""
-        told = self.model_dump(exclude={"along"})
+        shared = self.model_dump(exclude={"along"})
         for threat, at in self.along.items() or [(self.threat, self.at)]:
-            yield Panel(**{**told, "threat": threat, "at": at})
+            yield Panel(**{**shared, "threat": threat, "at": at})
 
 
 class FigureConfig(Settings):
@@ -50,20 +51,6 @@ class FigureConfig(Settings):
     """What it shows, in order."""
 
 
-class Family(Settings):
-    """The settings that an attack of unstated strength may have had, in every pairing.
-
-    Its members are threats named `NAME-level2-50-targeted`; the step is ε/√steps.
-    """
-
-    epsilon: list[Extent] = Field(min_length=1)
-    """The strengths, from level 1 up."""
-    steps: list[Count] = Field(min_length=1)
-    """How many steps are taken."""
-    targeted: list[bool] = Field(default=[False], min_length=1)
-    """Whether towards a random wrong class, or away from the true one."""
-
-
 class Calibration(Settings):
     """How the setting of an attack that a paper doesn't state is chosen, and on whom."""
 
@@ -77,6 +64,14 @@ class Calibration(Settings):
     """The numbers that the paper prints for these defenses; no other one is looked at."""
     frozen: Word
     """The setting that the tables use: the one that was chosen, or a guess before that."""
+
+
+def candidates(
+    calibration: Calibration, threats: Mapping[str, ThreatConfig]
+) -> list[Candidate]:
+    """What a calibration chooses from."""
+    families = ((name, threats[name]) for name in calibration.families)
+    return [member for name, threat in families for member in members(name, threat)]
 
 
 class Paper(Settings):
@@ -99,17 +94,3 @@ class Paper(Settings):
     def pages(self) -> list[str]:
         """All that can be asked for by name."""
         return [*self.tables, *self.figures, *self.calibrations]
-
-
-class Part(Settings):
-    """How much of a table or figure a scale computes; all, if neither is stated."""
-
-    defenses: list[str] | None = None
-    """Rows, or panels, of these."""
-    threats: list[Word] | None = None
-    """Columns, or panels, of these."""
-
-    def shows(self, panel: Panel) -> bool:
-        """Whether a figure keeps this panel."""
-        told = ((panel.defense, self.defenses), (panel.threat, self.threats))
-        return all(asked is None or name in (None, *asked) for name, asked in told)

@@ -1,8 +1,7 @@
-"""The config of a scale as typed models: how large everything is."""
+"""The file of a scale: how large everything is."""
 
 from pydantic import Field
 
-from pipeline_steps.config.paper_models import Part
 from pipeline_steps.core.settings import (
     ArchitectureEntry,
     Count,
@@ -12,6 +11,7 @@ from pipeline_steps.core.settings import (
     Whole,
     Word,
 )
+from pipeline_steps.papers.spec import Panel
 
 
 class Resources(Settings):
@@ -95,6 +95,20 @@ class StandIns(Settings):
     """By the name of the data set that a paper names."""
     architectures: dict[str, ArchitectureEntry] = Field(default_factory=dict)
     """By the word of the architecture that a defense names."""
+
+
+class Part(Settings):
+    """How much of a table or figure a scale computes; all, if neither is stated."""
+
+    defenses: list[str] | None = None
+    """Rows, or panels, of these."""
+    threats: list[Word] | None = None
+    """Columns, or panels, of these."""
+
+    def shows(self, panel: Panel) -> bool:
+        """Whether a figure keeps this panel."""
+        parts = ((panel.defense, self.defenses), (panel.threat, self.threats))
+        return all(names is None or name in (None, *names) for name, names in parts)
 
 
 class Overrides(Settings):

@@ -1,0 +1,56 @@
+"""A job in a file: what Snakemake's plan tells a step besides the name of its result.
+
+The file is only a message. Whoever runs a job checks that its settings are those that
+were planned, and a job whose file is gone is planned again from the config.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline_steps.core.digest import spec_text, text_digest
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import read_json, writing
+from pipeline_steps.layout import JOBS
+
+CHANGES_NO_RESULT = True
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """A step's settings, and where its files are."""
+
+    step: str
+    spec: dict[str, Any]
+    outputs: dict[str, str]
+    """By role."""
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    """By name; those called `NAME_card` vouch for those called `NAME`."""
+    parts: dict[str, list[str]] = field(default_factory=dict)
+    """By role: what the shards of this job have made."""
+    code: str | None = None
+    """The digest of the code that was planned."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """What the step finds in its environment, and no result depends on."""
+
+    @property
+    def spec_digest(self) -> str:
+        return text_digest(spec_text(self.spec))
+
+    def write(self, path: Path) -> None:
+        with writing(path) as partial:
+            partial.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> "JobFile":
+        content = read_json(path)
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise PipelineError(f"{path} holds no job ({error})") from error
+
+
+def place_of(result: str) -> Path:
+    """Where the job that makes a result is described while it waits and runs."""
+    return JOBS / f"{text_digest(result)[:32]}.json"

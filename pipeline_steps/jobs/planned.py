@@ -1,0 +1,166 @@
+"""A job as it is planned: its settings, its code, and what it takes and makes."""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel
+
+from pipeline_steps import layout
+from pipeline_steps.config.load import load_config
+from pipeline_steps.core.digest import code, spec_text, text_digest
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.job_file import JobFile, place_of
+from pipeline_steps.core.registry import ROOT
+from pipeline_steps.datasets.places import MIRROR
+from pipeline_steps.jobs.inputs import InputFiles, Inputs
+from pipeline_steps.jobs.specs import Specs
+from pipeline_steps.jobs.wildcards import patterns, patterns_of
+
+# What makes the spec of each rule's jobs.
+SPEC_OF: Mapping[str, Callable[..., BaseModel]] = MappingProxyType(
+    {
+        "fetch_dataset": Specs.fetched,
+        "build_dataset": Specs.source,
+        "show_dataset": Specs.sheet,
+        "corrupt_dataset": Specs.corruption,
+        "train_flow": Specs.flow,
+        "train_gan": Specs.gan,
+        "project_dataset": Specs.manifold,
+        "project_shard": Specs.manifold,
+        "gather_manifold": Specs.manifold,
+        "train_defense": Specs.defense,
+        "adopt_defense": Specs.adopted,
+        "attack_defense": Specs.attack,
+        "attack_shard": Specs.attack,
+        "gather_verdicts": Specs.attack,
+        "explain_defense": Specs.attack,
+        "attack_snapshots": Specs.curve,
+        "make_table": lambda specs, *names: specs.pages.table(*names),
+        "make_figure": lambda specs, *names: specs.pages.figure(*names),
+        "calibrate": lambda specs, *names: specs.pages.calibration(*names),
+        "check_claims": lambda specs, paper: specs.claims.of(paper),
+        "gather_claims": lambda specs: specs.claims.all(),
+        "make_report": lambda specs: specs.pages.overview(),
+    }
+)
+
+
+class RuleJob:
+    """One job of a rule; what is asked for is worked out once."""
+
+    def __init__(self, planner: "Planner", rule: str, names: tuple[str, ...]) -> None:
+        self.planner, self.result = planner, layout.RULES[rule]
+        self.names = dict(zip(self.result.wildcards, names, strict=True))
+
+    @cached_property
+    def spec(self) -> dict[str, Any]:
+        make = SPEC_OF[self.result.rule]
+        return make(self.planner.specs, *self.names.values()).model_dump(mode="json")
+
+    @cached_property
+    def spec_digest(self) -> str:
+        return text_digest(spec_text(self.spec))
+
+    @cached_property
+    def code(self) -> str:
+        """The digest of all code that can shape its result."""
+        return code(self.result.step, self.spec).digest
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        """What it takes, by the names that its step has for them."""
+        files = self.planner.input_files
+        return getattr(files, self.result.rule)(self.spec, **self.names)
+
+    @cached_property
+    def parts(self) -> dict[str, list[str]]:
+        """What it gathers, by roles."""
+        return self.planner.input_files.parts(self.result.rule, **self.names)
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """What it makes, by roles."""
+        names = {**self.names, "scale": self.planner.scale}
+        return {
+            role.format(**names): place.format(**names)
+            for role, place in self.result.outputs.items()
+        }
+
+    @property
+    def file(self) -> JobFile:
+        """All that its step is told."""
+        inputs: dict[str, list[str]] = {}
+        for name, taken in self.inputs.items():
+            if taken.files is not None:
+                inputs[name] = taken.files
+            if taken.cards is not None:
+                inputs[f"{name}_card"] = taken.cards
+        return JobFile(
+            step=self.result.step,
+            spec=self.spec,
+            code=self.code,
+            inputs=inputs,
+            parts=self.parts,
+            outputs=self.outputs,
+            environment=self._environment(),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        if self.result.rule not in ("fetch_dataset", "build_dataset"):
+            return {}
+        # Where published files may lie is no setting: from which place bytes come changes
+        # no result, so a new mirror reruns nothing. The user's own come first.
+        own = filter(None, [os.environ.get(MIRROR)])
+        known = self.planner.specs.config.datasets[self.names["dataset"]].places
+        return {MIRROR: ",".join([*own, *known])}
+
+
+class Planner:
+    """The jobs of one scale."""
+
+    def __init__(self, scale: str, root: Path = ROOT) -> None:
+        self.scale = scale
+        self.specs = Specs(load_config(scale, root))
+        self.input_files = InputFiles(self.specs)
+        self.known: dict[tuple[str, ...], RuleJob] = {}
+
+    def job(self, rule: str, *names: str) -> RuleJob:
+        """The job of these names; Snakemake asks for each several times."""
+        key = (rule, *names)
+        if key not in self.known:
+            self.known[key] = RuleJob(self, rule, names)
+        return self.known[key]
+
+    def that_makes(self, result: str) -> RuleJob:
+        """The job that a path is a result of."""
+        known = patterns(self.specs.config)
+        for kind, names in layout.kinds_of(result):
+            names.pop("scale", None)
+            allowed = {**known, **patterns_of(kind.rule, self.specs.config)}
+            if all(re.fullmatch(allowed[key], name) for key, name in names.items()):
+                return self.job(kind.rule, *(names[key] for key in kind.wildcards))
+        raise PipelineError(
+            f"no job makes {result}: no rule has results of such a name"
+        )
+
+
+@cache
+def planner(scale: str, root: Path = ROOT) -> Planner:
+    return Planner(scale, root)
+
+
+def planned_for(result: str, scale: str) -> RuleJob:
+    """The job that makes a result; the scale is that in its path, if it has one."""
+    for _, names in layout.kinds_of(result):
+        scale = names.get("scale", scale)
+    return planner(scale).that_makes(result)
+
+
+def write_job_file(job: RuleJob) -> None:
+    """Describes a job for its step, under the name of each of its outputs' first."""
+    job.file.write(place_of(next(iter(job.outputs.values()))))

@@ -1,0 +1,69 @@
+"""Makes one result, by the path of any of its files.
+
+    python -m pipeline_steps RESULT [--spec DIGEST] [--code DIGEST]
+        [--minutes 60] [--processes 1] [--scale demo]
+
+This is the line of every rule. Snakemake has then described the job in a file
+(`core/job_file.py`), and says which settings and code it has planned; a person leaves that
+out, and the job is what the config says now.
+"""
+
+import argparse
+import runpy
+import sys
+
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.job_file import JobFile, place_of
+from pipeline_steps.core.progress import say
+
+CHANGES_NO_RESULT = True
+
+
+def described(result: str, scale: str, spec: str | None, code: str | None) -> JobFile:
+    """The job that makes a result: as it was planned, or from the config."""
+    place = place_of(result)
+    if spec and code and place.is_file():
+        job = JobFile.read(place)
+        if (job.spec_digest, job.code) == (spec, code):
+            return job
+    # It takes half a second to read the config, which few jobs need.
+    from pipeline_steps.jobs.planned import planned_for
+
+    job = planned_for(result, scale).file
+    if spec and job.spec_digest != spec:
+        raise PipelineError(
+            f"the settings of {result} changed after this job was planned; run snakemake "
+            "again, which plans with today's settings"
+        )
+    if code and job.code != code:
+        raise PipelineError(
+            f"the code of {job.step} changed after this job was planned; run snakemake "
+            "again, which plans with today's code"
+        )
+    job.write(place)
+    return job
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pipeline_steps")
+    parser.add_argument("result", help="any file that the job makes")
+    parser.add_argument("--spec", help="the digest of the settings that were planned")
+    parser.add_argument("--code", help="the digest of the code that was planned")
+    parser.add_argument("--minutes", help="the job's time limit")
+    parser.add_argument("--processes", default="1", help="one for each GPU")
+    parser.add_argument("--scale", default="demo", help="of a data set's own results")
+    asked = parser.parse_args()
+    try:
+        job = described(asked.result, asked.scale, asked.spec, asked.code)
+    except PipelineError as error:
+        say(f"error: {error}")
+        sys.exit(1)
+    place = place_of(asked.result)
+    limit = ["--minutes", asked.minutes] if asked.minutes else []
+    sys.argv[1:] = [str(place), *limit, "--processes", asked.processes]
+    runpy.run_module(f"pipeline_steps.{job.step}", run_name="__main__", alter_sys=True)
+    place.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()
