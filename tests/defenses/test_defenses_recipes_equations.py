@@ -44,7 +44,7 @@ class Linear(nn.Module):
 class Halved:
     """An exact manifold: images are half of their latents."""
 
-    exact, name = True, "halved"
+    exact, raw, name = True, False, "halved"
 
     def encode(self, images):
         return 2 * images.flatten(1)
