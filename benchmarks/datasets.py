@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.config.load import load_config
+from pipeline_steps.core.job_file import JobFile
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.specs import Specs
 
@@ -58,15 +59,13 @@ def step(
     **more: str,
 ) -> tuple[float, float]:
     """Seconds, the start of Python among them, and the peak of memory in MiB."""
-    command = [
-        "-m",
-        f"pipeline_steps.datasets.{name}",
-        "--spec",
-        spec.model_dump_json(),
-    ]
-    places = [f"{role}={name}.{role}" for role in (*outputs, "card", "record")]
+    step = f"datasets.{name}"
+    places = {role: f"{name}.{role}" for role in (*outputs, "card", "record")}
+    taken = {key: [path] for key, _, path in (word.partition("=") for word in inputs)}
+    job = folder / f"{name}.job.json"
+    JobFile(step, spec.model_dump(mode="json"), places, taken).write(job)
     started = time.perf_counter()
-    run([*command, "--inputs", *inputs, "--outputs", *places], folder, **more)
+    run(["-m", f"pipeline_steps.{step}", str(job)], folder, **more)
     seconds = time.perf_counter() - started
     record = json.loads((folder / f"{name}.record").read_text())
     return seconds, record["peak_memory_mb"]

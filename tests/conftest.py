@@ -1,6 +1,5 @@
 """Toys that the tests of several floors share: images, a generator, and a step's run."""
 
-import json
 import math
 import os
 import subprocess
@@ -20,6 +19,7 @@ from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.rng import Rng, rng
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.generators.generator import Generator
+from tests.job_words import job_words
 
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
@@ -97,24 +97,10 @@ def step_command(
     inputs: Mapping[str, Any] | None = None,
     processes: int = 1,
 ) -> list[str]:
-    """A step as the rules call it."""
-    command = [
-        sys.executable,
-        "-m",
-        f"pipeline_steps.{step}",
-        "--spec",
-        json.dumps(spec),
-    ]
-    command += [
-        "--inputs",
-        *(f"{name}={path}" for name, path in (inputs or {}).items()),
-    ]
-    return [
-        *command,
-        *("--processes", str(processes)),
-        "--outputs",
-        *(f"{role}={path}" for role, path in outputs.items()),
-    ]
+    """A step as the rules have it run."""
+    words = job_words(step, spec, outputs, inputs or {})
+    command = [sys.executable, "-m", f"pipeline_steps.{step}", *words]
+    return [*command, "--processes", str(processes)]
 
 
 @pytest.fixture

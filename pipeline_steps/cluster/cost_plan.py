@@ -52,12 +52,12 @@ class CostPlan:
         """What a job takes: GPUs, or a core where no job asks for any GPU."""
         return job.gpus if self.on_gpus else 1
 
-    def device_hours(self, places: Iterable[int]) -> float:
+    def device_hours(self, indices: Iterable[int]) -> float:
         """Of these jobs; those of unknown duration count nothing."""
         return (
             sum(
-                (self.durations[place].seconds or 0) * self.devices(self.jobs[place])
-                for place in places
+                (self.durations[index].seconds or 0) * self.devices(self.jobs[index])
+                for index in indices
             )
             / 3600
         )
@@ -66,31 +66,33 @@ class CostPlan:
     def stages(self) -> dict[str, list[int]]:
         """The places of each step's jobs, in the order of the work."""
         depths = [0] * len(self.jobs)
-        for place in in_order([job.needs for job in self.jobs]):
-            needs = self.jobs[place].needs
-            depths[place] = 1 + max((depths[need] for need in needs), default=0)
-        found: dict[str, list[int]] = {}
-        for place in sorted(range(len(self.jobs)), key=depths.__getitem__):
-            found.setdefault(self.jobs[place].step, []).append(place)
-        return dict(sorted(found.items(), key=lambda one: (depths[one[1][-1]], one[0])))
+        for index in in_order([job.needs for job in self.jobs]):
+            needs = self.jobs[index].needs
+            depths[index] = 1 + max((depths[need] for need in needs), default=0)
+        steps: dict[str, list[int]] = {}
+        for index in sorted(range(len(self.jobs)), key=depths.__getitem__):
+            steps.setdefault(self.jobs[index].step, []).append(index)
+        return dict(
+            sorted(steps.items(), key=lambda step: (depths[step[1][-1]], step[0]))
+        )
 
     @cached_property
     def left(self) -> list[int]:
         """The places of the jobs that are to do."""
-        return [place for place, job in enumerate(self.jobs) if job.to_do]
+        return [index for index, job in enumerate(self.jobs) if job.to_do]
 
     @cached_property
     def tasks(self) -> list[Task]:
         """The jobs that are left, as a scheduler sees them."""
-        now = {place: number for number, place in enumerate(self.left)}
+        now = {index: number for number, index in enumerate(self.left)}
         return [
             Task(
-                seconds=self.durations[place].seconds or 0,
-                gpus=self.devices(self.jobs[place]),
-                needs=tuple(now[n] for n in self.jobs[place].needs if n in now),
-                priority=self.jobs[place].priority,
+                seconds=self.durations[index].seconds or 0,
+                gpus=self.devices(self.jobs[index]),
+                needs=tuple(now[n] for n in self.jobs[index].needs if n in now),
+                priority=self.jobs[index].priority,
             )
-            for place in self.left
+            for index in self.left
         ]
 
     def schedule(self, gpus: int, longest_first: bool = False) -> Schedule:
@@ -102,28 +104,28 @@ class CostPlan:
     def papers(self) -> dict[str, set[int]]:
         """The jobs that each paper needs, and at last those that none does."""
         needed: dict[str, set[int]] = {}
-        for place, job in enumerate(self.jobs):
+        for index, job in enumerate(self.jobs):
             if paper := job.wildcards.get("paper"):
-                needed.setdefault(paper, set()).update(self._behind(place))
+                needed.setdefault(paper, set()).update(self._behind(index))
         rest = set(range(len(self.jobs))).difference(*needed.values())
         return dict(sorted(needed.items())) | ({NO_PAPER: rest} if rest else {})
 
     @cached_property
     def pages(self) -> dict[str, set[int]]:
         """The jobs that each table and figure needs, by the name that asks for it."""
-        found = {}
-        for place, job in enumerate(self.jobs):
+        behind = {}
+        for index, job in enumerate(self.jobs):
             if page := job.wildcards.get("table") or job.wildcards.get("figure"):
-                found[f"{job.wildcards['paper']}_{page}"] = self._behind(place)
-        return found
+                behind[f"{job.wildcards['paper']}_{page}"] = self._behind(index)
+        return behind
 
-    def _behind(self, place: int) -> set[int]:
-        found, waiting = {place}, [place]
+    def _behind(self, index: int) -> set[int]:
+        behind, waiting = {index}, [index]
         while waiting:
-            new = set(self.jobs[waiting.pop()].needs) - found
-            found |= new
+            new = set(self.jobs[waiting.pop()].needs) - behind
+            behind |= new
             waiting += new
-        return found
+        return behind
 
     def critical_path(self) -> list[int]:
         """The jobs on the longest way through what is left."""
@@ -139,9 +141,9 @@ def make_plan(
 ) -> CostPlan:
     """The plan of a scale, of the slurm profile's if none is told."""
     profile = yaml.safe_load((root / PROFILE / "config.yaml").read_text())
-    told = ["--config", f"scale={scale}"] if scale else []
+    setting = ["--config", f"scale={scale}"] if scale else []
     # Targets come first, or `--config` would take them for settings.
-    jobs = planned_jobs([*arguments, "--profile", PROFILE, *told], root)
+    jobs = planned_jobs([*arguments, "--profile", PROFILE, *setting], root)
     names = {job.scale for job in jobs if job.scale}
     if len(names) != 1:
         raise PipelineError("there is nothing to plan; name a scale with --scale")

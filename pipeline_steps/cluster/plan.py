@@ -19,9 +19,9 @@ from pipeline_steps.layout import plan_folder
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scale", help="the slurm profile's, if none is told")
-    told, arguments = parser.parse_known_args()
+    options, arguments = parser.parse_known_args()
     try:
-        plan = make_plan(told.scale, arguments)
+        plan = make_plan(options.scale, arguments)
         folder = plan_folder(plan.scale)
         folder.mkdir(parents=True, exist_ok=True)
         write_tables(plan, folder)

@@ -58,8 +58,8 @@ def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Du
     tried = trials(jobs, counter, root)
     known = _Known(config.scale.rate, runs, trial_rates(jobs, tried, counts))
     expected = [
-        known.duration(job, count, tried.get(place))
-        for place, (job, count) in enumerate(zip(jobs, counts, strict=True))
+        known.duration(job, count, tried.get(index))
+        for index, (job, count) in enumerate(zip(jobs, counts, strict=True))
     ]
     counter.keep()
     return expected

@@ -31,8 +31,8 @@ def draw(plan: CostPlan, folder: Path) -> None:
 def _bars(plan: CostPlan, axes: Axes) -> dict[str, str]:
     """The hours of each stage, with what is done in grey; gives each stage its colour."""
     hours: dict[str, list[float]] = {step: [0.0, 0.0] for step in plan.stages}
-    for place, job in enumerate(plan.jobs):
-        hours[job.step][job.to_do] += plan.device_hours([place])
+    for index, job in enumerate(plan.jobs):
+        hours[job.step][job.to_do] += plan.device_hours([index])
     least = SHARE_SHOWN * sum(map(sum, hours.values()))
     steps = [step for step, both in hours.items() if sum(both) > least]
     colours = {step: COLOURS[i % len(COLOURS)] for i, step in enumerate(steps)}
@@ -57,8 +57,8 @@ def _busy(plan: CostPlan, axes: Axes, colours: dict[str, str]) -> None:
     scale, word = (86400, "days") if made.makespan > 3 * 86400 else (3600, "hours")
     times = np.linspace(0, made.makespan, POINTS)
     held = {step: np.zeros(POINTS) for step in colours}
-    for place, start, end in zip(plan.left, made.starts, made.ends, strict=True):
-        job = plan.jobs[place]
+    for index, start, end in zip(plan.left, made.starts, made.ends, strict=True):
+        job = plan.jobs[index]
         if job.step in held:
             held[job.step] += plan.devices(job) * ((times >= start) & (times < end))
     axes.stackplot(
@@ -71,5 +71,7 @@ def _busy(plan: CostPlan, axes: Axes, colours: dict[str, str]) -> None:
     axes.set_ylim(0, SHOWN_ON)
     axes.set_xlabel(word)
     axes.set_ylabel(f"{plan.device}s at work, of {SHOWN_ON}")
-    told = f"{duration(made.makespan)} in all; the ideal, {duration(ideal)}, is dashed"
-    axes.set_title(told, loc="left", fontsize=9)
+    heading = (
+        f"{duration(made.makespan)} in all; the ideal, {duration(ideal)}, is dashed"
+    )
+    axes.set_title(heading, loc="left", fontsize=9)

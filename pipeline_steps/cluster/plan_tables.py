@@ -36,19 +36,21 @@ def _lines(
 ) -> pd.DataFrame:
     lines = []
     for name, some in groups.items():
-        places = sorted(some)
-        left = [place for place in places if plan.jobs[place].to_do]
-        known = [plan.durations[place] for place in places]
-        basis = Counter(one.basis for one in known).most_common()
+        indices = sorted(some)
+        left = [index for index in indices if plan.jobs[index].to_do]
+        known = [plan.durations[index] for index in indices]
+        basis = Counter(expected.basis for expected in known).most_common()
         lines.append(
             {
                 kind: name,
-                "jobs": len(places),
+                "jobs": len(indices),
                 "to do": len(left),
-                f"{plan.device} hours": round(plan.device_hours(places), 3),
+                f"{plan.device} hours": round(plan.device_hours(indices), 3),
                 "hours to do": round(plan.device_hours(left), 3),
-                "longest seconds": round(max(one.seconds or 0 for one in known), 1),
-                "known by": ", ".join(f"{count} {told}" for told, count in basis),
+                "longest seconds": round(
+                    max(expected.seconds or 0 for expected in known), 1
+                ),
+                "known by": ", ".join(f"{count} {source}" for source, count in basis),
             }
         )
     return pd.DataFrame(lines)
@@ -81,14 +83,14 @@ def jobs(plan: CostPlan) -> pd.DataFrame:
         {
             "step": job.step,
             "name": job.name,
-            "papers": " ".join(p for p, some in plan.papers.items() if place in some),
+            "papers": " ".join(p for p, some in plan.papers.items() if index in some),
             "to do": job.to_do,
             "gpus": job.gpus,
             "seconds": known.seconds,
             "known by": known.basis,
             "limit seconds": 60 * job.minutes,
         }
-        for place, (job, known) in enumerate(
+        for index, (job, known) in enumerate(
             zip(plan.jobs, plan.durations, strict=True)
         )
     )
@@ -101,12 +103,12 @@ def remarks(plan: CostPlan) -> Iterator[str]:
         (plan.jobs[i], plan.durations[i].seconds or 0) for i in plan.critical_path()
     ]
     whole = sum(seconds for _, seconds in path)
-    told = [
+    steps = [
         f"{job.step} {job.name} ({duration(seconds)})"
         for job, seconds in path
         if seconds >= whole / 100
     ]
-    yield f"Critical path, {duration(whole)}: {', '.join(told) or 'nothing is left'}."
+    yield f"Critical path, {duration(whole)}: {', '.join(steps) or 'nothing is left'}."
     both = list(zip(plan.jobs, plan.durations, strict=True))
     if unknown := sum(known.basis == UNKNOWN for _, known in both):
         yield f"{unknown} jobs of unknown duration count nothing: all times are at least."

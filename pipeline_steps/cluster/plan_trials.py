@@ -53,15 +53,15 @@ def trials(
     jobs: Sequence[PlannedJob], counter: Counter, root: Path
 ) -> dict[int, Trial]:
     """By the places of jobs, what trials on the kind of device that they want say."""
-    found: dict[int, Trial] = {}
+    tried: dict[int, Trial] = {}
     for scale in trial_scales(root):
         if scale == counter.config.name:
             continue
         for number in range(len(jobs)):
-            for place, spec, record in _records(number, jobs, scale, counter, root):
-                if trial := _trial(jobs[place], spec, record, scale, counter):
-                    found.setdefault(place, trial)
-    return found
+            for index, spec, record in _records(number, jobs, scale, counter, root):
+                if trial := _trial(jobs[index], spec, record, scale, counter):
+                    tried.setdefault(index, trial)
+    return tried
 
 
 def trial_rates(
@@ -71,29 +71,29 @@ def trial_rates(
 ) -> dict[str, TrialRate]:
     """By step, what the trials of its jobs say of those that were not tried."""
     by_step: dict[str, list[int]] = defaultdict(list)
-    for place, trial in tried.items():
-        if trial.work and counts[place]:
-            by_step[jobs[place].step].append(place)
+    for index, trial in tried.items():
+        if trial.work and counts[index]:
+            by_step[jobs[index].step].append(index)
 
-    def per_second(place: int) -> float:
-        count, devices = counts[place] or 0.0, max(jobs[place].gpus, 1)
-        return count / tried[place].work / devices
+    def per_second(index: int) -> float:
+        count, devices = counts[index] or 0.0, max(jobs[index].gpus, 1)
+        return count / tried[index].work / devices
 
     return {
         step: TrialRate(
-            median(tried[place].start for place in places),
-            median(map(per_second, places)),
-            f"scaled from {len(places)} of {tried[places[0]].scale}",
+            median(tried[index].start for index in indices),
+            median(map(per_second, indices)),
+            f"scaled from {len(indices)} of {tried[indices[0]].scale}",
         )
-        for step, places in by_step.items()
+        for step, indices in by_step.items()
     }
 
 
 def _records(
-    place: int, jobs: Sequence[PlannedJob], scale: str, counter: Counter, root: Path
+    index: int, jobs: Sequence[PlannedJob], scale: str, counter: Counter, root: Path
 ) -> Iterator[tuple[int, Mapping[str, Any], Mapping[str, Any]]]:
     """The trial's spec and record of a job, or of each shard that it gathers."""
-    job = jobs[place]
+    job = jobs[index]
     own = scale_folder(counter.config.name)
     files = [job.made[role] for role in ("card", "record") if role in job.made]
     if len(files) < 2 or not all(file.is_relative_to(own) for file in files):
@@ -104,13 +104,13 @@ def _records(
     )
     if not (card.is_file() and record.is_file()):
         return
-    spec, told = read_card(card).spec, read_json(record)
+    spec, recorded = read_card(card).spec, read_json(record)
     shards = [need for need in job.needs if "shard" in jobs[need].spec]
     for need in shards:
-        if parts := told.get("parts"):
+        if parts := recorded.get("parts"):
             yield need, spec, parts[0]
     if not shards:
-        yield place, spec, told
+        yield index, spec, recorded
 
 
 def _trial(

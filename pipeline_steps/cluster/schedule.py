@@ -120,9 +120,9 @@ def longest_paths(tasks: Sequence[Task]) -> list[float]:
     """For each task the longest way from its start to the end of all."""
     following = _following([task.needs for task in tasks])
     longest = [0.0] * len(tasks)
-    for place in reversed(in_order([task.needs for task in tasks])):
-        after = max((longest[later] for later in following[place]), default=0.0)
-        longest[place] = tasks[place].seconds + after
+    for number in reversed(in_order([task.needs for task in tasks])):
+        after = max((longest[later] for later in following[number]), default=0.0)
+        longest[number] = tasks[number].seconds + after
     return longest
 
 
@@ -148,9 +148,9 @@ def in_order(needs: Sequence[Sequence[int]]) -> list[int]:
     """All places, each behind those that it needs."""
     following = _following(needs)
     open_needs = list(map(len, needs))
-    order = [place for place, count in enumerate(open_needs) if not count]
-    for place in order:
-        for later in following[place]:
+    order = [task for task, count in enumerate(open_needs) if not count]
+    for task in order:
+        for later in following[task]:
             open_needs[later] -= 1
             if not open_needs[later]:
                 order.append(later)
@@ -159,7 +159,7 @@ def in_order(needs: Sequence[Sequence[int]]) -> list[int]:
 
 def _following(needs: Sequence[Sequence[int]]) -> list[list[int]]:
     following: list[list[int]] = [[] for _ in needs]
-    for place, before in enumerate(needs):
+    for task, before in enumerate(needs):
         for need in before:
-            following[need].append(place)
+            following[need].append(task)
     return following

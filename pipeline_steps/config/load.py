@@ -12,7 +12,7 @@ from pipeline_steps.config.checks import FOLDER, complaints, config_file
 from pipeline_steps.config.datasets import Dataset
 from pipeline_steps.config.defenses import Defenses
 from pipeline_steps.config.generators import Generator
-from pipeline_steps.config.paper_checks import Place, paper_complaints
+from pipeline_steps.config.paper_checks import KeyPath, paper_complaints
 from pipeline_steps.config.papers import Paper
 from pipeline_steps.config.scales import Scale
 from pipeline_steps.config.schema import Config
@@ -47,9 +47,9 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
     )
     for complaint in complaints(config):
         raise PipelineError(complaint)
-    for paper, place, complaint in paper_complaints(config):
+    for paper, key_path, complaint in paper_complaints(config):
         file = "own" if paper == "own" else f"papers/{paper}"
-        line = _line(root, file, place)
+        line = _line(root, file, key_path)
         raise PipelineError(f"{config_file(file)}: {line}, {complaint}")
     return config
 
@@ -81,19 +81,19 @@ class _Reader:
         content = _yaml(self.root, name)
         alone = _checked(model, content, config_file(name))
         overrides = (self.raw.get("overrides") or {}).get(name, {})
-        place = f"{config_file(self.name)}: overrides.{name}"
+        where = f"{config_file(self.name)}: overrides.{name}"
         for key, known in _unknown(content, overrides):
             near = did_you_mean(key, known)
-            raise PipelineError(f"{place}: there is no '{key}' to override{near}")
+            raise PipelineError(f"{where}: there is no '{key}' to override{near}")
         return (
-            _checked(model, _merge(content, overrides), place) if overrides else alone
+            _checked(model, _merge(content, overrides), where) if overrides else alone
         )
 
     def read_paper(self, name: str) -> Paper:
         """A paper is hundreds of lines long, so what is wrong is told with its line."""
 
-        def line(place: Place) -> str:
-            return _line(self.root, name, place)
+        def line(key_path: KeyPath) -> str:
+            return _line(self.root, name, key_path)
 
         content = _yaml(self.root, name)
         return cast(Paper, _checked(Paper, content, config_file(name), line))
@@ -124,11 +124,11 @@ def _yaml(root: Path, name: str) -> dict[str, Any]:
     return content
 
 
-def _line(root: Path, name: str, place: Place) -> str:
+def _line(root: Path, name: str, key_path: KeyPath) -> str:
     """The line of a file on which a place begins, or the nearest one around it."""
     node = yaml.compose((root / config_file(name)).read_text("utf-8"), _Yaml)
     line = 0
-    for part in place:
+    for part in key_path:
         if isinstance(node, yaml.MappingNode):
             inside = {
                 key.value: (key.start_mark.line, value) for key, value in node.value
@@ -165,7 +165,7 @@ def _unknown(base: Any, over: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _checked(
-    model: Any, content: Any, file: str, line: Callable[[Place], str] | None = None
+    model: Any, content: Any, file: str, line: Callable[[KeyPath], str] | None = None
 ) -> Any:
     adapter = TypeAdapter(model)
     try:
@@ -175,6 +175,6 @@ def _checked(
         loc = tuple(part for part in first["loc"] if part != "[key]")
         text = sentence(first, model_at(model, loc[:-1]))
         # A part in brackets tells which of several models it is, and no place in the file.
-        place = ".".join(str(part) for part in loc if not str(part).startswith("["))
-        where = f"{line(loc)}, {place}" if line else place
+        key = ".".join(str(part) for part in loc if not str(part).startswith("["))
+        where = f"{line(loc)}, {key}" if line else key
         raise PipelineError(f"{file}: {where}: {text}") from None

@@ -17,8 +17,8 @@ from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Column, Panel, Row
 
 # Where something stands in a file: `tables`, `table1`, `rows`, 3.
-Place = tuple[str | int, ...]
-Complaint = tuple[str, Place, str]
+KeyPath = tuple[str | int, ...]
+Complaint = tuple[str, KeyPath, str]
 
 # Where a column or a claim names more threats than one.
 SEVERAL = ("worst_of", "mean_of", "under", "along")
@@ -27,18 +27,18 @@ SEVERAL = ("worst_of", "mean_of", "under", "along")
 def paper_complaints(config: Config) -> Iterator[Complaint]:
     """What is wrong with the papers' files: which file, where in it, and a sentence."""
     for paper, content in config.papers.items():
-        for place, name, item in _parts(content):
+        for key_path, name, item in _parts(content):
             for complaint in (*_unknown(item, config), *_misfits(item, config)):
-                yield paper, place, f"{name}: {complaint}"
-        frozen = {one.frozen for one in content.calibrations.values()}
+                yield paper, key_path, f"{name}: {complaint}"
+        frozen = {calibration.frozen for calibration in content.calibrations.values()}
         names = [claim.name for claim in content.claims]
         for i, name in enumerate(names):
             if name in names[:i]:
                 yield paper, ("claims", i), f"claims, '{name}': it stands twice"
         for name, table in content.tables.items():
             for inside, complaint in (*_table(table), *_unfrozen(table, frozen)):
-                place = ("tables", name, *inside)
-                yield paper, place, f"tables.{name}, {complaint}"
+                key_path = ("tables", name, *inside)
+                yield paper, key_path, f"tables.{name}, {complaint}"
         for name, i, panel in _made(config, paper):
             kept = _keeps(panel.defense, config) if panel.what == "curve" else ()
             for complaint in kept:
@@ -54,24 +54,24 @@ def _made(config: Config, paper: str) -> Iterator[tuple[str, int, Panel]]:
             yield from ((name, i, panel) for i, panel in enumerate(figure.panels))
 
 
-def _parts(paper: Paper) -> Iterator[tuple[Place, str, Any]]:
+def _parts(paper: Paper) -> Iterator[tuple[KeyPath, str, Any]]:
     """All that may be wrong, with its place and its name."""
     for name, table in paper.tables.items():
-        place: Place = ("tables", name)
-        yield place, f"tables.{name}", table
+        key_path: KeyPath = ("tables", name)
+        yield key_path, f"tables.{name}", table
         for kind, items in _halves(table):
             for i, item in enumerate(items):
                 said = f"tables.{name}, {kind} '{item.label}'"
-                yield (*place, f"{kind}s", i), said, item
+                yield (*key_path, f"{kind}s", i), said, item
     for name, figure in paper.figures.items():
         yield ("figures", name), f"figures.{name}", figure
         for i, panel in enumerate(figure.panels):
-            place, said = (
+            key_path, said = (
                 ("figures", name, "panels", i),
                 f"figures.{name}, '{panel.label}'",
             )
-            yield place, said, panel
-            yield place, said, (figure.figure["figure"], panel.what)
+            yield key_path, said, panel
+            yield key_path, said, (figure.figure["figure"], panel.what)
     for name, calibration in paper.calibrations.items():
         yield ("calibrations", name), f"calibrations.{name}", calibration
     for i, claim in enumerate(paper.claims):
@@ -94,7 +94,7 @@ def _unknown(item: Any, config: Config) -> Iterator[str]:
         "defense": [getattr(item, "defense", None), *getattr(item, "each_of", ())],
         "threat": [
             getattr(item, "threat", None),
-            *(one for key in SEVERAL for one in getattr(item, key, ())),
+            *(name for key in SEVERAL for name in getattr(item, key, ())),
         ],
         "generator": [getattr(item, "manifold", None)],
         "corruption": getattr(item, "corruptions", ()),
@@ -116,11 +116,11 @@ def _unknown(item: Any, config: Config) -> Iterator[str]:
 def _misfits(item: Any, config: Config) -> Iterator[str]:
     match item:
         case Column():
-            yield from _one([item.threat, item.worst_of, item.not_run])
+            yield from _one_source([item.threat, item.worst_of, item.not_run])
             if item.corruptions and item.worst_of:
                 yield "a mean over corruptions is taken under one threat"
         case Row():
-            yield from _one([item.defense, item.difference, item.not_run])
+            yield from _one_source([item.defense, item.difference, item.not_run])
         case Calibration():
             yield from _calibration(item, config)
         case PanelConfig():
@@ -147,18 +147,22 @@ def _calibration(item: Calibration, config: Config) -> Iterator[str]:
     for number in item.targets.values():
         if not 0 <= number <= 100:
             yield f"{number:g} is no percentage"
-    among = [] if wrong else [one.threat for one in candidates(item, config.threats)]
+    among = (
+        []
+        if wrong
+        else [candidate.threat for candidate in candidates(item, config.threats)]
+    )
     if among and item.frozen not in among:
         near = did_you_mean(item.frozen, among)
         yield f"'{item.frozen}' is frozen, and no setting to choose from{near}"
 
 
-def _one(told: Sequence[Any]) -> Iterator[str]:
-    if sum(map(bool, told)) != 1:
+def _one_source(sources: Sequence[Any]) -> Iterator[str]:
+    if sum(map(bool, sources)) != 1:
         yield "say either what stands behind it, or under `not_run` why nothing does"
 
 
-def _table(table: Table) -> Iterator[tuple[Place, str]]:
+def _table(table: Table) -> Iterator[tuple[KeyPath, str]]:
     """What doesn't fit within a table, by its place there."""
     names = {row.name for row in table.rows if not row.difference}
     averaged = [table.average] if table.average else []
@@ -176,7 +180,7 @@ def _table(table: Table) -> Iterator[tuple[Place, str]]:
             yield ("rows", i), f"row '{row.label}': there is no column '{name}'{near}"
 
 
-def _unfrozen(table: Table, frozen: Collection[str]) -> Iterator[tuple[Place, str]]:
+def _unfrozen(table: Table, frozen: Collection[str]) -> Iterator[tuple[KeyPath, str]]:
     """Columns whose setting should have been chosen by a calibration of their paper."""
     for i, column in enumerate(table.columns if frozen else ()):
         if column.calibrated and not {*column.threats} <= {*frozen}:
@@ -200,13 +204,13 @@ def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
 
 def _panel(panel: PanelConfig) -> Iterator[str]:
     on_manifold = KINDS[panel.what].on_manifold
-    told = {
+    named = {
         "manifold": panel.manifold,
         "defense": panel.defense,
         "threat": panel.threat or panel.along,
     }
     for key in ("manifold",) if on_manifold else ("defense", "threat"):
-        if not told[key]:
+        if not named[key]:
             yield f"a panel that shows a {panel.what} names its {key}"
     if panel.along and (panel.threat or panel.at is not None):
         yield "a panel names one `threat`, or several under `along`"
@@ -228,31 +232,35 @@ def _comparison(comparison: Comparison, config: Config) -> Iterator[str]:
         if side.defense and side.each_of:
             yield "a side has one `defense`, or several under `each_of`"
     whole = comparison.each()[0]
-    for one in whole.quantities:
-        yield from _quantity(one)
-        if one.epoch:
-            yield from _keeps(one.defense, config)
+    for quantity in whole.quantities:
+        yield from _quantity(quantity)
+        if quantity.epoch:
+            yield from _keeps(quantity.defense, config)
 
 
-def _quantity(one: Quantity) -> Iterator[str]:
-    threats = [one.threat, one.worst_of, one.mean_of]
-    number = one.number if isinstance(one, Side) else None
+def _quantity(quantity: Quantity) -> Iterator[str]:
+    threats = [quantity.threat, quantity.worst_of, quantity.mean_of]
+    number = quantity.number if isinstance(quantity, Side) else None
     kinds: dict[str, list[Any]] = {
-        "accuracy": [one.defense, *threats],
-        "error": [one.manifold, one.metric],
+        "accuracy": [quantity.defense, *threats],
+        "error": [quantity.manifold, quantity.metric],
         "number": [number is not None],
     }
-    told = [kind for kind, parts in kinds.items() if any(parts)]
+    stated = [kind for kind, parts in kinds.items() if any(parts)]
     complete = {
-        "accuracy": one.defense and sum(map(bool, threats)) == 1,
-        "error": one.manifold and one.metric,
+        "accuracy": quantity.defense and sum(map(bool, threats)) == 1,
+        "error": quantity.manifold and quantity.metric,
         "number": True,
     }
-    if len(told) != 1 or not complete[told[0]]:
+    if len(stated) != 1 or not complete[stated[0]]:
         yield "a side is a defense under a threat, a metric of a manifold, or a number"
-    if (one.epoch or one.size) and (one.threat is None or (one.epoch and one.size)):
+    if (quantity.epoch or quantity.size) and (
+        quantity.threat is None or (quantity.epoch and quantity.size)
+    ):
         yield "`epoch` and `size` go with one threat, and not with each other"
-    if one.corruptions and (one.threat is None or one.epoch or one.size):
+    if quantity.corruptions and (
+        quantity.threat is None or quantity.epoch or quantity.size
+    ):
         yield "a mean over corruptions is taken under one threat, of an accuracy"
-    if one.trained_on and (one.defense is None or one.epoch):
+    if quantity.trained_on and (quantity.defense is None or quantity.epoch):
         yield "`trained_on` tells where a defense's last weights are from"

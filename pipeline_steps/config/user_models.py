@@ -83,15 +83,15 @@ def with_rows(papers: Mapping[str, Paper], own: Own) -> dict[str, Paper]:
     every = dict(papers)
     for paper, tables in own.rows.items():
         for table, rows in tables.items():
-            place = f"{OWN_FILE}: rows.{paper}.{table}"
+            key = f"{OWN_FILE}: rows.{paper}.{table}"
             if paper not in papers:
                 raise PipelineError(
-                    f"{place}: there is no paper '{paper}'{did_you_mean(paper, papers)}"
+                    f"{key}: there is no paper '{paper}'{did_you_mean(paper, papers)}"
                 )
             known = every[paper].tables
             if table not in known:
                 near = did_you_mean(table, known)
-                raise PipelineError(f"{place}: there is no table '{table}'{near}")
+                raise PipelineError(f"{key}: there is no table '{table}'{near}")
             old = known[table]
             more = [*old.rows, *_rows(rows, len(old.columns), NOT_PRINTED)]
             wider = old.model_copy(update={"rows": more})
@@ -124,12 +124,12 @@ def complaints(own: Own, trained: Iterable[str]) -> Iterator[str]:
     for name in set(trained) & own.models.keys():
         yield f"{OWN_FILE}: models.{name}: defenses.yaml has one of its name"
     for name, model in own.models.items():
-        place = f"{OWN_FILE}: models.{name}"
+        key = f"{OWN_FILE}: models.{name}"
         if not Path(model.weights).is_file():
-            yield f"{place}.weights: there is no file {model.weights}"
+            yield f"{key}.weights: there is no file {model.weights}"
         if not factory_files(model.factory):
             where = model.factory.rpartition(":")[0]
             yield (
-                f"{place}.factory: {where} is no file, seen from the project's folder, "
+                f"{key}.factory: {where} is no file, seen from the project's folder, "
                 "and no module that is installed"
             )

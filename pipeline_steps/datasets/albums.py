@@ -35,8 +35,8 @@ class Folder:
     def files(self, album: str) -> list[str]:
         if not (self.root / album).is_dir():
             return self._archive(album).files(album)
-        found = (path for path in (self.root / album).iterdir() if path.is_file())
-        return sorted(path.name for path in found if _is_image(path.name))
+        files = (path for path in (self.root / album).iterdir() if path.is_file())
+        return sorted(path.name for path in files if _is_image(path.name))
 
     def read(self, album: str, file: str) -> bytes:
         if not (self.root / album).is_dir():

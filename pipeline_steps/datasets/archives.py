@@ -96,9 +96,9 @@ class Packing:
         self.archive = archive
 
     def add(self, name: str, size: int, content: Readable) -> None:
-        told = tarfile.TarInfo(name)
-        told.size = size
-        self.archive.addfile(told, content)
+        header = tarfile.TarInfo(name)
+        header.size = size
+        self.archive.addfile(header, content)
 
 
 @contextmanager

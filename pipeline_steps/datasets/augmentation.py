@@ -79,13 +79,13 @@ def augment(images: Tensor, how: Augmentation, rng: BatchRng) -> Tensor:
     return moves(images, how, rng).apply(images)
 
 
-def mixup(one: Tensor, other: Tensor, share: Tensor) -> Tensor:
+def mixup(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
     """So much of one batch and the rest of another, image by image: IJSAT eq. 5.
 
     It mixes images, latents and distributions over classes alike.
     """
-    share = share.to(one).reshape(-1, *[1] * (one.dim() - 1))
-    return share * one + (1 - share) * other
+    share = share.to(first).reshape(-1, *[1] * (first.dim() - 1))
+    return share * first + (1 - share) * second
 
 
 def _squares(centre: Tensor, side: int, images: Tensor) -> Tensor:

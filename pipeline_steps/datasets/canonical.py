@@ -88,7 +88,7 @@ def write(split: Split, images: Path, labels: Path, classes: int) -> dict[str, A
     batches = (facts.of(batch) for batch in _batches(split))
     write_batches(images, split.images.shape, batches)
     write_array(labels, split.labels)
-    return facts.told(split.labels)
+    return facts.metrics(split.labels)
 
 
 def _batches(split: Split) -> Iterator[np.ndarray]:
@@ -109,7 +109,7 @@ class _Facts:
             counts += np.bincount(batch[:, channel].ravel(), minlength=256)
         return batch
 
-    def told(self, labels: np.ndarray) -> dict[str, Any]:
+    def metrics(self, labels: np.ndarray) -> dict[str, Any]:
         values = np.arange(256) / 255
         share = self.counts / self.counts.sum(axis=1, keepdims=True)
         mean = share @ values

@@ -84,8 +84,8 @@ def _textures(archive: Path) -> list[torch.Tensor]:
 def _generated(job: Job[CorruptionSpec]) -> Corrupted:
     spec = job.spec
     archives = job.all_verified("archive", "archive") if "archive" in job.inputs else []
-    given = {"textures": _textures(archives[0])} if archives else {}
-    corruption = make("corruption", spec.made, **given)
+    textures = {"textures": _textures(archives[0])} if archives else {}
+    corruption = make("corruption", spec.made, **textures)
 
     def corrupted(clean: np.ndarray, rows: range, severity: int) -> np.ndarray:
         images = torch.from_numpy(np.array(clean))

@@ -75,10 +75,10 @@ def _receive(address: str, part: Path, length: int | None) -> None:
     if have == length:
         return
     # An address without a version may be asked for the rest as well: the checksum decides.
-    told = part.with_name(f"{part.name}.from")
+    version_file = part.with_name(f"{part.name}.from")
     ask = _ask_s3 if address.startswith("s3:") else _ask
     try:
-        answer = ask(address, have, _version(told, address) if have else "")
+        answer = ask(address, have, _version(version_file, address) if have else "")
     except _Changed:
         discard(part)
         answer = ask(address, 0, "")
@@ -90,24 +90,24 @@ def _receive(address: str, part: Path, length: int | None) -> None:
             f"{address} gave {answer.total:,} bytes where {total:,} were expected; it "
             "is cut short, or not the published file"
         )
-    told.write_text(f"{address}\n{answer.version}", encoding="utf-8")
+    version_file.write_text(f"{address}\n{answer.version}", encoding="utf-8")
     with part.open("ab" if answer.start else "wb") as file:
         _write(answer.chunks, file, part.name, total)
-    told.unlink()
+    version_file.unlink()
 
 
 def _write(
     chunks: Iterator[bytes], file: IO[bytes], name: str, total: int | None
 ) -> None:
     meter = Meter(f"{name}, MiB", -(-total // MIB) if total else sys.maxsize)
-    told = 0
+    shown = 0
     try:
         for chunk in chunks:
             file.write(chunk)
             if total is not None and file.tell() > total:
                 raise Refused(f"{name} has more than the {total:,} bytes that were due")
-            if file.tell() // MIB > told:
-                meter.at(told := file.tell() // MIB)
+            if file.tell() // MIB > shown:
+                meter.at(shown := file.tell() // MIB)
     finally:
         meter.close()
     if total is not None and file.tell() < total:
@@ -124,10 +124,10 @@ def _size(part: Path) -> int:
     return part.stat().st_size if part.is_file() else 0
 
 
-def _version(told: Path, address: str) -> str:
-    if not told.is_file():
+def _version(version_file: Path, address: str) -> str:
+    if not version_file.is_file():
         return ""
-    where, _, version = told.read_text(encoding="utf-8").partition("\n")
+    where, _, version = version_file.read_text(encoding="utf-8").partition("\n")
     return version if where == address else ""
 
 
@@ -144,20 +144,22 @@ def _ask(address: str, have: int, version: str) -> Answer:
         raise _refusal(error.code, f"{address}: {error}", have) from None
     except http.client.HTTPException as error:
         raise OSError(f"no answer that can be read ({error!r})") from None
-    told = response.headers
-    mark = told.get("ETag", "")
+    reply = response.headers
+    mark = reply.get("ETag", "")
     if not mark or mark.startswith("W/"):
-        mark = told.get("Last-Modified", "")
-    start, total = _extent(response.status, told)
+        mark = reply.get("Last-Modified", "")
+    start, total = _extent(response.status, reply)
     return Answer(_chunks(response), start, total, mark)
 
 
-def _extent(status: int, told: Any) -> tuple[int, int | None]:
+def _extent(status: int, headers: Any) -> tuple[int, int | None]:
     """Where an answer begins, and how long the whole file is."""
     if status == 206:
-        extent, _, total = told["Content-Range"].removeprefix("bytes ").partition("/")
+        extent, _, total = (
+            headers["Content-Range"].removeprefix("bytes ").partition("/")
+        )
         return int(extent.partition("-")[0]), int(total) if total.isdigit() else None
-    length = told.get("Content-Length")
+    length = headers.get("Content-Length")
     return 0, int(length) if length else None
 
 
@@ -191,12 +193,12 @@ def _ask_s3(address: str, have: int, version: str) -> Answer:
     bucket, _, key = address.removeprefix("s3://").partition("/")
     retries = {"total_max_attempts": 1}
     config = Config(connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries=retries)
-    asked = {"Range": f"bytes={have}-"} if have else {}
+    conditions = {"Range": f"bytes={have}-"} if have else {}
     if have and version:
-        asked["IfMatch"] = version
+        conditions["IfMatch"] = version
     try:
         client = boto3.client("s3", config=config)
-        told = client.get_object(Bucket=bucket, Key=key, **asked)
+        answer = client.get_object(Bucket=bucket, Key=key, **conditions)
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         raise _refusal(status, f"{address}: {error}", have) from None
@@ -207,15 +209,15 @@ def _ask_s3(address: str, have: int, version: str) -> Answer:
 
     def chunks() -> Iterator[bytes]:
         try:
-            yield from told["Body"].iter_chunks(CHUNK)
+            yield from answer["Body"].iter_chunks(CHUNK)
         except (BotoCoreError, HTTPClientError) as error:
             raise OSError(str(error)) from None
 
     extent = (
-        told["ResponseMetadata"]["HTTPStatusCode"],
+        answer["ResponseMetadata"]["HTTPStatusCode"],
         {
-            "Content-Range": told.get("ContentRange", ""),
-            "Content-Length": str(told["ContentLength"]),
+            "Content-Range": answer.get("ContentRange", ""),
+            "Content-Length": str(answer["ContentLength"]),
         },
     )
-    return Answer(chunks(), *_extent(*extent), told.get("ETag", ""))
+    return Answer(chunks(), *_extent(*extent), answer.get("ETag", ""))

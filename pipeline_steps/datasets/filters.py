@@ -112,6 +112,6 @@ def smoothing(size: int, sigma: float, deviations: float) -> Tensor:
     weights = bell(int(deviations * sigma + 0.5), sigma)
     reach = len(weights) // 2
     matrix = torch.zeros(size, size, dtype=torch.float64)
-    places = torch.arange(size)[:, None] + torch.arange(-reach, reach + 1)
-    places = folded(places, size, edge_twice=True)
-    return matrix.scatter_add_(1, places, weights.expand(size, -1).contiguous())
+    pixels = torch.arange(size)[:, None] + torch.arange(-reach, reach + 1)
+    pixels = folded(pixels, size, edge_twice=True)
+    return matrix.scatter_add_(1, pixels, weights.expand(size, -1).contiguous())

@@ -60,10 +60,10 @@ def load_image_set(
     images: Path, labels: Path, device: torch.device, limit: int | None = None
 ) -> ImageSet:
     mapped = read_array(images)[:limit]
-    told = torch.tensor(read_array(labels)[:limit], device=device).long()
+    classes = torch.tensor(read_array(labels)[:limit], device=device).long()
     if mapped.nbytes > room(device):
-        return ImageSet(StreamedImages(mapped, device), told)
-    return ImageSet(torch.tensor(mapped, device=device), told)
+        return ImageSet(StreamedImages(mapped, device), classes)
+    return ImageSet(torch.tensor(mapped, device=device), classes)
 
 
 def room(device: torch.device) -> int:

@@ -19,20 +19,20 @@ REMOTE = ("http", "https", "s3")
 
 def places() -> list[str]:
     """The places in DATASETS_MIRROR, which commas separate."""
-    told = (place.strip() for place in os.environ.get(MIRROR, "").split(","))
-    return [place for place in told if place]
+    named = (location.strip() for location in os.environ.get(MIRROR, "").split(","))
+    return [location for location in named if location]
 
 
-def local(place: str) -> Path | None:
+def local(location: str) -> Path | None:
     """The place as a path of this machine, if it is one."""
-    scheme, _, rest = place.partition(":")
+    scheme, _, rest = location.partition(":")
     if scheme == "file":
-        return Path(url2pathname(urlsplit(place).path))
+        return Path(url2pathname(urlsplit(location).path))
     if rest.startswith("//"):
         if scheme not in REMOTE:
             raise PipelineError(
-                f"{MIRROR} names {place}; a place is a folder, or an address that "
+                f"{MIRROR} names {location}; a place is a folder, or an address that "
                 "begins with file:, http:, https: or s3:"
             )
         return None
-    return Path(place).expanduser()
+    return Path(location).expanduser()

@@ -37,15 +37,15 @@ def gather(files: Sequence[Published], dataset: str, target: Path) -> None:
     with ExitStack() as locks:
         for file in files:
             locks.enter_context(alone(PARTS / f"{file.name}.lock"))
-        found = [_find(file, files, dataset) for file in files]
+        sources = [_find(file, files, dataset) for file in files]
         with packing(target) as pack:
-            for file, where in zip(files, found, strict=True):
+            for file, where in zip(files, sources, strict=True):
                 for name, path in where.files.items():
                     with path.open("rb") as content:
                         pack.add(name, path.stat().st_size, content)
                 if where.archive is not None:
                     _repack(where.archive, file, pack)
-        for where in found:
+        for where in sources:
             for path in [*where.files.values(), *filter(None, [where.archive])]:
                 if path.parent == PARTS:
                     discard(path)
@@ -66,15 +66,15 @@ def _repack(path: Path, file: Published, pack: Packing) -> None:
 def _find(file: Published, files: Sequence[Published], dataset: str) -> Found:
     """The first place that has what is asked for; those before it say why they have not."""
     reasons = []
-    for place in places():
+    for location in places():
         try:
-            found = _at(place, file, dataset)
+            files_there = _at(location, file, dataset)
         except Refused as error:
             reasons.append(str(error))
             continue
         for reason in reasons:
             say(f"passed over: {reason}")
-        return found
+        return files_there
     raise PipelineError(_remedy(file, files, dataset, reasons))
 
 
@@ -92,33 +92,33 @@ def _remedy(
     )
 
 
-def _at(place: str, file: Published, dataset: str) -> Found:
+def _at(location: str, file: Published, dataset: str) -> Found:
     try:
-        whole = _bring(place, file, file.name, dataset)
+        whole = _bring(location, file, file.name, dataset)
     except Absent as absence:
-        return Found(None, _unpacked(place, file, dataset, absence))
+        return Found(None, _unpacked(location, file, dataset, absence))
     return Found(whole, {}) if file.holds else Found(None, {file.name: whole})
 
 
 def _unpacked(
-    place: str, file: Published, dataset: str, absence: Absent
+    location: str, file: Published, dataset: str, absence: Absent
 ) -> dict[str, Path]:
     """What an archive holds, where the archive itself is absent."""
-    found: dict[str, Path] = {}
+    unpacked: dict[str, Path] = {}
     for name, digest in sorted(file.holds.items()):
         try:
             inside = Published(name=name, digest=digest)
-            found[name] = _bring(place, inside, name, dataset)
+            unpacked[name] = _bring(location, inside, name, dataset)
         except Absent as missing:
-            raise (missing if found else absence) from None
-    if not found:
+            raise (missing if unpacked else absence) from None
+    if not unpacked:
         raise absence
-    return found
+    return unpacked
 
 
-def _bring(place: str, file: Published, name: str, dataset: str) -> Path:
+def _bring(location: str, file: Published, name: str, dataset: str) -> Path:
     """A file at this place, checked; from a server, a copy of it in `PARTS`."""
-    folder = local(place)
+    folder = local(location)
     last = name.rpartition("/")[2]
     if folder is not None:
         itself = [folder] if folder.name == last else []
@@ -129,8 +129,12 @@ def _bring(place: str, file: Published, name: str, dataset: str) -> Path:
                 return option
         there = folder.exists()
         raise Absent(f"{folder} holds no {last}" if there else f"there is no {folder}")
-    whole = place if place.endswith(f"/{last}") else f"{place.rstrip('/')}/{name}"
-    return _fetched(list(dict.fromkeys([whole, f"{place.rstrip('/')}/{last}"])), file)
+    whole = (
+        location if location.endswith(f"/{last}") else f"{location.rstrip('/')}/{name}"
+    )
+    return _fetched(
+        list(dict.fromkeys([whole, f"{location.rstrip('/')}/{last}"])), file
+    )
 
 
 def _fetched(addresses: Sequence[str], file: Published) -> Path:

@@ -31,11 +31,11 @@ class StreamedImages:
 
     def __getitem__(self, rows: Tensor) -> Tensor:
         rows = rows.cpu()
-        found = self.reader.take(rows) if self.reader else None
-        if found is None:
+        images = self.reader.take(rows) if self.reader else None
+        if images is None:
             self.close()
-            found = self.read(rows)
-        return found.to(self.device, non_blocking=True)
+            images = self.read(rows)
+        return images.to(self.device, non_blocking=True)
 
     def expect(self, batches: Iterable[Tensor]) -> None:
         self.close()
@@ -52,9 +52,9 @@ class StreamedImages:
         images = torch.empty(len(rows), *self.shape[1:], dtype=self.dtype)
         if self.device.type == "cuda":
             images = images.pin_memory()
-        places = images.numpy()
-        for place, row in zip(order.tolist(), rows[order].tolist(), strict=True):
-            places[place] = self.mapped[row]
+        array = images.numpy()
+        for number, row in zip(order.tolist(), rows[order].tolist(), strict=True):
+            array[number] = self.mapped[row]
         return images
 
 
@@ -71,16 +71,16 @@ class Reader:
     def _read(self, images: StreamedImages) -> None:
         for rows in self.batches:
             try:
-                found: Tensor | BaseException = images.read(rows)
+                batch: Tensor | BaseException = images.read(rows)
             except BaseException as error:  # told to the one who asks for these rows
-                found = error
+                batch = error
             while not self.stopped.is_set():
                 try:
-                    self.queue.put(found, timeout=PATIENCE)
+                    self.queue.put(batch, timeout=PATIENCE)
                     break
                 except Full:
                     continue
-            if self.stopped.is_set() or isinstance(found, BaseException):
+            if self.stopped.is_set() or isinstance(batch, BaseException):
                 return
 
     def take(self, rows: Tensor) -> Tensor | None:
@@ -90,10 +90,10 @@ class Reader:
         if not torch.equal(self.batches[self.taken], rows):
             return None
         self.taken += 1
-        found = self.queue.get()
-        if isinstance(found, BaseException):
-            raise found
-        return found
+        batch = self.queue.get()
+        if isinstance(batch, BaseException):
+            raise batch
+        return batch
 
     def close(self) -> None:
         self.stopped.set()

@@ -6,6 +6,7 @@ part, so that a renamed threat raises the same flags.
 
 import math
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from typing import Any
 
 Spec = Mapping[str, Any]
@@ -15,20 +16,37 @@ SEVERAL = 10
 # From so many on, more of them should change little.
 MANY = 20
 
-HELPS = "an attack should not help the defense"
-FEWER = "more of the same attack should not do less"
-QUERIES = "more queries should not do less"
-MASKED = "one step does more than many, so gradients may be masked"
-WIDER = "all that the other may do, this may do too"
-CONTAINS = "the other is a part of it"
-BLIND = "an attack that sees no gradient should not do more"
-TRANSFERRED = "an attack that was crafted on another network should not do more"
-SEES_MORE = "an attack that sees the inference should not do less"
-AUTOATTACK = "AutoAttack should do at least as much"
 
-UNSEEN = "the attack did not see what the defense optimises at inference"
-TOO_FEW = "{steps} steps were too few"
-ONE_STEP = "one step is no measure of this defense"
+class Reason(StrEnum):
+    """Why two accuracies of one defense can't both be believed."""
+
+    HELPS = "helps"
+    """No attack leaves less than an attack."""
+    FEWER = "fewer"
+    """More of the same attack does less."""
+    QUERIES = "queries"
+    """More queries do less."""
+    MASKED = "masked"
+    """One step does more than many."""
+    WIDER = "wider"
+    """What may do all that the other may does less."""
+    CONTAINS = "contains"
+    """The worst of several threats does less than one of them."""
+    BLIND = "blind"
+    """An attack that sees no gradient does more than one that does."""
+    TRANSFERRED = "transferred"
+    """An attack that was crafted on another network does more."""
+    SEES_MORE = "sees_more"
+    """An attack that sees the inference does less than one that doesn't."""
+    AUTOATTACK = "autoattack"
+    """AutoAttack does less."""
+    UNSEEN = "unseen"
+    """An attack that sees the inference does more."""
+    TOO_FEW = "too_few"
+    """Many more steps do far more."""
+    ONE_STEP = "one_step"
+    """Several steps do far more than one."""
+
 
 # What an edit may be without reaching other images.
 WAYS = {"step_size", "start_at", "boxed"}
@@ -42,76 +60,76 @@ def is_nothing(spec: Spec) -> bool:
     return edit.get("perturbation") == "nothing" or edit.get("epsilon") == 0
 
 
-def why_at_least_as_strong(strong: Spec, weak: Spec) -> str | None:
+def why_at_least_as_strong(strong: Spec, weak: Spec) -> Reason | None:
     """Why the first should leave no more accuracy than the second, if it should."""
     if strong == weak or is_nothing(strong):
         return None
     if is_nothing(weak):
-        return HELPS
+        return Reason.HELPS
     return next(_reasons(strong, weak), None)
 
 
-def _reasons(strong: Spec, weak: Spec) -> Iterator[str]:
+def _reasons(strong: Spec, weak: Spec) -> Iterator[Reason]:
     if parts := _members(strong):
         if any(part == weak or why_at_least_as_strong(part, weak) for part in parts):
-            yield CONTAINS
+            yield Reason.CONTAINS
     elif _is_transferred(weak):
         inner = weak["threat"]
         stronger = strong == inner or why_at_least_as_strong(strong, inner)
         if stronger and not _is_transferred(strong) and not _is_blind(strong):
-            yield TRANSFERRED
+            yield Reason.TRANSFERRED
     elif _sees_inference(strong):
         if weak == strong["threat"]:
-            yield SEES_MORE
+            yield Reason.SEES_MORE
         elif weak.get("attack") == strong["attack"]:
             yield from _reasons(strong["threat"], weak["threat"])
     elif not _is_wrapped(strong) and not _is_wrapped(weak):
         yield from _of_plain_attacks(strong, weak)
 
 
-def _of_plain_attacks(strong: Spec, weak: Spec) -> Iterator[str]:
+def _of_plain_attacks(strong: Spec, weak: Spec) -> Iterator[Reason]:
     if _is_blind(strong):
         if _same(strong, weak, {"queries"}) and strong["queries"] > weak["queries"]:
-            yield QUERIES
+            yield Reason.QUERIES
     elif _is_blind(weak):
         if (
-            _steps(strong) >= MANY
+            steps_of(strong) >= MANY
             and _leads_to_errors(strong)
             and _reaches(strong, weak)
         ):
-            yield BLIND
+            yield Reason.BLIND
     elif strong.get("attack") == "autoattack":
         if "edit" in weak and _reaches(strong, weak):
-            yield AUTOATTACK
+            yield Reason.AUTOATTACK
     elif _raise_the_same(strong, weak):
         yield from _of_ascents(strong, weak)
 
 
-def _of_ascents(strong: Spec, weak: Spec) -> Iterator[str]:
+def _of_ascents(strong: Spec, weak: Spec) -> Iterator[Reason]:
     """Of two ascents of one objective."""
-    many, few = _steps(strong), _steps(weak)
+    many, few = steps_of(strong), steps_of(weak)
     same_images = _same_images(strong["edit"], weak["edit"])
     if few == 1 and many >= SEVERAL and same_images:
-        yield MASKED
+        yield Reason.MASKED
     elif few and _options_as_strong(strong, weak):
         if strong["edit"] == weak["edit"] and (many == few or many > few > 1):
-            yield FEWER
+            yield Reason.FEWER
         elif many >= max(few, SEVERAL) and _is_wider(strong["edit"], weak["edit"]):
-            yield WIDER
+            yield Reason.WIDER
 
 
-def why_about_as_strong(strong: Spec, weak: Spec) -> tuple[float, str] | None:
+def why_about_as_strong(strong: Spec, weak: Spec) -> tuple[float, Reason] | None:
     """By how many points the first may undercut the second, and what else would be wrong
     with the second."""
     if _sees_inference(strong) and strong["threat"] == weak:
-        return 1.0, UNSEEN
+        return 1.0, Reason.UNSEEN
     if not _raise_the_same(strong, weak):
         return None
-    many, few = _steps(strong), _steps(weak)
+    many, few = steps_of(strong), steps_of(weak)
     if few == 1 and many >= SEVERAL and _same_images(strong["edit"], weak["edit"]):
-        return 30.0, ONE_STEP
+        return 30.0, Reason.ONE_STEP
     if few >= MANY and many > few and _same(strong, weak, {"steps"}):
-        return 5.0, TOO_FEW.format(steps=few)
+        return 5.0, Reason.TOO_FEW
     return None
 
 
@@ -148,19 +166,19 @@ def _leads_to_errors(spec: Spec) -> bool:
     return objective is None or objective["objective"] in ("cross_entropy", "margin")
 
 
-def _raise_the_same(one: Spec, other: Spec) -> bool:
+def _raise_the_same(first: Spec, second: Spec) -> bool:
     """Whether both are ascents, and of one objective."""
-    ascents = "edit" in one and "edit" in other
-    return ascents and one.get("objective") == other.get("objective")
+    ascents = "edit" in first and "edit" in second
+    return ascents and first.get("objective") == second.get("objective")
 
 
-def _steps(spec: Spec) -> int:
+def steps_of(spec: Spec) -> int:
     return int(spec.get("steps") or 0)
 
 
-def _same(one: Spec, other: Spec, but: set[str]) -> bool:
-    keys = (one.keys() | other.keys()) - but
-    return all(one.get(key) == other.get(key) for key in keys)
+def _same(first: Spec, second: Spec, but: set[str]) -> bool:
+    keys = (first.keys() | second.keys()) - but
+    return all(first.get(key) == second.get(key) for key in keys)
 
 
 def _options_as_strong(strong: Spec, weak: Spec) -> bool:
@@ -171,8 +189,8 @@ def _options_as_strong(strong: Spec, weak: Spec) -> bool:
     return alike and restarts and stops
 
 
-def _same_images(one: Spec, other: Spec) -> bool:
-    return _covers(one, other) and _covers(other, one)
+def _same_images(first: Spec, second: Spec) -> bool:
+    return _covers(first, second) and _covers(second, first)
 
 
 def _is_wider(wide: Spec, narrow: Spec) -> bool:

@@ -185,7 +185,7 @@ class InputFiles:
 
     def gather_claims(self, spec: Spec) -> Inputs:
         papers = ({"paper": paper} for paper in self.specs.claims.papers)
-        return {"claims": self._made("check_claims", "csv", papers)}
+        return {"claims": self._made("check_claims", "json", papers)}
 
     def make_report(self, spec: Spec) -> Inputs:
         pages = self.specs.pages.overview().papers
@@ -202,9 +202,9 @@ class InputFiles:
             if page.made
         ]
         return {
-            "tables": self._made("make_table", "csv", tables),
+            "tables": self._made("make_table", "json", tables),
             "figures": self._made("make_figure", "png", figures),
-            "claims": self._made("gather_claims", "csv", [{}]),
+            "claims": self._made("gather_claims", "json", [{}]),
             "cards": Taken(cards_in_report(self.specs)),
         }
 

@@ -20,28 +20,32 @@ def judged(path: Path) -> Outcomes:
 
 def legend_below(figure: Figure, axes: Axes, title: str) -> None:
     """One legend for all axes, of what these ones show."""
-    drawn, told = axes.get_legend_handles_labels()
+    drawn, labels = axes.get_legend_handles_labels()
     figure.legend(
         drawn,
-        told,
+        labels,
         loc="outside lower center",
-        ncols=min(len(told), 5),
+        ncols=min(len(labels), 5),
         title=title,
         title_fontsize=8,
     )
 
 
 def band(
-    axes: Axes, i: int, places: Sequence[float], found: Sequence[Outcomes], label: str
+    axes: Axes,
+    i: int,
+    places: Sequence[float],
+    outcomes: Sequence[Outcomes],
+    label: str,
 ) -> None:
     """The line of this number: accuracy in percent over places on the axis."""
-    sure = [interval(one) for one in found]
-    low, high = [one.low for one in sure], [one.high for one in sure]
+    sure = [interval(outcome) for outcome in outcomes]
+    low, high = [ends.low for ends in sure], [ends.high for ends in sure]
     colour = COLOURS[i % len(COLOURS)]
     axes.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
     axes.plot(
         places,
-        [accuracy(one) for one in found],
+        [accuracy(outcome) for outcome in outcomes],
         color=colour,
         linestyle=DASHES[i % len(DASHES)],
         marker=MARKERS[i % len(MARKERS)],

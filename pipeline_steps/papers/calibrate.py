@@ -69,16 +69,16 @@ def record(spec: CalibrationSpec, fit: Fit) -> dict[str, Any]:
 def as_page(spec: CalibrationSpec, ranked: list[Fit]) -> str:
     """The choice as a page."""
     head = ["Setting", "ε", "Steps", "Aim"]
-    head += [f"{name} (paper {told:.2f})" for name, told in spec.targets.items()]
+    head += [f"{name} (paper {printed:.2f})" for name, printed in spec.targets.items()]
     head = [f'<th scope="col">{escape(text)}</th>' for text in [*head, "Distance"]]
     body = [_row(spec, fit) for fit in ranked]
-    told = f"<p>{escape(verdict(spec, ranked))}</p>"
+    summary = f"<p>{escape(verdict(spec, ranked))}</p>"
     warnings = filter(None, [_caution(spec), complaint(spec, ranked)])
     shown = "\n".join(f'<p class="warning">{escape(text)}</p>' for text in warnings)
     return page(
         f"{paper_name(spec.paper)}, {spec.title}",
         scale_line(spec),
-        f'{shown}\n{told}\n{html_table(head, body)}\n<p class="notes">{escape(LEGEND)}</p>',
+        f'{shown}\n{summary}\n{html_table(head, body)}\n<p class="notes">{escape(LEGEND)}</p>',
     )
 
 
@@ -91,17 +91,17 @@ def _caution(spec: CalibrationSpec) -> str | None:
 
 
 def _row(spec: CalibrationSpec, fit: Fit) -> list[str]:
-    one = fit.candidate
-    used = " (in use)" if one.threat == spec.frozen else ""
-    aim = "towards a random class" if one.targeted else "away from the true class"
+    candidate = fit.candidate
+    used = " (in use)" if candidate.threat == spec.frozen else ""
+    aim = "towards a random class" if candidate.targeted else "away from the true class"
     accuracies = [
         f'<td class="number">{fit.accuracies[name]:.2f} '
-        f'<span class="small">({fit.accuracies[name] - told:+.2f})</span></td>'
-        for name, told in spec.targets.items()
+        f'<span class="small">({fit.accuracies[name] - printed:+.2f})</span></td>'
+        for name, printed in spec.targets.items()
     ]
-    numbers = [f"{one.epsilon:g}", str(one.steps)]
+    numbers = [f"{candidate.epsilon:g}", str(candidate.steps)]
     return [
-        f'<th scope="row">{escape(one.threat + used)}</th>',
+        f'<th scope="row">{escape(candidate.threat + used)}</th>',
         *(f'<td class="number">{number}</td>' for number in numbers),
         escape(aim),
         *accuracies,

@@ -26,14 +26,14 @@ class Fit:
 
 def fits(spec: CalibrationSpec, outcomes: Mapping[Key, Outcomes]) -> list[Fit]:
     """All candidates, the best first; of equally good ones first the one in use."""
-    found = [_fit(spec, one, outcomes) for one in spec.candidates]
-    best = min(fit.distance for fit in found)
+    candidates = [_fit(spec, candidate, outcomes) for candidate in spec.candidates]
+    best = min(fit.distance for fit in candidates)
 
     def order(fit: Fit) -> tuple[float, bool]:
         tied = fit.distance - best < SAME
         return best if tied else fit.distance, fit.candidate.threat != spec.frozen
 
-    return sorted(found, key=order)
+    return sorted(candidates, key=order)
 
 
 def _fit(
@@ -47,10 +47,12 @@ def _fit(
                 f"given, so that {spec.name} can't choose; build them first"
             )
     accuracies = {name: accuracy(outcomes[key]) for name, key in judged.items()}
-    squares = [(accuracies[name] - told) ** 2 for name, told in spec.targets.items()]
+    squares = [
+        (accuracies[name] - printed) ** 2 for name, printed in spec.targets.items()
+    ]
     within = all(
-        interval(outcomes[judged[name]]).holds(told)
-        for name, told in spec.targets.items()
+        interval(outcomes[judged[name]]).holds(printed)
+        for name, printed in spec.targets.items()
     )
     return Fit(candidate, accuracies, sqrt(sum(squares) / len(squares)), within)
 

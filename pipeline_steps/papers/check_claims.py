@@ -8,9 +8,14 @@ from pipeline_steps.core.card import read_card
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.claim import Claim, ClaimsSpec
 from pipeline_steps.papers.claims import Decision, decide
-from pipeline_steps.papers.decided import DecidedClaim, by_outcome, write_claims
 from pipeline_steps.papers.evidence import Evidence, read_curves
-from pipeline_steps.papers.outcome import Outcome
+from pipeline_steps.papers.forms.tidy import write_claims
+from pipeline_steps.papers.results import (
+    DecidedClaim,
+    DecidedClaims,
+    Outcome,
+    write_results,
+)
 from pipeline_steps.papers.statistics import Key, Outcomes, read_outcomes
 
 PRINTED = {True: Outcome.HOLDS, False: Outcome.FAILS, None: None}
@@ -19,10 +24,12 @@ PRINTED = {True: Outcome.HOLDS, False: Outcome.FAILS, None: None}
 def main(job: Job[ClaimsSpec]) -> dict[str, Any]:
     """Every claim of the paper, decided."""
     spec = job.spec
-    found = evidence(job)
-    decided = [record(spec, claim, decide(claim, found)) for claim in spec.claims]
-    write_claims(decided, job.output("csv"))
-    return by_outcome(decided)
+    numbers = evidence(job)
+    claims = [decided(spec, claim, decide(claim, numbers)) for claim in spec.claims]
+    write_claims(claims, job.output("csv"))
+    results = DecidedClaims(claims=claims)
+    write_results(job.output("json"), results)
+    return results.by_outcome
 
 
 def evidence(job: Job[ClaimsSpec]) -> Evidence:
@@ -41,14 +48,14 @@ def evidence(job: Job[ClaimsSpec]) -> Evidence:
 
 def _sizes(spec: ClaimsSpec, files: Sequence[Path]) -> dict[tuple[str, Key], Outcomes]:
     """How far images were moved, wherever a claim asks for it."""
-    asked = {
-        (str(one.size), one.behind(spec.used(claim), spec.stand_ins)[0])
+    wanted = {
+        (str(quantity.size), quantity.behind(spec.used(claim), spec.stand_ins)[0])
         for claim in spec.claims
-        for one in claim.quantities
-        if one.size
+        for quantity in claim.quantities
+        if quantity.size
     }
-    found = {}
-    for size, key in sorted(asked):
+    sizes = {}
+    for size, key in sorted(wanted):
         runs, paths = zip(
             *(
                 (run, path)
@@ -58,12 +65,12 @@ def _sizes(spec: ClaimsSpec, files: Sequence[Path]) -> dict[tuple[str, Key], Out
             strict=True,
         )
         moved = read_outcomes(runs, paths, size)[key]
-        found[size, key] = moved.astype(float) / 100
-    return found
+        sizes[size, key] = moved.astype(float) / 100
+    return sizes
 
 
-def record(spec: ClaimsSpec, claim: Claim, decision: Decision) -> DecidedClaim:
-    """A claim as one line of the tidy file."""
+def decided(spec: ClaimsSpec, claim: Claim, decision: Decision) -> DecidedClaim:
+    """A claim with its outcome."""
     return DecidedClaim(
         paper=spec.paper,
         claim=claim.name,
@@ -74,7 +81,8 @@ def record(spec: ClaimsSpec, claim: Claim, decision: Decision) -> DecidedClaim:
         trainings=decision.trainings,
         papers_size=spec.papers_size,
         p=decision.p,
-        detail=decision.detail,
+        findings=decision.findings,
+        not_run=None if claim.holds else claim.not_run,
         printed=PRINTED[spec.printed.get(claim.name)],
     )
 

@@ -28,8 +28,8 @@ class Sparse(Settings):
 
     @model_serializer(mode="wrap")
     def _told(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        told: dict[str, Any] = whole(self)
-        return {key: value for key, value in told.items() if value not in (None, [])}
+        values: dict[str, Any] = whole(self)
+        return {key: value for key, value in values.items() if value not in (None, [])}
 
 
 class Quantity(Sparse):
@@ -71,8 +71,10 @@ class Quantity(Sparse):
     def over(self, more: "Quantity") -> "Quantity":
         """This one, with what it leaves open taken from another."""
         open_ = Quantity.model_fields.keys() - (UNDER if self.threats else set())
-        given = more.model_dump(include=open_)
-        return Quantity(**given | self.model_dump(include=set(Quantity.model_fields)))
+        open_values = more.model_dump(include=open_)
+        return Quantity(
+            **open_values | self.model_dump(include=set(Quantity.model_fields))
+        )
 
 
 UNDER = {"threat", "worst_of", "mean_of", "corruptions"}
@@ -117,7 +119,8 @@ class Comparison(Sparse):
         """One for each threat and each defense that it speaks of."""
         return [
             Comparison(left=left, relation=self.relation, right=right)
-            for under in [Quantity(threat=one) for one in self.under] or [Quantity()]
+            for under in [Quantity(threat=threat) for threat in self.under]
+            or [Quantity()]
             for left in self.left.sides(under)
             for right in self.right.sides(under)
         ]
@@ -192,12 +195,12 @@ class ClaimsSpec(Settings):
 
     def results(self, claim: Claim) -> Iterator[Result]:
         dataset = self.used(claim)
-        for one in claim.quantities:
-            family = "curves" if one.epoch else "verdicts"
-            for key in one.behind(dataset, self.stand_ins):
+        for quantity in claim.quantities:
+            family = "curves" if quantity.epoch else "verdicts"
+            for key in quantity.behind(dataset, self.stand_ins):
                 yield Result(family, *key)
-            if one.manifold:
-                yield Result("manifolds", dataset, one.manifold)
+            if quantity.manifold:
+                yield Result("manifolds", dataset, quantity.manifold)
 
     @property
     def runs(self) -> list[Run]:
@@ -212,11 +215,11 @@ class ClaimsSpec(Settings):
     @property
     def manifolds(self) -> list[str]:
         """One for each input card of a manifold, in the same order."""
-        return [f"{one.dataset}/{one.of}" for one in self._all("manifolds")]
+        return [f"{result.dataset}/{result.of}" for result in self._all("manifolds")]
 
     def _all(self, family: str) -> Iterable[Result]:
-        found = (one for claim in self.claims for one in self.results(claim))
-        return dict.fromkeys(one for one in found if one.family == family)
+        results = (result for claim in self.claims for result in self.results(claim))
+        return dict.fromkeys(result for result in results if result.family == family)
 
     def _runs(self, family: str) -> Iterator[Run]:
         for _, dataset, of, threat in self._all(family):

@@ -73,23 +73,23 @@ class Evidence:
         return float(metrics[side.metric])
 
     def _samples(self, quantity: Quantity, dataset: str) -> Outcomes:
-        told = quantity.behind(dataset, self.stand_ins)
+        keys = quantity.behind(dataset, self.stand_ins)
         if quantity.epoch:
-            found = [_get(self.curves, (quantity.epoch, key), *key) for key in told]
+            samples = [_get(self.curves, (quantity.epoch, key), *key) for key in keys]
         elif quantity.size:
-            found = [_get(self.sizes, (quantity.size, key), *key) for key in told]
+            samples = [_get(self.sizes, (quantity.size, key), *key) for key in keys]
         else:
-            found = [_get(self.outcomes, key, *key) for key in told]
+            samples = [_get(self.outcomes, key, *key) for key in keys]
         if quantity.worst_of:
-            return np.logical_and.reduce(found)
+            return np.logical_and.reduce(samples)
         if quantity.corruptions:
-            return over_corruptions(found)
-        return found[0] if len(found) == 1 else np.mean(found, axis=0)
+            return over_corruptions(samples)
+        return samples[0] if len(samples) == 1 else np.mean(samples, axis=0)
 
 
-def _get(known: Mapping[Any, Outcomes], key: Any, *told: str) -> Outcomes:
+def _get(known: Mapping[Any, Outcomes], key: Any, *names: str) -> Outcomes:
     if key not in known:
-        dataset, defense, threat = told
+        dataset, defense, threat = names
         raise PipelineError(
             f"no verdicts of {defense} under {threat} on {dataset} were given"
         )
@@ -103,10 +103,10 @@ def read_curves(
 
     No image is scored by weights that it has helped to choose.
     """
-    found: dict[tuple[str, Key], list[np.ndarray]] = {}
+    curves: dict[tuple[str, Key], list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
         _, right = curve_of(read_table(path, ["epoch", "image", "correct"]))
         key = (run.dataset, run.defense, run.threat)
-        found.setdefault(("last", key), []).append(right[-1])
-        found.setdefault(("best", key), []).append(best_elsewhere(right))
-    return {key: np.stack(seeds) for key, seeds in found.items()}
+        curves.setdefault(("last", key), []).append(right[-1])
+        curves.setdefault(("best", key), []).append(best_elsewhere(right))
+    return {key: np.stack(seeds) for key, seeds in curves.items()}

@@ -4,15 +4,18 @@ from typing import Any
 
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.claim import AllClaimsSpec
-from pipeline_steps.papers.decided import (
+from pipeline_steps.papers.forms.tidy import write_claims
+from pipeline_steps.papers.results import (
+    ENOUGH_TRAININGS,
     DecidedClaim,
-    by_outcome,
+    DecidedClaims,
+    Outcome,
     by_verdict,
-    read_claims,
-    write_claims,
+    read_results,
+    write_results,
 )
-from pipeline_steps.papers.outcome import ENOUGH_TRAININGS, Outcome
-from pipeline_steps.papers.style import SIGNS, escape, html_table, page, paper_name
+from pipeline_steps.papers.style import escape, html_table, page, paper_name
+from pipeline_steps.papers.wording import OUTCOMES, SIGNS, detail, verdict
 
 LEGEND = (
     "A claim holds if each of its comparisons holds, and does not hold if one of them "
@@ -32,23 +35,26 @@ LEGEND = (
 
 def main(job: Job[AllClaimsSpec]) -> dict[str, Any]:
     """The claims of all papers, in the papers' order."""
-    files = job.all_verified("claims", "csv")
-    papers = dict(zip(job.spec.papers, map(read_claims, files), strict=True))
-    every = [claim for claims in papers.values() for claim in claims]
-    write_claims(every, job.output("csv"))
+    files = job.all_verified("claims", "json")
+    claims = [read_results(path, DecidedClaims).claims for path in files]
+    papers = dict(zip(job.spec.papers, claims, strict=True))
+    results = DecidedClaims(claims=[claim for paper in claims for claim in paper])
+    write_claims(results.claims, job.output("csv"))
+    write_results(job.output("json"), results)
     job.output("html").write_text(as_page(job.spec, papers), encoding="utf-8")
-    return by_outcome(every)
+    return results.by_outcome
 
 
 def as_page(spec: AllClaimsSpec, papers: dict[str, list[DecidedClaim]]) -> str:
     """All claims as a page, paper by paper."""
-    told = (
+    caution = (
         f"Decided at scale {spec.scale}, which is smaller than the papers': a verdict "
         "says what happened here, not whether the paper reproduces."
     )
-    parts = [] if spec.papers_size else [f'<p class="warning">{escape(told)}</p>']
+    parts = [] if spec.papers_size else [f'<p class="warning">{escape(caution)}</p>']
     for paper, claims in papers.items():
-        counts = (f"{len(some)} {said}" for said, some in by_verdict(claims).items())
+        groups = by_verdict(claims).items()
+        counts = (f"{len(some)} {verdict(reached)}" for reached, some in groups)
         heading = f"{paper_name(paper)}: {'; '.join(counts)}"
         parts.append(f"<h2>{escape(heading)}</h2>")
         rows = map(_row, claims)
@@ -65,16 +71,18 @@ def _row(claim: DecidedClaim) -> list[str]:
     origin = "our own check" if claim.ours else "the paper's"
     where = escape(f"{claim.claim} · {origin}, {claim.place}")
     if claim.printed:
-        where += f"<br>By the numbers that the paper prints it {claim.printed.words}."
+        where += (
+            f"<br>By the numbers that the paper prints it {OUTCOMES[claim.printed]}."
+        )
     sure = "" if claim.p is None else f"p = {claim.p:.3g}"
-    told = escape(claim.verdict)
+    words = escape(verdict(claim.verdict))
     if claim.outcome is Outcome.NOT_RUN:
-        told = told.replace(" ", "&nbsp;")
+        words = words.replace(" ", "&nbsp;")
     return [
         f'{escape(claim.says)}<br><span class="small">{where}</span>',
-        f'<span class="{claim.outcome}">{SIGNS[claim.outcome]}&nbsp;{told}</span><br>'
+        f'<span class="{claim.outcome}">{SIGNS[claim.outcome]}&nbsp;{words}</span><br>'
         f'<span class="small">{escape(sure)}</span>',
-        f'<span class="small">{escape(claim.detail)}</span>',
+        f'<span class="small">{escape(detail(claim))}</span>',
     ]
 
 

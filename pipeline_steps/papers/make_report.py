@@ -1,24 +1,21 @@
 """Makes the report, and an overview of all runs: what came out, by what, at what cost."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from pipeline_steps.core.card import read_card
-from pipeline_steps.core.files import read_json, write_json
+from pipeline_steps.core.files import write_json
 from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.step import Job, run
-from pipeline_steps.papers.decided import read_claims
 from pipeline_steps.papers.report.contents import (
     Contents,
     Figure,
     Result,
     Table,
     behind,
-    name_of,
 )
 from pipeline_steps.papers.report.document import document
 from pipeline_steps.papers.report.parts import duration
+from pipeline_steps.papers.results import DecidedClaims, read_results
 from pipeline_steps.papers.spec import OverviewSpec
 from pipeline_steps.papers.style import escape, html_table, page
 
@@ -44,16 +41,16 @@ def main(job: Job[OverviewSpec]) -> dict[str, Any]:
     pages = ("tables_card", "figures_card", "claims_card")
     starts = [card for name in pages for card in job.inputs.get(name, [])]
     cards = sorted({*job.inputs.get("cards", []), *behind(starts)})
-    whole = document(read(job, cards), job.spec.papers)
+    results = [Result.read(path) for path in cards]
+    whole = document(read(job, results), job.spec.papers)
     job.output("index").write_text(whole, encoding="utf-8")
-    lines = [line(path) for path in cards]
-    write_lines(job.output("csv"), COLUMNS, lines)
-    job.output("html").write_text(as_page(job.spec, lines), encoding="utf-8")
-    write_json(job.output("summary"), summary(cards))
-    return {"runs": len(lines)}
+    write_lines(job.output("csv"), COLUMNS, map(line, results))
+    job.output("html").write_text(as_page(job.spec, results), encoding="utf-8")
+    write_json(job.output("summary"), summary(results))
+    return {"runs": len(results)}
 
 
-def read(job: Job[OverviewSpec], cards: Sequence[Path]) -> Contents:
+def read(job: Job[OverviewSpec], results: Sequence[Result]) -> Contents:
     """All that the report shows; each file is what its card promises."""
     tables, figures, claims = (
         zip(
@@ -61,46 +58,37 @@ def read(job: Job[OverviewSpec], cards: Sequence[Path]) -> Contents:
             map(Result.read, job.inputs.get(f"{name}_card", [])),
             strict=True,
         )
-        for name, role in (("tables", "csv"), ("figures", "png"), ("claims", "csv"))
+        for name, role in (("tables", "json"), ("figures", "png"), ("claims", "json"))
     )
     return Contents(
         scale=job.spec.scale,
         scale_title=job.spec.scale_title,
-        tables=[Table(*one) for one in tables],
-        figures=[Figure(*one) for one in figures],
-        claims=[claim for path, _ in claims for claim in read_claims(path)],
-        results={path: Result.read(path) for path in cards},
+        tables=[Table(*made) for made in tables],
+        figures=[Figure(*made) for made in figures],
+        claims=[
+            claim
+            for path, _ in claims
+            for claim in read_results(path, DecidedClaims).claims
+        ],
+        results={result.path: result for result in results},
     )
 
 
-def line(path: Path) -> dict[str, Any]:
-    """A card and, if it lies beside it, the record of the run that made it."""
-    card = read_card(path)
-    beside = path.with_suffix(".record.json")
-    record = read_json(beside) if beside.is_file() else {}
-    numbers = {k: v for k, v in card.metrics.items() if isinstance(v, int | float)}
+def line(result: Result) -> dict[str, Any]:
+    """A result as people read it: its card and, if there is one, the record of its run."""
     return {
-        "step": card.step,
-        "name": name_of(path),
-        "metrics": ", ".join(f"{k} {number(v)}" for k, v in numbers.items()),
-        "code": str(card.code.get("digest", ""))[:12],
-        **{name: record.get(name, "") for name in COLUMNS[4:]},
+        "step": result.card.step,
+        "name": result.name,
+        "metrics": ", ".join(numbers(result)),
+        "code": code(result),
+        **{name: result.record.get(name, "") for name in COLUMNS[4:]},
     }
 
 
-def summary(cards: Sequence[Path]) -> dict[str, Any]:
-    """The numbers that releases are compared by, nested as their names are."""
-    found: dict[str, Any] = {"accuracy": {}, "generators": {}}
-    for path in sorted(cards):
-        match name_of(path).split("/"):
-            case ["verdicts", dataset, defense, threat]:
-                own = found["accuracy"].setdefault(dataset, {}).setdefault(defense, {})
-                own[threat] = read_card(path).metrics["accuracy"]
-            case ["generators", dataset, generator]:
-                metrics = read_card(path).metrics
-                told = {k: metrics[k] for k in GENERATOR_METRICS if k in metrics}
-                found["generators"].setdefault(dataset, {})[generator] = told
-    return found
+def numbers(result: Result) -> list[str]:
+    """The numbers on its card, each with its name."""
+    metrics = result.card.metrics.items()
+    return [f"{k} {number(v)}" for k, v in metrics if isinstance(v, int | float)]
 
 
 def number(value: float) -> str:
@@ -109,11 +97,31 @@ def number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
-def as_page(spec: OverviewSpec, lines: Sequence[dict[str, Any]]) -> str:
+def code(result: Result) -> str:
+    return str(result.card.code.get("digest", ""))[:12]
+
+
+def summary(results: Sequence[Result]) -> dict[str, Any]:
+    """The numbers that releases are compared by, nested as their names are."""
+    accuracies: dict[str, Any] = {}
+    generators: dict[str, Any] = {}
+    for result in sorted(results, key=lambda result: result.path):
+        metrics = result.card.metrics
+        match result.name.split("/"):
+            case ["verdicts", dataset, defense, threat]:
+                of_dataset = accuracies.setdefault(dataset, {})
+                of_dataset.setdefault(defense, {})[threat] = metrics["accuracy"]
+            case ["generators", dataset, generator]:
+                shown = {k: metrics[k] for k in GENERATOR_METRICS if k in metrics}
+                generators.setdefault(dataset, {})[generator] = shown
+    return {"accuracy": accuracies, "generators": generators}
+
+
+def as_page(spec: OverviewSpec, results: Sequence[Result]) -> str:
     """All runs as a page."""
-    timed = [float(one["seconds"]) for one in lines if one["seconds"] != ""]
-    said = (
-        f"{len(lines)} results; {len(timed)} of them have a record, and took "
+    timed = [result.seconds for result in results if "seconds" in result.record]
+    text = (
+        f"{len(results)} results; {len(timed)} of them have a record, and took "
         f"{duration(sum(timed))} of computing in all. A card is the same whenever the "
         "job is repeated; machine, time and memory are those of the run that made it."
     )
@@ -121,23 +129,23 @@ def as_page(spec: OverviewSpec, lines: Sequence[dict[str, Any]]) -> str:
     return page(
         "What was run",
         f"Scale {spec.scale}: {spec.scale_title}",
-        f'<p class="notes">{escape(said)}</p>\n{html_table(head, map(_row, lines))}',
+        f'<p class="notes">{escape(text)}</p>\n{html_table(head, map(_row, results))}',
     )
 
 
-def _row(one: dict[str, Any]) -> list[str]:
-    numbers = one["metrics"].split(", ")
-    more = [f"and {len(numbers) - SHOWN} more"] if len(numbers) > SHOWN else []
-    device = " on ".join(str(one[k]) for k in ("device", "machine") if one[k])
-    memory = str(one["peak_memory_mb"])
-    if one["peak_gpu_memory_mb"]:
-        memory += f", GPU {one['peak_gpu_memory_mb']}"
-    time = duration(float(one["seconds"])) if one["seconds"] != "" else ""
+def _row(result: Result) -> list[str]:
+    record, shown = result.record, numbers(result)
+    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
+    device = " on ".join(str(record[k]) for k in ("device", "machine") if record.get(k))
+    memory = str(record.get("peak_memory_mb", ""))
+    if gpu := record.get("peak_gpu_memory_mb"):
+        memory += f", GPU {gpu}"
+    time = duration(result.seconds) if "seconds" in record else ""
     return [
-        escape(one["step"]),
-        escape(one["name"]),
-        "<br>".join(escape(n) for n in [*numbers[:SHOWN], *more]),
-        f"<code>{escape(one['code'])}</code>",
+        escape(result.card.step),
+        escape(result.name),
+        "<br>".join(escape(text) for text in [*shown[:SHOWN], *more]),
+        f"<code>{escape(code(result))}</code>",
         escape(device),
         f'<td class="number">{time}</td>',
         f'<td class="number">{memory}</td>',

@@ -11,22 +11,27 @@ Numbers = Mapping[tuple[Key, ...], float]
 
 def borne_out(claim: Claim, numbers: Numbers) -> bool | None:
     """Whether the claim holds for the printed numbers, if they decide it."""
-    found: list[bool | None] = []
-    for one in claim.comparisons:
-        left, right = (_side(s, claim.dataset, numbers) for s in (one.left, one.right))
+    answers: list[bool | None] = []
+    for comparison in claim.comparisons:
+        left, right = (
+            _side(s, claim.dataset, numbers)
+            for s in (comparison.left, comparison.right)
+        )
         if left is None or right is None:
-            found.append(None)
+            answers.append(None)
         else:
-            found.append(RELATIONS[one.relation](left, right))
-    return False if False in found else None if None in found or not found else True
+            answers.append(RELATIONS[comparison.relation](left, right))
+    return (
+        False if False in answers else None if None in answers or not answers else True
+    )
 
 
 def _side(side: Side, dataset: str, numbers: Numbers) -> float | None:
     if side.defense is None:
         return side.number
-    told = _quantity(side, dataset, numbers)
+    value = _quantity(side, dataset, numbers)
     taken = _quantity(side.less, dataset, numbers) if side.less else 0.0
-    return None if told is None or taken is None else told - taken
+    return None if value is None or taken is None else value - taken
 
 
 def _quantity(quantity: Quantity, dataset: str, numbers: Numbers) -> float | None:
@@ -34,6 +39,6 @@ def _quantity(quantity: Quantity, dataset: str, numbers: Numbers) -> float | Non
         return None
     jobs = quantity.behind(dataset, {})
     cells = [(job,) for job in jobs] if quantity.mean_of else [tuple(jobs)]
-    found = [numbers.get(cell) for cell in cells]
-    told = [value for value in found if value is not None]
-    return sum(told) / len(told) if len(told) == len(found) else None
+    printed = [numbers.get(cell) for cell in cells]
+    known = [value for value in printed if value is not None]
+    return sum(known) / len(known) if len(known) == len(printed) else None

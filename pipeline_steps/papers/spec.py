@@ -1,6 +1,7 @@
 """What a job must know of a table or a figure."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
@@ -16,8 +17,9 @@ FROM = ".from-"
 BEST = ".best"
 
 NOT_PRINTED = "the paper prints no number here"
-LOST = "printed number was lost where the paper's text was read"
-INFERRED = f"{LOST}, and this one follows from elsewhere in it"
+
+# Of a number that the paper prints and our text of it lost: not known, or known from elsewhere.
+Lost = Literal["lost", "inferred"]
 
 
 def judged(defense: str, dataset: str, home: str | None) -> str:
@@ -29,8 +31,8 @@ def keys(
     dataset: str, defense: str, threats: Sequence[str], corruptions: Sequence[str]
 ) -> list[Key]:
     """The jobs behind a number: its threats, on each corrupted copy of the images."""
-    places = [f"{dataset}.{name}" for name in corruptions] or [dataset]
-    return [(place, defense, threat) for place in places for threat in threats]
+    copies = [f"{dataset}.{name}" for name in corruptions] or [dataset]
+    return [(copy, defense, threat) for copy in copies for threat in threats]
 
 
 class Column(Settings):
@@ -101,11 +103,46 @@ class Row(Settings):
         """Whether it is the paper's, and no row that a user has added."""
         return bool(self.lost) or any(number is not None for number in self.published)
 
-    def word_on(self, label: str, number: float | None) -> tuple[str, ...]:
-        """What is to be said of the number in this column, if it was lost."""
+    def lost_in(self, label: str, number: float | None) -> Lost | None:
+        """Whether the number in this column was lost, and whether it is known since."""
         if label not in self.lost:
-            return ()
-        return (LOST if number is None else INFERRED,)
+            return None
+        return "lost" if number is None else "inferred"
+
+
+class Missing(StrEnum):
+    """What a cell without a measured number lacks."""
+
+    ROW = "row"
+    """Nothing stands behind its row."""
+    COLUMN = "column"
+    """Nothing stands behind its column."""
+    OTHER_ROW = "other_row"
+    """It is a difference, and nothing stands behind one of the rows."""
+    NOT_PRINTED = "not_printed"
+    """The paper prints no number there."""
+    NO_VERDICTS = "no_verdicts"
+    """The verdicts were not given."""
+    INCOMPLETE = "incomplete"
+    """It is an average, and some columns were not measured."""
+    OTHER_IMAGES = "other_images"
+    """It is an average, and the columns were measured on different images."""
+
+
+class NotRun(Settings):
+    """Why a cell has no measured number."""
+
+    kind: Missing
+    reason: str | None = None
+    """The config's own words on a row or a column."""
+    measured: int | None = None
+    columns: int | None = None
+    """Of an incomplete row: so many of so many columns were measured."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it holds of the whole row or column, beside whose name it is said."""
+        return self.kind in (Missing.ROW, Missing.COLUMN)
 
 
 class Run(Settings):
@@ -149,24 +186,36 @@ class TableSpec(Settings):
         home = self.stand_ins.get(row.trained_on or "", row.trained_on)
         return judged(row.defense or "", self.used(row), home)
 
-    def behind(self, row: Row, place: int) -> list[Key]:
+    def behind(self, row: Row, i: int) -> list[Key]:
         """The jobs behind a row's cell in this column, if it is measured."""
-        if not row.defense or self.not_run(row, place):
+        if not row.defense or self.not_run(row, i):
             return []
-        column = self.columns[place]
-        told = (column.threats, column.corruptions)
-        return keys(self.used(row), self.judged(row), *told)
+        column = self.columns[i]
+        return keys(
+            self.used(row), self.judged(row), column.threats, column.corruptions
+        )
 
-    def not_run(self, row: Row, place: int) -> str | None:
+    def not_run(self, row: Row, i: int) -> str | None:
+        """Why a row's cell in this column is not measured, in words."""
+        missing = self.missing(row, i)
+        return (missing.reason or NOT_PRINTED) if missing else None
+
+    def missing(self, row: Row, i: int) -> NotRun | None:
         """Why a row's cell in this column is not measured, if it is not."""
-        column = self.columns[place]
+        column = self.columns[i]
         measured_all_the_same = column.ours or column.label in row.lost
-        if row.printed and row.published[place] is None and not measured_all_the_same:
-            return NOT_PRINTED
-        others = (other for other in self.rows if other.name in row.difference)
-        reasons = [row.not_run, self.columns[place].not_run]
-        reasons += [self.not_run(other, place) for other in others]
-        return next(filter(None, reasons), None)
+        if row.printed and row.published[i] is None and not measured_all_the_same:
+            return NotRun(kind=Missing.NOT_PRINTED)
+        if row.not_run:
+            return NotRun(kind=Missing.ROW, reason=row.not_run)
+        if column.not_run:
+            return NotRun(kind=Missing.COLUMN, reason=column.not_run)
+        for other in self.rows:
+            if other.name in row.difference and (why := self.missing(other, i)):
+                if why.kind is Missing.NOT_PRINTED:
+                    return why
+                return NotRun(kind=Missing.OTHER_ROW, reason=why.reason)
+        return None
 
 
 class Candidate(Settings):

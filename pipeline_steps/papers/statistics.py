@@ -46,7 +46,7 @@ def read_outcomes(
 ) -> dict[Key, Outcomes]:
     """The verdicts of all runs, by data set, defense and threat; seeds are stacked."""
     judged: dict[str, tuple[Path, np.ndarray]] = {}
-    found: dict[Key, list[np.ndarray]] = {}
+    outcomes: dict[Key, list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):
         table = read_table(path, ["image", column])
         order = np.argsort(table["image"])
@@ -57,8 +57,8 @@ def read_outcomes(
                 f"{path} and {other} were judged on different images, so that they "
                 "can't be compared; delete both and build them again"
             )
-        found.setdefault(run.key, []).append(table[column][order])
-    return {key: np.stack(seeds) for key, seeds in found.items()}
+        outcomes.setdefault(run.key, []).append(table[column][order])
+    return {key: np.stack(seeds) for key, seeds in outcomes.items()}
 
 
 def curve_of(table: Table) -> tuple[list[int], np.ndarray]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.papers.outcome import Outcome
 from pipeline_steps.papers.spec import CalibrationSpec, FigureSpec, TableSpec
 
 if TYPE_CHECKING:
@@ -47,14 +46,6 @@ LOOK: dict[str, Any] = {
     "text.parse_math": False,
     "xtick.color": GREY,
     "ytick.color": GREY,
-}
-
-# Beside the words of a claim's verdict; its colour is the CSS class of the outcome.
-SIGNS = {
-    Outcome.HOLDS: "✓",
-    Outcome.FAILS: "✗",
-    Outcome.INCONCLUSIVE: "?",
-    Outcome.NOT_RUN: "–",
 }
 
 # What a format would tell of the moment and the program that wrote it.

@@ -1,13 +1,14 @@
-"""A published table with what was measured beside it, cell by cell."""
+"""Measures a published table, cell by cell."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from pipeline_steps.evaluation.red_flags import joined, red_flags
-from pipeline_steps.papers.spec import Column, Row, TableSpec
+from pipeline_steps.evaluation.red_flags import Flag, red_flags, worst_card
+from pipeline_steps.papers.results import Cell, JudgedRun
+from pipeline_steps.papers.spec import Column, Missing, NotRun, Row, TableSpec
 from pipeline_steps.papers.statistics import (
     Interval,
     Key,
@@ -20,33 +21,8 @@ from pipeline_steps.papers.statistics import (
     spread,
 )
 
-COLUMNS = (
-    "method",
-    "column",
-    "published",
-    "measured",
-    "low",
-    "high",
-    "deviation",
-    "images",
-    "seeds",
-    "dataset",
-    "defense",
-    "threat",
-    "verdicts",
-    "cards",
-    "flags",
-)
-
 # A printed mean may be off by half of its last digit.
 ROUNDING = 0.005 + 1e-9
-
-
-class Verdicts(NamedTuple):
-    """A file of verdicts and its card, as they lie from the table."""
-
-    file: str
-    card: str
 
 
 @dataclass(frozen=True)
@@ -64,111 +40,49 @@ class Measured:
             return bootstrap(self.outcomes.mean(axis=0))
         return interval(self.outcomes)
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One number of a table: as printed, as measured, and what is to be said of it."""
-
-    method: str
-    column: str
-    published: float | None
-    measured: float | None = None
-    interval: Interval | None = None
-    spread: float | None = None
-    images: int = 0
-    seeds: int = 0
-    not_run: str | None = None
-    red_flags: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
-    """What contradicts the printed number itself."""
-    behind: tuple[Key, ...] = ()
-    """Data set, defense and threat of every job that it comes from."""
-    verdicts: tuple[Verdicts, ...] = ()
-
     @property
-    def source(self) -> str:
-        """Which defense under which threat on which data set, in words."""
-        dataset, defense, threat = self._behind()
-        return f"{defense} under {threat} on {dataset}"
-
-    def _behind(self) -> list[str]:
-        """Its data sets, defenses and threats, each once."""
-        kinds = zip(*self.behind, strict=True) if self.behind else [()] * 3
-        return [" ".join(dict.fromkeys(names)) for names in kinds]
-
-    @property
-    def difference(self) -> float | None:
-        """Measured less published, as both are printed."""
-        if self.measured is None or self.published is None:
-            return None
-        return round(self.measured, 2) - self.published
-
-    @property
-    def flags(self) -> list[str]:
-        """All that is to be said of the number, in words."""
-        said = [f"not run: {self.not_run}"] if self.not_run else []
-        said += [f"red flag: {flag}" for flag in self.red_flags]
-        return [*said, *self.notes, *self.doubts]
-
-    def record(self) -> dict[str, Any]:
-        """The cell as one line of the tidy file."""
-        low, high = self.interval or (None, None)
-        dataset, defense, threat = self._behind()
+    def facts(self) -> dict[str, Any]:
+        """The numbers of a cell that shows it."""
         return {
-            "method": self.method,
-            "column": self.column,
-            "published": decimals(self.published),
-            "measured": decimals(self.measured),
-            "low": decimals(low),
-            "high": decimals(high),
-            "deviation": decimals(self.spread),
-            "images": self.images or "",
-            "seeds": self.seeds or "",
-            "dataset": dataset,
-            "defense": defense,
-            "threat": threat,
-            "verdicts": " ".join(one.file for one in self.verdicts),
-            "cards": " ".join(one.card for one in self.verdicts),
-            "flags": "; ".join(self.flags),
+            "measured": accuracy(self.outcomes),
+            "interval": self.interval,
+            "spread": spread(self.outcomes),
+            "images": self.outcomes.shape[1],
+            "seeds": len(self.outcomes),
         }
 
 
-def decimals(number: float | None) -> str:
-    return "" if number is None else f"{number:.2f}"
-
-
 @dataclass(frozen=True)
-class Found:
-    """What was measured: outcomes, the metrics of the verdicts' cards, and the files."""
+class Judged:
+    """What the verdicts behind a table hold: outcomes, and what their cards say."""
 
     outcomes: Mapping[Key, Outcomes]
     metrics: Mapping[Key, Sequence[Mapping[str, Any]]]
-    files: Mapping[Key, Sequence[Verdicts]] = field(default_factory=dict)
+    runs: Mapping[Key, Sequence[JudgedRun]] = field(default_factory=dict)
     threats: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
-    """What each threat is, as the verdicts' cards tell it."""
+    """What each threat is."""
 
-    def behind(self, spec: TableSpec, row: Row) -> list[Measured | None]:
+    def row(self, spec: TableSpec, row: Row) -> list[Measured | None]:
         """The outcomes of a row's cells.
 
         Of several threats it is the worst for an image, of corruptions the mean.
         """
         columns = enumerate(spec.columns)
-        return [self._one(column, spec.behind(row, i)) for i, column in columns]
+        return [self._cell(column, spec.behind(row, i)) for i, column in columns]
 
-    def _one(self, column: Column, keys: Sequence[Key]) -> Measured | None:
+    def _cell(self, column: Column, keys: Sequence[Key]) -> Measured | None:
         if not keys or not all(key in self.outcomes for key in keys):
             return None
         parts = [self.outcomes[key] for key in keys]
         join = over_corruptions if column.corruptions else np.logical_and.reduce
         return Measured(join(parts), tuple(keys))
 
-    def red_flags(self, spec: TableSpec, row: Row) -> list[tuple[str, ...]]:
+    def red_flags(self, spec: TableSpec, row: Row) -> list[tuple[Flag, ...]]:
         """What is suspicious about a row's cells."""
-        place = (spec.used(row), spec.judged(row))
-        own = {key[2]: o for key, o in self.outcomes.items() if key[:2] == place}
-        cards = {t: joined(self.metrics[*place, t]) for t in own}
-        threats = {t: self.threats.get((*place, t), {}) for t in own}
+        prefix = (spec.used(row), spec.judged(row))
+        own = {key[2]: o for key, o in self.outcomes.items() if key[:2] == prefix}
+        cards = {t: worst_card(self.metrics[*prefix, t]) for t in own}
+        threats = {t: self.threats.get((*prefix, t), {}) for t in own}
         left = {threat: accuracy(o) for threat, o in own.items()}
         flags = red_flags(left, cards, threats)
         return [
@@ -180,107 +94,110 @@ class Found:
             for i, column in enumerate(spec.columns)
         ]
 
-    def _of_corruptions(self, keys: Sequence[Key]) -> tuple[str, ...]:
+    def _of_corruptions(self, keys: Sequence[Key]) -> tuple[Flag, ...]:
         """What only the cards of the corrupted test sets can tell."""
         cards = [card for key in keys for card in self.metrics.get(key, ())]
-        told = {key[2]: self.threats.get(key, {}) for key in keys}
-        flags = red_flags({}, dict.fromkeys(told, joined(cards)), told) if cards else {}
-        return tuple(flag for told in flags.values() for flag in told)
+        if not cards:
+            return ()
+        threats = {key[2]: self.threats.get(key, {}) for key in keys}
+        flags = red_flags({}, dict.fromkeys(threats, worst_card(cards)), threats)
+        return tuple(flag for of_threat in flags.values() for flag in of_threat)
+
+    def behind(self, measured: Measured) -> tuple[JudgedRun, ...]:
+        return tuple(run for key in measured.behind for run in self.runs.get(key, ()))
 
 
-def cells(spec: TableSpec, found: Found) -> list[list[Cell]]:
+def cells(spec: TableSpec, judged: Judged) -> list[list[Cell]]:
     """All cells, row by row."""
-    behind = {row.name: found.behind(spec, row) for row in reversed(spec.rows)}
-    lines: list[list[Cell]] = []
-    for row in spec.rows:
-        if row.difference:
-            less, than = (behind[name] for name in row.difference)
-            measured = [_less(*pair) for pair in zip(less, than, strict=True)]
-            flags: list[tuple[str, ...]] = [()] * len(spec.columns)
-        else:
-            measured, flags = found.behind(spec, row), found.red_flags(spec, row)
-        made = _row(spec, row, measured, flags)
-        lines.append([_with_files(cell, found) for cell in made])
-    return lines
-
-
-def _less(one: Measured | None, other: Measured | None) -> Measured | None:
-    if one is None or other is None:
-        return None
-    if len(one.outcomes) == len(other.outcomes):
-        less = one.outcomes.astype(float) - other.outcomes
-    else:
-        less = differences(one.outcomes, other.outcomes)[None]
-    return Measured(less, one.behind + other.behind, paired=True)
-
-
-def _with_files(cell: Cell, found: Found) -> Cell:
-    files = [one for key in cell.behind for one in found.files.get(key, ())]
-    return replace(cell, verdicts=tuple(files))
+    # Of two rows of one name a difference means the first.
+    rows = {row.name: judged.row(spec, row) for row in reversed(spec.rows)}
+    return [[*_row(spec, row, judged, rows)] for row in spec.rows]
 
 
 def _row(
     spec: TableSpec,
     row: Row,
-    measured: Sequence[Measured | None],
-    flags: Sequence[tuple[str, ...]],
+    judged: Judged,
+    rows: Mapping[str, Sequence[Measured | None]],
 ) -> Iterator[Cell]:
-    notes = (row.note,) if row.note else ()
-    for place, column in enumerate(spec.columns):
-        published, what = row.published[place], measured[place]
-        if what is None:
-            reason = spec.not_run(row, place) or "no verdicts were given"
-            cell = Cell(row.label, column.label, published, not_run=reason)
+    flags: list[tuple[Flag, ...]] = [()] * len(spec.columns)
+    if row.difference:
+        less, than = (rows[name] for name in row.difference)
+        measured = [_less(*pair) for pair in zip(less, than, strict=True)]
+    else:
+        measured, flags = judged.row(spec, row), judged.red_flags(spec, row)
+    for i, (column, outcome) in enumerate(zip(spec.columns, measured, strict=True)):
+        facts: dict[str, Any] = {
+            "method": row.label,
+            "column": column.label,
+            "kind": "difference" if row.difference else "accuracy",
+            "published": row.published[i],
+            "calibrated": column.calibrated,
+            "lost": row.lost_in(column.label, row.published[i]),
+            "notes": (row.note,) if row.note and i == 0 else (),
+        }
+        if outcome is None:
+            none_given = NotRun(kind=Missing.NO_VERDICTS)
+            yield Cell(**facts, not_run=spec.missing(row, i) or none_given)
         else:
-            cell = _measured(row.label, column.label, published, what)
-            cell = replace(cell, red_flags=flags[place])
-        yield replace(cell, notes=(*notes, *row.word_on(column.label, published)))
-        notes = ()
+            runs = judged.behind(outcome)
+            yield Cell(**facts, **outcome.facts, flags=flags[i], runs=runs)
     if spec.average:
-        cell = _average(spec, row, [one for one in measured if one is not None])
-        word = row.word_on(spec.average, row.published_average)
-        yield replace(cell, notes=word)
+        yield _average(
+            spec,
+            row,
+            judged,
+            [known for known in measured if known is not None],
+        )
 
 
-def _measured(
-    method: str, column: str, published: float | None, what: Measured
+def _less(left: Measured | None, right: Measured | None) -> Measured | None:
+    if left is None or right is None:
+        return None
+    if len(left.outcomes) == len(right.outcomes):
+        less = left.outcomes.astype(float) - right.outcomes
+    else:
+        less = differences(left.outcomes, right.outcomes)[None]
+    return Measured(less, left.behind + right.behind, paired=True)
+
+
+def _average(
+    spec: TableSpec, row: Row, judged: Judged, measured: Sequence[Measured]
 ) -> Cell:
-    return Cell(
-        method=method,
-        column=column,
-        published=published,
-        measured=accuracy(what.outcomes),
-        interval=what.interval,
-        spread=spread(what.outcomes),
-        images=what.outcomes.shape[1],
-        seeds=len(what.outcomes),
-        behind=what.behind,
-    )
-
-
-def _average(spec: TableSpec, row: Row, measured: list[Measured]) -> Cell:
     """The mean over the columns, recomputed; half a row has none."""
     name = spec.average or ""
-    doubts: tuple[str, ...] = ()
-    printed = [number for number in row.published if number is not None]
-    if row.published_average is not None and len(printed) == len(spec.columns):
-        mean = sum(printed) / len(printed)
-        if abs(mean - row.published_average) > ROUNDING:
-            doubts = (f"published average is not the mean of its row ({mean:.2f})",)
-    reason = None
+    facts: dict[str, Any] = {
+        "method": row.label,
+        "column": name,
+        "kind": "average",
+        "published": row.published_average,
+        "calibrated": any(column.calibrated for column in spec.columns),
+        "lost": row.lost_in(name, row.published_average),
+        "printed_mean": _printed_mean(spec, row),
+    }
     if len(measured) < len(spec.columns):
-        reason = row.not_run or (
-            f"{len(measured)} of {len(spec.columns)} columns measured"
-        )
-    elif len({one.outcomes.shape for one in measured}) > 1:
-        reason = "the columns were measured on different images"
-    if reason:
-        return Cell(
-            row.label, name, row.published_average, not_run=reason, doubts=doubts
-        )
+        if row.not_run:
+            why = NotRun(kind=Missing.ROW, reason=row.not_run)
+        else:
+            why = NotRun(
+                kind=Missing.INCOMPLETE,
+                measured=len(measured),
+                columns=len(spec.columns),
+            )
+        return Cell(**facts, not_run=why)
+    if len({cell.outcomes.shape for cell in measured}) > 1:
+        return Cell(**facts, not_run=NotRun(kind=Missing.OTHER_IMAGES))
     # The same images stand behind all columns, so they are resampled together.
-    together = np.mean([one.outcomes.astype(float) for one in measured], axis=0)
-    behind = tuple(key for one in measured for key in one.behind)
-    whole = Measured(together, behind, paired=bool(row.difference))
-    cell = _measured(row.label, name, row.published_average, whole)
-    return replace(cell, doubts=doubts)
+    together = np.mean([cell.outcomes.astype(float) for cell in measured], axis=0)
+    behind = tuple(key for cell in measured for key in cell.behind)
+    mean = Measured(together, behind, paired=bool(row.difference))
+    return Cell(**facts, **mean.facts, runs=judged.behind(mean))
+
+
+def _printed_mean(spec: TableSpec, row: Row) -> float | None:
+    """The mean of the printed numbers, where the printed average is off."""
+    printed = [number for number in row.published if number is not None]
+    if row.published_average is None or len(printed) < len(spec.columns):
+        return None
+    mean = sum(printed) / len(printed)
+    return mean if abs(mean - row.published_average) > ROUNDING else None

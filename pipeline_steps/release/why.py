@@ -7,7 +7,6 @@ card. The large files themselves need not be here: a clone without a pull can ex
 """
 
 import argparse
-import csv
 import json
 import os
 import sys
@@ -21,9 +20,8 @@ from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, sha256
 from pipeline_steps.core.registry import ROOT, did_you_mean
+from pipeline_steps.papers.results import Cell, MeasuredTable, read_results
 from pipeline_steps.release.why_text import show
-
-NUMBERS = ("published", "measured", "low", "high", "images", "seeds")
 
 
 def explain(root: Path, what: str | Path, cell: str | None = None) -> dict[str, Any]:
@@ -33,17 +31,18 @@ def explain(root: Path, what: str | Path, cell: str | None = None) -> dict[str, 
     """
     file = _within(root, what)
     start = _card_of(root, file)
-    told: dict[str, Any] = {"what": str(file), "card": str(start)}
+    top: dict[str, Any] = {"what": str(file), "card": str(start)}
     only = None
     if cell is not None:
-        told["cell"], only = _cell(root, start, cell)
-    return told | {"steps": _chain(root, start, only)}
+        shown_cell, only = _cell(root, start, cell)
+        top["cell"] = shown_cell.model_dump(mode="json")
+    return top | {"steps": _chain(root, start, only)}
 
 
 def _within(root: Path, what: str | Path) -> Path:
     """A path from the root; links stay what they are, for DVC makes links."""
-    place = os.path.abspath(root / what)
-    file = Path(os.path.relpath(place, os.path.abspath(root)))
+    absolute = os.path.abspath(root / what)
+    file = Path(os.path.relpath(absolute, os.path.abspath(root)))
     if file.parts[:1] == ("..",):
         raise PipelineError(f"{file} lies outside of this project")
     if (root / file).is_dir():
@@ -72,37 +71,36 @@ def _card_of(root: Path, file: Path) -> Path:
     raise PipelineError(f"there is no {file}{hint}")
 
 
-def _cell(root: Path, path: Path, cell: str) -> tuple[dict[str, Any], set[Path]]:
-    """A cell as the table's tidy file tells it, and the cards of its verdicts."""
+def _cell(root: Path, path: Path, name: str) -> tuple[Cell, set[Path]]:
+    """A cell as the table's results have it, and the cards of its verdicts."""
     card = read_card(root / path)
-    tidy = card.files(path).get("csv")
-    if tidy is None or not {"rows", "columns", "runs"} <= card.spec.keys():
+    results = card.files(path).get("json")
+    if results is None or not {"rows", "columns", "runs"} <= card.spec.keys():
         raise PipelineError(f"{path} is no table's card, so it has no cells")
     # A number is explained only if it is the one that this card speaks of.
-    verify(root / tidy, root / path, "csv")
-    with (root / tidy).open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    method, _, name = (part.strip() for part in cell.rpartition(","))
-    row = _named("method", method, [line["method"] for line in lines])
-    own = {line["column"]: line for line in lines if line["method"] == row}
-    line = own[_named("column", name, own)]
-    cards = (os.path.normpath(tidy.parent / place) for place in line["cards"].split())
-    numbers = {key: float(line[key]) if line[key] else None for key in NUMBERS}
-    told = {"method": row, "column": line["column"], **numbers}
-    flags = [flag for flag in line["flags"].split("; ") if flag]
-    return told | {"flags": flags}, set(map(Path, cards))
+    verify(root / results, root / path, "json")
+    table = read_results(root / results, MeasuredTable)
+    cells = [cell for row in table.cells for cell in row]
+    method, _, column = (part.strip() for part in name.rpartition(","))
+    row = _named("method", method, [cell.method for cell in cells])
+    own = {cell.column: cell for cell in cells if cell.method == row}
+    cell = own[_named("column", column, own)]
+    cards = (os.path.normpath(results.parent / run.card) for run in cell.runs)
+    return cell, set(map(Path, cards))
 
 
 def _named(kind: str, name: str, options: Iterable[str]) -> str:
-    known, asked = {one.casefold(): one for one in options}, name.casefold()
-    if asked in known:
-        return known[asked]
+    known, wanted = {option.casefold(): option for option in options}, name.casefold()
+    if wanted in known:
+        return known[wanted]
     # Without what is printed over it, where no other is named so.
-    bare = [one for key, one in known.items() if key.rpartition(": ")[2] == asked]
+    bare = [
+        option for key, option in known.items() if key.rpartition(": ")[2] == wanted
+    ]
     if len(bare) == 1:
         return bare[0]
     # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
-    near = [one for key, one in known.items() if asked and asked in key]
+    near = [option for key, option in known.items() if wanted and wanted in key]
     hint = did_you_mean(near[0] if len(near) == 1 else name, known.values())
     raise PipelineError(f"there is no {kind} '{name}'{hint}")
 
@@ -112,8 +110,8 @@ def _chain(root: Path, start: Path, only: set[Path] | None) -> list[dict[str, An
     steps: dict[Path, dict[str, Any]] = {}
 
     def visit(path: Path, limit: set[Path] | None) -> None:
-        steps[path] = told = _step(root, path, limit)
-        for file in map(Path, (one["file"] for one in told["inputs"])):
+        steps[path] = step = _step(root, path, limit)
+        for file in map(Path, (facts["file"] for facts in step["inputs"])):
             if file not in steps and layout.is_card(file) and (root / file).is_file():
                 visit(file, None)
 
@@ -140,53 +138,53 @@ def _step(root: Path, path: Path, only: set[Path] | None) -> dict[str, Any]:
 
 def _outputs(root: Path, path: Path, card: Card) -> list[dict[str, Any]]:
     """Sizes alone are compared: `make pull` reads every byte, this reads none."""
-    found = []
+    outputs = []
     for role, file in card.files(path).items():
-        facts, place = card.outputs[role], root / file
+        facts, whole_path = card.outputs[role], root / file
         state = "not here"
-        if place.is_file():
-            size = place.stat().st_size
+        if whole_path.is_file():
+            size = whole_path.stat().st_size
             state = "here" if size == facts["bytes"] else f"here with {size:,} bytes"
-        found.append({"role": role, **facts, "file": str(file), "state": state})
-    return found
+        outputs.append({"role": role, **facts, "file": str(file), "state": state})
+    return outputs
 
 
 def _inputs(
     root: Path, path: Path, card: Card, only: set[Path] | None
 ) -> list[dict[str, Any]]:
     """Each input once, with all names that the step has for it."""
-    found: dict[Path, dict[str, Any]] = {}
+    inputs: dict[Path, dict[str, Any]] = {}
     for name, files in card.input_files(path).items():
         for file, facts in zip(files, card.inputs[name], strict=True):
             if only is not None and file not in only:
                 continue
-            if file not in found:
+            if file not in inputs:
                 state = _state(root / file, facts["sha256"])
-                found[file] = {**facts, "names": [], "file": str(file), "state": state}
-            found[file]["names"].append(name)
-    return list(found.values())
+                inputs[file] = {**facts, "names": [], "file": str(file), "state": state}
+            inputs[file]["names"].append(name)
+    return list(inputs.values())
 
 
-def _state(place: Path, recorded: str) -> str:
-    if not place.is_file():
+def _state(path: Path, recorded: str) -> str:
+    if not path.is_file():
         return "not here"
-    return "as recorded" if sha256(place) == recorded else "changed since"
+    return "as recorded" if sha256(path) == recorded else "changed since"
 
 
 def _code(root: Path, card: Card) -> dict[str, Any]:
     """The code that ran, and how today's differs from it."""
     then = {"modules": {}, "packages": {}, "digest": ""} | card.code
-    told = {"digest": then["digest"], "same": False, "gone": None, "changes": {}}
+    facts = {"digest": then["digest"], "same": False, "gone": None, "changes": {}}
     try:
         now = code_facts(code(card.step, card.spec, root))
     except PipelineError as error:
-        return told | {"gone": str(error)}
+        return facts | {"gone": str(error)}
     changes = {
         kind: _changes(then[kind], now[kind])
         for kind in ("modules", "packages")
         if then[kind] != now[kind]
     }
-    return told | {"same": then["digest"] == now["digest"], "changes": changes}
+    return facts | {"same": then["digest"] == now["digest"], "changes": changes}
 
 
 def _changes(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[str]]:
@@ -203,14 +201,14 @@ def main() -> None:
     parser.add_argument("what", help="a file that a card speaks of, or a card")
     parser.add_argument("--cell", metavar='"METHOD, COLUMN"', help="a cell of a table")
     parser.add_argument("--json", action="store_true", help="one JSON document")
-    told = parser.parse_args()
+    options = parser.parse_args()
     here = Path.cwd()
     root = here if (here / "pipeline_steps").is_dir() else ROOT
     try:
-        explained = explain(root, here / told.what, told.cell)
+        explained = explain(root, here / options.what, options.cell)
     except PipelineError as error:
         sys.exit(f"error: {error}")
-    if told.json:
+    if options.json:
         print(json.dumps(explained, indent=2, ensure_ascii=False))
     else:
         show(explained)

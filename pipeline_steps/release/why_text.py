@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline_steps.core.registry import FOLDERS
+from pipeline_steps.papers.results import Cell
+from pipeline_steps.papers.wording import remarks
 
 SHORT = 12
 
@@ -31,48 +33,45 @@ def show(explained: Mapping[str, Any]) -> None:
 
 def heading(explained: Mapping[str, Any]) -> list[str]:
     """What is explained: the file, and the numbers of its cell."""
-    cell = explained.get("cell")
-    if not cell:
+    if "cell" not in explained:
         return [explained["what"]]
+    cell = Cell.model_validate(explained["cell"])
     numbers = [
-        f"{name} {cell[name]:.2f}" if cell[name] is not None else f"not {name}"
-        for name in ("published", "measured")
+        f"{name} {number:.2f}" if number is not None else f"not {name}"
+        for name, number in (
+            ("published", cell.published),
+            ("measured", cell.measured),
+        )
     ]
-    if cell["measured"] is not None:
-        numbers[-1] += f" [{cell['low']:.2f}, {cell['high']:.2f}]"
-        numbers.append(f"{cell['images']:.0f} images")
-        numbers.append(_count(cell["seeds"], "seed"))
-    lines = [explained["what"], f"{cell['method']}, {cell['column']}"]
-    return [*lines, ", ".join(numbers), *(f"! {flag}" for flag in cell["flags"])]
-
-
-def _count(number: float, of: str) -> str:
-    return f"{number:.0f} {of}" if number == 1 else f"{number:.0f} {of}s"
+    if cell.interval is not None:
+        numbers[-1] += f" [{cell.interval.low:.2f}, {cell.interval.high:.2f}]"
+        numbers.append(f"{cell.images} images")
+        numbers.append("1 seed" if cell.seeds == 1 else f"{cell.seeds} seeds")
+    lines = [explained["what"], f"{cell.method}, {cell.column}"]
+    return [*lines, ", ".join(numbers), *(f"! {text}" for text in remarks(cell))]
 
 
 def branch(explained: Mapping[str, Any]) -> Branch:
     """The steps as a tree; a step that several need is told where it first comes."""
     steps = {step["card"]: step for step in explained["steps"]}
-    told: set[str] = set()
+    shown: set[str] = set()
 
     def grow(card: str) -> Branch:
-        told.add(card)
+        shown.add(card)
         step = steps[card]
         grown = Branch(f"{step['step']}  {card}", list(facts(step)))
-        for one in step["inputs"]:
-            names = ", ".join(name.removesuffix("_card") for name in one["names"])
-            if one["file"] in told:
-                grown.branches.append(Branch(f"{names}: {one['file']}, told above"))
-                below = grown.branches[-1]
-            elif one["file"] in steps:
-                below = grow(one["file"])
+        for source in step["inputs"]:
+            names = ", ".join(name.removesuffix("_card") for name in source["names"])
+            if source["file"] in shown:
+                below = Branch(f"{names}: {source['file']}, told above")
+            elif source["file"] in steps:
+                below = grow(source["file"])
                 below.heading = f"{names}: {below.heading}"
-                grown.branches.append(below)
             else:
-                below = Branch(f"{names}: {_file(one)}")
-                grown.branches.append(below)
-            if one["state"] != "as recorded":
-                below.facts.insert(0, ("!", f"this input is {one['state']}"))
+                below = Branch(f"{names}: {_file(source)}")
+            grown.branches.append(below)
+            if source["state"] != "as recorded":
+                below.facts.insert(0, ("!", f"this input is {source['state']}"))
         return grown
 
     return grow(explained["card"])
@@ -109,11 +108,11 @@ def brief(value: Any) -> str:
         word = value.get(kind, "")
         # A generator's own name says nothing new where it is the word itself.
         rest = {k: brief(v) for k, v in value.items() if k != kind and v != word}
-        inner = ", ".join(f"{name} {told}" for name, told in rest.items() if told)
+        inner = ", ".join(f"{name} {text}" for name, text in rest.items() if text)
         return f"{word}({inner})" if inner else word
     if isinstance(value, list):
-        plain = all(isinstance(one, str | int | float) for one in value)
-        named = all(isinstance(one, dict) and one.keys() & FOLDERS for one in value)
+        plain = all(isinstance(item, str | int | float) for item in value)
+        named = all(isinstance(item, dict) and item.keys() & FOLDERS for item in value)
         # Rows and runs of a table would drown the rest; JSON has them.
         return f"[{', '.join(map(brief, value))}]" if plain or (named and value) else ""
     if isinstance(value, bool):
@@ -142,13 +141,13 @@ def _run(record: Mapping[str, Any] | None) -> str:
     if record is None:
         return "no record"
     seconds = record.get("seconds")
-    told = [
+    parts = [
         record.get("started", ""),
         f"{seconds:,.1f} s" if seconds is not None else "",
         " on ".join(filter(None, (record.get("device"), record.get("machine")))),
         f"revision {record['revision']}" if record.get("revision") else "",
     ]
-    return ", ".join(part for part in told if part)
+    return ", ".join(part for part in parts if part)
 
 
 def plain(trunk: Branch, depth: int = 0) -> Iterator[str]:

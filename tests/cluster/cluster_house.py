@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurm_house import Cluster, wait_until
-from workflow_house import House
+from workflow_house import DEMO, House
 
 FIELDS = "JobIDRaw,State,Start,End,NodeList,AllocTRES,Comment,WorkDir"
 WEIGHTS = "results/demo/checkpoints/defenses/digits/at.safetensors"
 LOG = "results/demo/logs/train_defense/digits/at.log"
 STEP = "pipeline_steps defenses.train_defense"
-DEMO = "workflow/config/scales/demo.yaml"
 PAGES = ("index.html", "runs.csv", "runs.html", "summary.json")
 OF_TIME_AND_MACHINE = (".record.json", *PAGES)
 
@@ -115,7 +114,7 @@ class ClusterHouse(House):
         for path in self.root.glob("results/demo/*/defenses/digits/at.*"):
             path.unlink()
         (self.root / LOG).unlink()
-        self.edit(DEMO, r"(train_defense: .*gpus: )1", r"\g<1>0")
+        self.configure(DEMO, "resources.train_defense.gpus", 0)
 
     def train(self) -> subprocess.Popen:
         return self.start("--profile", "slurm", WEIGHTS)

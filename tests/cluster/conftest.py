@@ -10,13 +10,24 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow"))
 
 from cluster_house import ClusterHouse
 from slurm_house import Cluster, missing
-from workflow_house import House, tiny_demo
+from workflow_house import DEMO, House, tiny_demo
 
-GPU_STEPS = "train_flow project_dataset train_defense attack_defense attack_snapshots"
-LONG = (
-    "schedules:\n  long: {epochs: 5, batch: 64, learning_rate: 0.1, momentum: 0.9, "
-    "weight_decay: 2.0e-4, drops: []}"
+GPU_STEPS = (
+    "train_flow",
+    "project_dataset",
+    "train_defense",
+    "attack_defense",
+    "attack_snapshots",
 )
+GRANTED = {"threads": 1, "memory_mb": 1500, "minutes": 10, "gpus": 1}
+LONG = {
+    "epochs": 5,
+    "batch": 64,
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 2.0e-4,
+    "drops": [],
+}
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +57,10 @@ def cluster(start_cluster: Callable[[], Cluster]) -> Cluster:
 def base(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> House:
     """The demo, small, run on this machine; its training of AT lasts some seconds."""
     house = tiny_demo(tmp_path_factory).copy(tmp_path_factory.mktemp("base") / "house")
-    demo = "workflow/config/scales/demo.yaml"
-    house.edit("workflow/config/defenses.yaml", "schedules:", LONG)
-    house.edit(demo, r"at: \{snapshots: 1", r"\g<0>, schedule: long")
-    grants = (f"\n  {step}: \\1, gpus: 1}}" for step in GPU_STEPS.split())
-    house.edit(demo, r"default: (\{threads: 1.*)\}", r"\g<0>" + "".join(grants))
+    house.configure("workflow/config/defenses.yaml", "schedules.long", LONG)
+    house.configure(DEMO, "overrides.defenses.defenses.at.schedule", "long")
+    for step in GPU_STEPS:
+        house.configure(DEMO, f"resources.{step}", GRANTED)
     house.build()
     return house
 

@@ -95,7 +95,7 @@ def reach_own_limit(house):
     """Three seconds after its start a job of ten minutes is told that they are over."""
     clock = "pipeline_steps/core/processes.py"
     house.edit(clock, r"SMALLEST_MARGIN = .*", "SMALLEST_MARGIN = 597")
-    house.edit(DEMO, r"(train_defense: .*minutes: )\d+", r"\g<1>10")
+    house.configure(DEMO, "resources.train_defense.minutes", 10)
     house.ends_well(house.train())
 
 
@@ -109,7 +109,7 @@ def reach_slurms_limit(house):
 
 @fault("main")
 def exceed_memory(house):
-    house.edit(DEMO, r"(train_defense: .*memory_mb: )\d+", rf"\g<1>{MEMORY}")
+    house.configure(DEMO, "resources.train_defense.memory_mb", MEMORY)
     house.ends_well(house.train())
 
 

@@ -1,12 +1,11 @@
 """A family of attacks becomes threats of its own, and what is frozen is one of them."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.planned import planner
+from pipeline_steps.jobs.rules import Rules
 from pipeline_steps.jobs.specs import Specs
 
 ELASTIC = "calibrations.calibration-elastic"
@@ -40,14 +39,14 @@ def test_at_and_normal_are_judged_and_no_other() -> None:
     assert {run.defense for run in spec.runs} == {"at", "normal"}
     assert {run.dataset for run in spec.runs} == {"digits"}
     assert len(spec.runs) == 2 * 3  # in cheap form: three radii, one length, one aim
-    asked = SimpleNamespace(scale="demo", paper="ijsat", calibration="calibration-l2")
-    files = [str(path) for path in Jobs("demo").verdicts("calibrate")(asked)]
+    job = planner("demo").job("calibrate", "ijsat", "calibration-l2")
+    files = job.inputs["verdicts"].files
     assert files[1] == "results/demo/verdicts/digits/normal/l2-cifar-level1-20.parquet"
 
 
 def test_the_papers_size_makes_it_and_the_demo_if_it_is_named() -> None:
     for scale, number in (("demo", 0), ("paper", 3)):
-        jobs = Jobs(scale)
+        jobs = Rules(scale)
         made = [target for target in jobs.targets("ijsat") if "calibration" in target]
         assert len(made) == number
         assert "calibration-l2" in jobs.papers["ijsat"]

@@ -1,7 +1,6 @@
 """The papers' claims: how many, in whose words, and what a scale leaves out of them."""
 
 import re
-import subprocess
 from collections.abc import Iterable
 
 import pytest
@@ -11,7 +10,7 @@ from pipeline_steps.config.scales import StandIns
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.names import base
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.planned import planner
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import Run
 
@@ -37,7 +36,7 @@ def paper() -> Specs:
 
 @pytest.mark.parametrize("name", LEAST)
 def test_each_paper_has_its_claims(paper: Specs, name: str) -> None:
-    claims = paper.claims(name).claims
+    claims = paper.claims.of(name).claims
     decidable = [claim for claim in claims if claim.holds and not claim.ours]
     assert len(decidable) >= LEAST[name]
     assert {claim.name for claim in claims if claim.ours}
@@ -48,7 +47,7 @@ def test_each_paper_has_its_claims(paper: Specs, name: str) -> None:
 def test_the_papers_own_tables_bear_out_all_but_those_that_are_known(
     paper: Specs, name: str
 ) -> None:
-    told = paper.claims(name).printed
+    told = paper.claims.of(name).printed
     assert {claim for claim, holds in told.items() if not holds} == NOT_BORNE_OUT.get(
         name, set()
     )
@@ -61,7 +60,7 @@ def test_claims_are_told_in_our_words(paper: Specs, name: str) -> None:
         pytest.skip("the papers' texts do not lie beside this checkout")
     text = _words((TEXTS / f"{name}.txt").read_text())
     theirs = {tuple(text[i : i + SO_MANY_WORDS]) for i in range(len(text))}
-    for claim in paper.claims(name).claims:
+    for claim in paper.claims.of(name).claims:
         ours = _words(claim.says)
         runs = {tuple(ours[i : i + SO_MANY_WORDS]) for i in range(len(ours) - 7)}
         assert not runs & theirs, claim.name
@@ -73,8 +72,8 @@ def _words(text: str) -> list[str]:
 
 def test_the_papers_size_decides_all_that_can_be_decided(paper: Specs) -> None:
     whole = {p: load_config("paper").papers[p].claims for p in paper.claiming}
-    assert {p: paper.claims(p).claims for p in paper.claiming} == whole
-    for spec in map(paper.claims, paper.claiming):
+    assert {p: paper.claims.of(p).claims for p in paper.claims.papers} == whole
+    for spec in map(paper.claims.of, paper.claims.papers):
         assert spec.papers_size
         for run in (*spec.runs, *spec.curves):
             assert paper.attack(run.dataset, run.defense, run.threat).threat
@@ -101,13 +100,13 @@ def test_what_claims_rest_on_is_trained_three_times(paper: Specs) -> None:
             found.setdefault((base(run.dataset), run.defense), set()).add(run.seed)
         return found
 
-    specs = [*map(paper.claims, paper.claiming)]
+    specs = [*map(paper.claims.of, paper.claims.papers)]
     claimed = seeds(run for spec in specs for run in (*spec.runs, *spec.curves))
     assert {*map(len, claimed.values())} == {3}
     for name, content in paper.config.papers.items():
         for table in content.tables:
             # A row is repeated as a whole, so that it has an average.
-            for row, several in seeds(paper.table(name, table).runs).items():
+            for row, several in seeds(paper.pages.table(name, table).runs).items():
                 assert len(several) == (3 if row in claimed else 1), row
     fit = paper.calibration("ijsat", "calibration-elastic")
     assert {run.seed for run in fit.runs} == {0}
@@ -183,35 +182,9 @@ def test_a_scale_decides_what_its_own_pages_decide() -> None:
     )
 
 
-def test_a_job_s_command_fits_its_line_with_four_seeds(
-    config_root, edit, wildcards
-) -> None:
-    """Linux takes 128 kB for one argument, and a rule's command is one."""
-    edit("scales/paper", "claim_seeds", [0, 1, 2, 3])
-    jobs = Jobs("paper", root=config_root)
-    for name in jobs.plan(None).claiming:
-        told = wildcards(scale="paper", paper=name)
-        files = [*jobs.verdicts("check_claims")(told), *jobs.curves(told)]
-        files += [*jobs.curve_cards(told), *jobs.manifold_cards(told)]
-        words = [jobs.spec("check_claims")(told), *map(str, files)]
-        assert len(" ".join(words).encode()) < 127_000, name
-
-
-def test_the_rule_finds_the_card_of_each_verdict(wildcards) -> None:
-    """It names them by their verdicts, for the two lists together would not fit."""
-    rule = (ROOT / "workflow/rules/claims.smk").read_text()
-    script = re.findall(r"sed '(.*?)'", rule)
-    told, jobs = wildcards(scale="paper", paper="ijsat"), Jobs("paper")
-    files = " ".join(map(str, jobs.verdicts("check_claims")(told)))
-    found = subprocess.run(
-        ["sed", *script], input=files, capture_output=True, text=True
-    )
-    assert found.stdout.split() == jobs.verdict_cards("check_claims")(told)
-
-
-@pytest.fixture
-def wildcards():
-    class Named(dict):
-        __getattr__ = dict.__getitem__
-
-    return Named
+def test_the_claims_of_a_paper_have_a_card_for_each_verdict() -> None:
+    verdicts = planner("paper").job("check_claims", "ijsat").inputs["verdicts"]
+    swapped = [
+        path.replace("/verdicts/", "/cards/verdicts/") for path in verdicts.files
+    ]
+    assert [path.replace(".parquet", ".json") for path in swapped] == verdicts.cards

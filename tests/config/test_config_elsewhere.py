@@ -1,12 +1,11 @@
 """A defense may be judged on corrupted images, or on a data set that it never saw."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.inputs import Inputs
+from pipeline_steps.jobs.planned import planner
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import Run
 
@@ -18,10 +17,8 @@ def plan() -> Specs:
     return Specs(load_config("paper"))
 
 
-def asked(scale: str, dataset: str, defense: str) -> SimpleNamespace:
-    return SimpleNamespace(
-        scale=scale, dataset=dataset, defense=defense, threat="clean", shard="1-of-1"
-    )
+def inputs(dataset: str, defense: str) -> Inputs:
+    return planner("paper").job("attack_defense", dataset, defense, "clean").inputs
 
 
 def test_natural_images_are_judged_by_what_learned_from_projected_ones(plan) -> None:
@@ -30,13 +27,12 @@ def test_natural_images_are_judged_by_what_learned_from_projected_ones(plan) -> 
     assert {run.dataset for run in runs} == {"mixed10"}
     spec = plan.attack("mixed10", ELSEWHERE, "clean")
     assert spec.dataset.name == "mixed10"
-    jobs, wildcards = Jobs("paper"), asked("paper", "mixed10", ELSEWHERE)
+    taken = inputs("mixed10", ELSEWHERE)
     trained = "results/paper/checkpoints/defenses/om-imagenet/at-om.safetensors"
-    assert str(jobs.weights(wildcards)) == trained
+    assert taken["weights"].files == [trained]
     card = "results/paper/cards/defenses/om-imagenet/at-om.json"
-    assert jobs.trained_card(wildcards) == card
-    images = jobs.data("test", "images")(wildcards)
-    assert str(images) == "data/mixed10/test.images.npy"
+    assert taken["weights"].cards == [card]
+    assert taken["images"].files == ["data/mixed10/test.images.npy"]
 
 
 def test_seeds_and_best_weights_keep_their_place_before_the_origin(plan) -> None:
@@ -46,7 +42,7 @@ def test_seeds_and_best_weights_keep_their_place_before_the_origin(plan) -> None
 
 def test_a_stand_in_for_both_is_no_elsewhere() -> None:
     demo = Specs(load_config("demo"))
-    table = demo.table("dmat", "table4")
+    table = demo.pages.table("dmat", "table4")
     assert {run.defense for run in table.runs} >= {"at-om.from-om-digits"}
     same = {"mixed10": "digits", "om-imagenet": "digits"}
     alike = table.model_copy(update={"stand_ins": same})
@@ -62,12 +58,11 @@ def test_corrupted_images_are_judged_at_all_severities(plan) -> None:
     assert small.attack("cifar10", "at", "clean").images == 1000
     assert small.attack("cifar10.fog", "at", "clean").images is None
     assert small.attack("cifar10.fog", "at", "clean").dataset.name == "cifar10.fog"
-    jobs, wildcards = Jobs("paper"), asked("paper", "cifar10.fog", "rlat")
-    images = jobs.data("test", "images")(wildcards)
-    assert str(images) == "data/cifar10/corruptions/fog.images.npy"
-    assert jobs.data_card("test")(wildcards) == "data/cards/cifar10.fog.json"
+    taken = inputs("cifar10.fog", "rlat")
+    assert taken["images"].files == ["data/cifar10/corruptions/fog.images.npy"]
+    assert taken["images"].cards == ["data/cards/cifar10.fog.json"]
     trained = "results/paper/cards/defenses/cifar10/rlat.json"
-    assert jobs.trained_card(wildcards) == trained
+    assert taken["weights"].cards == [trained]
 
 
 def test_other_images_than_it_was_made_for_are_refused(plan) -> None:

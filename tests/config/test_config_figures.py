@@ -1,13 +1,14 @@
 """A scale may make a part of a figure, and plans what stands behind that part alone."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.jobs.report_inputs import panels, shown
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.planned import Planner
+from pipeline_steps.jobs.report_inputs import cards_in_report, panels
+from pipeline_steps.layout import name_of
 
 PART = {"defenses": ["normal", "at"], "threats": ["clean", "pgd20"]}
 
@@ -15,19 +16,19 @@ PART = {"defenses": ["normal", "at"], "threats": ["clean", "pgd20"]}
 @pytest.fixture
 def jobs(edit, config_root):
     edit("scales/demo", "pages.ijsat", {"figure9-cifar10": PART})
-    return Jobs("demo", root=config_root)
+    return Planner("demo", config_root)
 
 
 def test_a_figure_shows_the_panels_that_are_asked_for(jobs):
-    spec = jobs.plan(None).figure("ijsat", "figure9-cifar10")
+    spec = jobs.specs.pages.figure("ijsat", "figure9-cifar10")
     places = [(panel.part, panel.threat) for panel in spec.panels]
     assert places == [(d, t) for d in ("Normal", "AT") for t in ("clean", "pgd20")]
 
 
 def test_behind_a_map_stand_the_verdicts_and_the_training(jobs):
-    plan = jobs.plan(None)
-    assert panels(plan, "ijsat", "figure9-cifar10")[1] == ("cam", "digits/normal/pgd20")
-    made = shown(plan)
+    names = {"dataset": "digits", "defense": "normal", "threat": "pgd20"}
+    assert panels(jobs.specs, "ijsat", "figure9-cifar10")[1] == ("cam", names)
+    made = [name_of(Path(card)) for card in cards_in_report(jobs.specs)]
     for job in ("explanations/digits/at", "verdicts/digits/at"):
         assert {f"{job}/clean", f"{job}/pgd20"} <= {*made}
     assert "defenses/digits/at" in made
@@ -35,18 +36,16 @@ def test_behind_a_map_stand_the_verdicts_and_the_training(jobs):
 
 
 def test_the_files_of_a_map_lie_where_the_rule_puts_them(jobs):
-    asked = SimpleNamespace(scale="demo", paper="ijsat", figure="figure9-cifar10")
+    shown = jobs.job("make_figure", "ijsat", "figure9-cifar10").inputs["panels"]
     name = "explanations/digits/normal/clean"
-    assert jobs.panels(asked)[0] == f"results/demo/{name}.safetensors"
-    assert jobs.panel_cards(asked)[0] == f"results/demo/cards/{name}.json"
+    assert shown.files[0] == f"results/demo/{name}.safetensors"
+    assert shown.cards[0] == f"results/demo/cards/{name}.json"
 
 
 def test_what_is_explained_is_what_was_judged(jobs):
-    asked = SimpleNamespace(
-        scale="demo", dataset="digits", defense="at", threat="pgd20"
-    )
     judged, explained = (
-        jobs.spec(step)(asked) for step in ("gather_verdicts", "explain_defense")
+        jobs.job(rule, "digits", "at", "pgd20").spec
+        for rule in ("attack_defense", "explain_defense")
     )
     assert explained == judged
 

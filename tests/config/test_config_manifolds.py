@@ -1,52 +1,44 @@
 """Data sets on a manifold, and what `gan` means to a threat."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.planned import planner
 from pipeline_steps.jobs.specs import Specs
 
 
-@pytest.fixture(scope="module")
-def jobs():
-    return Jobs("demo")
+def inputs(rule, *names, scale="demo"):
+    return planner(scale).job(rule, *names).inputs
 
 
-def wildcards(dataset, **more):
-    return SimpleNamespace(scale="demo", dataset=dataset, **more)
-
-
-def test_a_data_set_on_a_manifold_lies_where_the_manifold_does(jobs):
-    told = wildcards("om-digits")
+def test_a_data_set_on_a_manifold_lies_where_the_manifold_does():
+    images = inputs("train_defense", "om-digits", "at")["images"]
     place = "manifolds/digits/sngan"
-    images = jobs.data("train", "images")(told)
-    assert images == f"results/demo/{place}/train.images.npy"
-    assert jobs.data_card("train")(told) == f"results/demo/cards/{place}/train.json"
+    assert images.files == [f"results/demo/{place}/train.images.npy"]
+    assert images.cards == [f"results/demo/cards/{place}/train.json"]
 
 
-def test_om_cifar10_is_tested_on_natural_images(jobs):
-    told = wildcards("om-cifar10")
-    assert jobs.data("test", "labels")(told) == "data/cifar10/test.labels.npy"
-    assert jobs.data_card("test")(told) == "data/cards/cifar10.json"
-    assert "manifolds/cifar10/sngan" in jobs.data("train", "labels")(told)
+def test_om_cifar10_is_tested_on_natural_images():
+    labels = inputs("attack_defense", "om-cifar10", "at", "clean")["labels"]
+    assert labels.files == ["data/cifar10/test.labels.npy"]
+    assert labels.cards == ["data/cards/cifar10.json"]
+    trained = inputs("train_defense", "om-cifar10", "at")["labels"]
+    assert "manifolds/cifar10/sngan" in trained.files[0]
 
 
 @pytest.mark.parametrize("dataset", ["digits", "om-digits"])
-def test_jobs_take_latents_for_generators_that_cannot_encode(jobs, dataset):
-    told = wildcards(dataset, defense="at", threat="jsa10-gan", shard="1-of-1")
-    step = "attack_defense"
+def test_jobs_take_latents_for_generators_that_cannot_encode(dataset):
+    taken = inputs("attack_defense", dataset, "at", "jsa10-gan")
     weights = "results/demo/checkpoints/generators/digits/sngan.safetensors"
-    assert jobs.generators(step)(told) == [weights]
+    assert taken["generators"].files == [weights]
     latents = "results/demo/manifolds/digits/sngan/test.latents.npy"
-    assert jobs.latents(step, "test")(told) == [latents]
+    assert taken["latents"].files == [latents]
     card = "results/demo/cards/manifolds/digits/sngan/test.json"
-    assert jobs.latent_cards(step, "test")(told) == [card]
-    told.threat = "jsa10"
-    assert len(jobs.generators(step)(told)) == 1
-    assert jobs.latents(step, "test")(told) == []
+    assert taken["latents"].cards == [card]
+    taken = inputs("attack_defense", dataset, "at", "jsa10")
+    assert len(taken["generators"].files) == 1
+    assert taken["latents"].files == []
 
 
 def test_each_data_set_says_which_generator_its_gan_is():
@@ -105,14 +97,12 @@ def test_names_of_manifolds_are_known(edit, config_root, place, value, told):
 
 def test_a_flow_is_trained_on_the_data_set_whose_images_it_encodes():
     """IJSAT A.1: on OM-ImageNet; the GAN that makes its manifold, on natural images."""
-    jobs = Jobs("paper")
-    told = SimpleNamespace(
-        scale="paper", dataset="om-imagenet", defense="at-om", shard="1-of-1"
-    )
     places = {"jsa50": "om-imagenet/glow", "om-pgd-gan": "mixed10/stylegan"}
-    for told.threat, place in places.items():
+    for threat, place in places.items():
+        names = ("om-imagenet", "at-om", threat)
+        taken = inputs("attack_defense", *names, scale="paper")
         weights = f"results/paper/checkpoints/generators/{place}.safetensors"
-        assert jobs.generators("attack_defense")(told) == [weights]
+        assert taken["generators"].files == [weights]
 
 
 def test_raw_images_are_a_key_of_the_gan_and_of_no_spec_without_it(edit, config_root):

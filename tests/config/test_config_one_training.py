@@ -1,15 +1,15 @@
 """Defenses that differ in what they do at inference share one training."""
 
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
-from pipeline_steps.jobs.networks import trained
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.jobs.report_inputs import shown
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.planned import planner
+from pipeline_steps.jobs.report_inputs import cards_in_report
 from pipeline_steps.jobs.specs import Specs
+from pipeline_steps.layout import name_of
 
 NAMES = ("atld-", "atld", "atld+")
 
@@ -33,9 +33,9 @@ def test_atld_answers_in_three_ways_after_one_training(paper):
     }
     assert halved.pop("inference")["halved"] == [0.3, 0.7]
     assert bare == full == halved
-    assert [trained(paper.config, name) for name in NAMES] == ["atld-"] * 3
-    assert trained(paper.config, "atld+@2") == "atld-@2"
-    assert trained(paper.config, "at@2") == "at@2"
+    assert [paper.entries.trained_as(name) for name in NAMES] == ["atld-"] * 3
+    assert paper.entries.trained_as("atld+@2") == "atld-@2"
+    assert paper.entries.trained_as("at@2") == "at@2"
 
 
 def test_the_discriminator_is_a_narrower_network_of_logits(paper):
@@ -52,11 +52,11 @@ def test_the_discriminator_is_a_narrower_network_of_logits(paper):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_its_jobs_take_the_weights_of_that_training(name):
-    jobs, folder = Jobs("demo"), "results/demo"
-    told = SimpleNamespace(scale="demo", dataset="digits", defense=name)
+    folder = "results/demo"
+    taken = planner("demo").job("attack_defense", "digits", name, "clean").inputs
     weights = f"{folder}/checkpoints/defenses/digits/atld-.safetensors"
-    assert str(jobs.trained(".safetensors")(told)) == weights
-    assert jobs.trained_card(told) == f"{folder}/cards/defenses/digits/atld-.json"
+    assert taken["weights"].files == [weights]
+    assert taken["weights"].cards == [f"{folder}/cards/defenses/digits/atld-.json"]
 
 
 def test_what_is_shown_of_it_is_trained_once(config_root, edit):
@@ -65,7 +65,8 @@ def test_what_is_shown_of_it_is_trained_once(config_root, edit):
     edit("papers/ijsat", "figures", {})
     edit("papers/ijsat", "claims", [])
     edit("scales/demo", "pages", {"ijsat": {"table1": {"threats": ["pgd20"]}}})
-    told = shown(Specs(load_config("demo", config_root)))
+    cards = cards_in_report(Specs(load_config("demo", config_root)))
+    told = [name_of(Path(card)) for card in cards]
     trainings = [name for name in told if name.startswith("defenses/digits/atld")]
     assert trainings == ["defenses/digits/atld-"]
     assert {"verdicts/digits/atld/pgd20", "verdicts/digits/atld+/pgd20"} <= {*told}

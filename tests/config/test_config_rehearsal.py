@@ -16,10 +16,10 @@ def rehearsal():
 def test_nothing_that_the_paper_s_size_computes_is_left_out(rehearsal):
     paper = Specs(load_config("paper"))
     for name in paper.config.papers:
-        assert rehearsal.pages(name) == paper.pages(name)
+        assert rehearsal.pages.chosen(name) == paper.pages.chosen(name)
     computed = [[one.computed for one in counts(plan)] for plan in (rehearsal, paper)]
     assert computed[0] == computed[1]
-    for name in paper.claiming:
+    for name in paper.claims.papers:
         decided = [
             [claim.name for claim in plan.claims.of(name).claims if claim.holds]
             for plan in (rehearsal, paper)

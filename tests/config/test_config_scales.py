@@ -1,7 +1,6 @@
 """Every scale loads, and the three differ in size alone: their jobs have one shape."""
 
 import re
-from types import SimpleNamespace
 
 import pytest
 
@@ -9,8 +8,10 @@ from pipeline_steps.config.load import load_config, scales, trial_scales
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.jobs.names import corruption, origin
-from pipeline_steps.jobs.rules import STEPS, Jobs
+from pipeline_steps.jobs.planned import SPEC_OF, planner
+from pipeline_steps.jobs.rules import Rules
 from pipeline_steps.jobs.specs import Specs
+from pipeline_steps.layout import RULES, TABLE
 from pipeline_steps.papers.spec import FROM
 
 
@@ -52,7 +53,7 @@ def uses(plan, run):
     def generators(spec):
         """A data set's GAN is the one that is named for it: StyleGAN here, SNGAN there."""
         named = generators_in(spec.model_dump())
-        return {"gan" if plan.is_approximate(name) else name for name in named}
+        return {"gan" if plan.entries.is_approximate(name) else name for name in named}
 
     return generators(defense), generators(attack)
 
@@ -79,7 +80,7 @@ def test_every_scale_has_the_same_jobs_or_leaves_some_out(scale):
 
 @pytest.mark.parametrize("scale", scales())
 def test_every_scale_has_the_same_targets_or_fewer_by_default(scale):
-    own, whole = Jobs(scale), Jobs("paper")
+    own, whole = Rules(scale), Rules("paper")
     assert own.papers == whole.papers
     assert set(bare(own.targets(), scale)) <= set(bare(whole.targets(), "paper"))
     for paper, pages in own.papers.items():
@@ -104,31 +105,54 @@ def test_a_figure_leaves_out_the_panels_that_a_scale_does_not_ask_for():
 
 
 def test_the_papers_size_makes_every_table_figure_and_calibration():
-    jobs = Jobs("paper")
+    jobs = Rules("paper")
     pages = [jobs.target(p, page) for p, some in jobs.papers.items() for page in some]
     assert jobs.targets() == pages
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_every_step_of_the_rules_is_a_module(step):
-    floor = STEPS[step][0]
-    assert (ROOT / "pipeline_steps" / floor / f"{step}.py").is_file()
+@pytest.mark.parametrize("result", TABLE, ids=lambda result: result.rule)
+def test_every_step_of_the_rules_is_a_module(result):
+    assert (ROOT / "pipeline_steps" / f"{result.step.replace('.', '/')}.py").is_file()
+    assert result.rule in SPEC_OF
 
 
 @pytest.mark.parametrize("scale", scales())
 def test_what_a_job_may_use_falls_back_on_the_default(scale):
-    jobs = Jobs(scale)
+    jobs = Rules(scale)
     table = load_config(scale).scale.resources
-    wildcards = SimpleNamespace(scale=scale)
-    for step in STEPS:
+    for rule, result in RULES.items():
+        step = "default" if result.gathers else result.step.partition(".")[2]
         granted = table.get(step, table["default"])
-        assert jobs.resource(step, "memory_mb")(wildcards) == granted.memory_mb
+        resources = jobs[rule].resources
+        assert jobs[rule].threads == granted.threads
+        for attempt in (1, 3):
+            memory = resources["mem_mb"](None, attempt=attempt)
+            assert memory == attempt * granted.memory_mb
+            assert (
+                resources["runtime"](None, attempt=attempt) == attempt * granted.minutes
+            )
+
+
+@pytest.mark.parametrize("scale", scales())
+def test_work_is_one_job_or_cut_into_shards(scale):
+    """Each threat and each generator has one way to its result."""
+    jobs, shards = Rules(scale), load_config(scale).scale.shards
+    for rule, kind, cut in (
+        ("attack", "threat", shards.threats),
+        ("project", "generator", shards.generators),
+    ):
+        gathering = {"attack": "gather_verdicts", "project": "gather_manifold"}[rule]
+        ways = [f"{rule}_{'defense' if rule == 'attack' else 'dataset'}", gathering]
+        whole, gathered = (jobs[way].constraints[kind] for way in ways)
+        for name in getattr(load_config(scale), f"{kind}s"):
+            assert bool(re.fullmatch(gathered, name)) == (cut.get(name, 1) > 1)
+            assert bool(re.fullmatch(whole, name)) == (cut.get(name, 1) == 1)
 
 
 def test_wildcards_fit_known_names_and_nothing_else():
-    patterns = Jobs("demo").patterns()
+    patterns = Rules("demo").constraints
     fits = {"defense": ["at", "at@3"], "threat": ["om-pgd"], "dataset": ["cifar10"]}
-    misfits = {"defense": ["at@", "a", "at/x"], "threat": ["om.pgd"], "scale": ["dem"]}
+    misfits = {"defense": ["at@", "a", "at/x"], "threat": ["om.pgd"]}
     for kind, names in fits.items():
         assert all(re.fullmatch(patterns[kind], name) for name in names)
     for kind, names in misfits.items():
@@ -136,18 +160,16 @@ def test_wildcards_fit_known_names_and_nothing_else():
 
 
 def test_the_runs_behind_a_table_are_its_inputs_in_order():
-    jobs = Jobs("demo")
-    wildcards = SimpleNamespace(scale="demo", paper="ijsat", table="table1")
     runs = Specs(load_config("demo")).pages.table("ijsat", "table1").runs
     expected = [
         f"results/demo/verdicts/{r.dataset}/{r.defense}/{r.threat}" for r in runs
     ]
-    paths = [str(path) for path in jobs.verdicts("make_table")(wildcards)]
-    assert paths == [f"{path}.parquet" for path in expected]
-    cards = jobs.verdict_cards("make_table")(wildcards)
-    assert [
-        path.replace("/cards", "").removesuffix(".json") for path in cards
-    ] == expected
+    verdicts = planner("demo").job("make_table", "ijsat", "table1").inputs["verdicts"]
+    assert verdicts.files == [f"{path}.parquet" for path in expected]
+    cards = [
+        path.replace("/cards", "").removesuffix(".json") for path in verdicts.cards
+    ]
+    assert cards == expected
 
 
 def test_preflight_is_the_papers_size_cut_short():
@@ -172,21 +194,18 @@ def test_preflight_is_the_papers_size_cut_short():
         ("train_defense", ("cifar10", "at"), {"steps": 2}),
         ("train_flow", ("cifar10", "glow"), {"steps": 2}),
         ("train_gan", ("mixed10", "stylegan"), {"steps": 2}),
-        ("gather_manifold", ("mixed10", "stylegan", "train"), {"images": 32}),
-        ("gather_manifold", ("cifar10", "glow", "test"), {"images": 500}),
-        ("gather_verdicts", ("cifar10", "at", "pgd20"), {"images": 500}),
+        ("project_dataset", ("mixed10", "stylegan", "train"), {"images": 32}),
+        ("project_dataset", ("cifar10", "glow", "test"), {"images": 500}),
+        ("attack_defense", ("cifar10", "at", "pgd20"), {"images": 500}),
     ],
 )
 def test_a_limit_stands_in_a_trial_s_spec_and_in_no_other(step, names, limits):
     """So a spec without one is what it was before there were limits."""
     whole, trial = (
-        getattr(Specs(load_config(scale)), STEPS[step][1])(*names).model_dump(
-            mode="json"
-        )
-        for scale in ("paper", "preflight")
+        planner(scale).job(step, *names).spec for scale in ("paper", "preflight")
     )
     # An evaluation always says of how many images it is.
-    absent = {"images": None} if step == "gather_verdicts" else {}
+    absent = {"images": None} if step == "attack_defense" else {}
     assert {key: whole[key] for key in limits.keys() & whole.keys()} == absent
     assert trial == {**whole, **limits}
 

@@ -1,12 +1,12 @@
 """Whatever is wrong with a config is told with its file, its key and the nearest name."""
 
 import pytest
+from yaml_edits import GONE
 
 from pipeline_steps.config.checks import FOLDER
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
 
-GONE = object()
 PIXEL = {"perturbation": "pixel", "epsilon": "8/255", "step_size": "2/255"}
 TABLE, FIGURE = "tables.table1", "figures.figure2"
 SIDE = "claims.0.holds.0.left"
@@ -211,22 +211,20 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(
-    ("file", "place", "value", "told"),
+    ("file", "key", "value", "told"),
     [pytest.param(*case, id=f"{case[1]}-{i}") for i, case in enumerate(BROKEN)],
 )
-def test_a_broken_config_is_one_sentence(
-    config_root, edit, gone, file, place, value, told
-):
-    edit(file, place, gone if value is GONE else value)
+def test_a_broken_config_is_one_sentence(config_root, edit, file, key, value, told):
+    edit(file, key, value)
     with pytest.raises(PipelineError) as caught:
         load_config("demo", config_root)
     text = str(caught.value)
     assert text.startswith(f"{FOLDER}/{file}.yaml: "), text
     assert "\n" not in text
-    place = text
-    for part in told.split("…"):
-        assert part.strip() in place, text
-        place = place[place.index(part.strip()) + len(part.strip()) :]
+    rest = text
+    for part in map(str.strip, told.split("…")):
+        assert part in rest, text
+        rest = rest[rest.index(part) + len(part) :]
 
 
 def test_an_unknown_scale_brings_the_nearest_known_one(config_root):

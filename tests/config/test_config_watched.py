@@ -1,13 +1,12 @@
 """A defense that is watched while it is trained, and its best weights by name."""
 
-from types import SimpleNamespace
-
 import pytest
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.jobs.report_inputs import shown
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.inputs import Taken
+from pipeline_steps.jobs.planned import Planner
+from pipeline_steps.jobs.report_inputs import cards_in_report
 from pipeline_steps.jobs.specs import Specs
 
 WATCHED = {"threat": "pgd20", "every": 2, "images": 40}
@@ -23,20 +22,22 @@ def test_the_best_weights_are_judged_by_name(watched, config_root):
     watched("papers/ijsat", "tables.table1.rows.1.defense", "at.best")
     watched("scales/demo", "pages.ijsat.table1.defenses", ["normal", "at.best"])
     watched("scales/demo", "seeds", [0, 1])
-    jobs = Jobs("demo", root=config_root)
-    plan = jobs.plan(None)
+    jobs = Planner("demo", config_root)
+    plan = jobs.specs
     runs = plan.pages.table("ijsat", "table1").runs
     labels = {plan.pages.label(run) for run in runs if run.defense.startswith("at")}
     assert labels == {"at.best", "at@1.best"}
     assert plan.attack("digits", "at@1.best", "clean").weights == "best"
     assert plan.attack("digits", "at@1.best", "clean").seed == 1
     assert plan.attack("digits", "at", "clean").weights == "last"
-    assert "defenses/digits/at" in shown(plan)
-    assert "defenses/digits/at.best" not in shown(plan)
+    cards = cards_in_report(plan)
+    assert "results/demo/cards/defenses/digits/at.json" in cards
+    assert not any(card.endswith("defenses/digits/at.best.json") for card in cards)
 
     def files(defense):
-        wildcards = SimpleNamespace(scale="demo", dataset="digits", defense=defense)
-        return jobs.weights(wildcards), jobs.trained_card(wildcards)
+        names = ("digits", defense, "clean")
+        weights = jobs.job("attack_defense", *names).inputs["weights"]
+        return weights.files[0], weights.cards[0]
 
     checkpoints, cards = (
         f"results/demo/{x}/defenses" for x in ("checkpoints", "cards")
@@ -59,13 +60,15 @@ def test_the_monitor_s_threat_is_part_of_the_training(watched, config_root):
 @pytest.mark.parametrize(
     ("of", "told"),
     [
-        ("held_out", ""),
+        ("held_out", {}),
         (
             "test",
-            "test_images=data/digits/test.images.npy "
-            "test_images_card=data/cards/digits.json "
-            "test_labels=data/digits/test.labels.npy "
-            "test_labels_card=data/cards/digits.json",
+            {
+                f"test_{what}": Taken(
+                    [f"data/digits/test.{what}.npy"], ["data/cards/digits.json"]
+                )
+                for what in ("images", "labels")
+            },
         ),
     ],
 )
@@ -73,8 +76,8 @@ def test_a_step_is_told_of_test_images_where_it_looks_at_them(
     edit, config_root, of, told
 ):
     edit("defenses", "defenses.at.monitor", WATCHED | {"of": of})
-    wildcards = SimpleNamespace(scale="demo", dataset="digits", defense="at")
-    assert Jobs("demo", root=config_root).told_watched(wildcards) == told
+    inputs = Planner("demo", config_root).job("train_defense", "digits", "at").inputs
+    assert {n: taken for n, taken in inputs.items() if n.startswith("test")} == told
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pipeline_steps.core.registry import ROOT
 
 PACKAGE = ROOT / "pipeline_steps"
 FLOORS = (
+    "layout.py",  # the table of results
     "core",
     "datasets",
     "generators",
@@ -104,7 +105,7 @@ def test_nothing_is_imported_or_run_by_a_computed_name(path):
 @every_module
 def test_a_floor_imports_only_from_the_floors_below_it(path):
     floor = path.relative_to(PACKAGE).parts[0]
-    if floor in ("__init__.py", "__main__.py", *BESIDE):
+    if floor in ("__init__.py", "__main__.py", "run_job.py", *BESIDE):
         return
     allowed = FLOORS[: FLOORS.index(floor) + 1]
     used = {other.relative_to(PACKAGE).parts[0] for other in project_modules(path)}
@@ -165,7 +166,7 @@ def test_the_file_of_a_package_holds_words_alone():
         assert len(tree_of(path).body) == 1, path
 
 
-@pytest.mark.parametrize("floor", FLOORS[1:])
+@pytest.mark.parametrize("floor", FLOORS[FLOORS.index("core") + 1 :])
 def test_every_floor_has_a_rule_file_of_its_name(floor):
     shared = {"threats": "evaluation"}
     assert (ROOT / f"workflow/rules/{shared.get(floor, floor)}.smk").is_file()

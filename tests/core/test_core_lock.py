@@ -1,6 +1,5 @@
 """Two copies of one job never write together, and a job minds its own clock."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pipeline_steps.core import lock
 from pipeline_steps.core.errors import Interrupted
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.resume import Resume
+from tests.job_words import job_words
 
 STEP = """
 import sys, time
@@ -44,10 +44,12 @@ def start(tmp_path):
     started = []
 
     def start(seconds):
-        spec = json.dumps({"seconds": seconds})
         outputs = ["whole=out/whole.txt", "card=out/card.json", "record=out/r.json"]
         process = subprocess.Popen(
-            [sys.executable, "step.py", "--spec", spec, "--outputs", *outputs],
+            [
+                *(sys.executable, "step.py"),
+                *job_words("datasets.fetch_dataset", {"seconds": seconds}, outputs),
+            ],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stderr=subprocess.PIPE,

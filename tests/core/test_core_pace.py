@@ -8,6 +8,7 @@ from pipeline_steps.core import pace
 from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.settings import Count, Settings
 from pipeline_steps.core.step import run
+from tests.job_words import job_words
 
 
 class Clock:
@@ -85,8 +86,8 @@ def test_the_record_tells_it_and_the_card_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outputs = ["words=words", "card=card.json", "record=record.json"]
     for steps in (3, 2):  # of the second job alone, though both run in one process
-        told = ["--spec", json.dumps({"steps": steps}), "--outputs", *outputs]
-        run("datasets.fetch_dataset", ToySpec, toy, told)
+        words = job_words("datasets.fetch_dataset", {"steps": steps}, outputs)
+        run("datasets.fetch_dataset", ToySpec, toy, words)
         record = json.loads((tmp_path / "record.json").read_text())
         assert record["pace"]["steps"]["done"] == steps
         assert record["pace"]["steps"]["seconds_each"] >= 0

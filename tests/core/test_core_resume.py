@@ -127,6 +127,7 @@ from pathlib import Path
 from pipeline_steps.core.settings import Settings
 from pipeline_steps.core.resume import Resume
 from pipeline_steps.core.step import run
+from tests.job_words import job_words
 
 class Spec(Settings):
     pass
@@ -140,7 +141,7 @@ def main(job):
     job.output("done").write_text(str(done))
     return {}
 
-run("core.resume", Spec, main, ["--spec", "{}", "--outputs", "done=done.txt"])
+run("core.resume", Spec, main, job_words("core.resume", {}, ["done=done.txt"]))
 """
 
 

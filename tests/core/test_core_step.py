@@ -9,6 +9,7 @@ from pipeline_steps.core.errors import Interrupted, PipelineError
 from pipeline_steps.core.files import read_json, sha256
 from pipeline_steps.core.settings import Count, Settings
 from pipeline_steps.core.step import INTERRUPTED, run
+from tests.job_words import job_words
 
 STEP = "datasets.fetch_dataset"
 
@@ -55,12 +56,16 @@ def toy(tmp_path, monkeypatch):
     }
     (tmp_path / "words.json").write_text(json.dumps(card))
 
-    def toy(folder="out", more=(), **spec):
+    def toy(folder="out", code=None, **spec):
         roles = {"whole": "whole.txt", "length": "length.txt", "card": "card.json"}
         outputs = [f"{role}={folder}/{name}" for role, name in roles.items()]
-        command = ["--spec", json.dumps({"times": 2, **spec}), *more]
-        command += ["--inputs", "words=words", "words_card=words.json"]
-        command += ["--outputs", *outputs, f"record={folder}/record.json"]
+        command = job_words(
+            STEP,
+            {"times": 2, **spec},
+            [*outputs, f"record={folder}/record.json"],
+            ["words=words", "words_card=words.json"],
+            code=code,
+        )
         try:
             run(STEP, ToySpec, repeat, command)
         except SystemExit as error:
@@ -195,24 +200,60 @@ def test_an_input_that_is_not_what_its_card_says_is_refused(
 
 def test_a_job_that_was_planned_with_other_code_is_refused(toy, capsys):
     now = code(STEP, {"times": 2, "failure": ""}).digest
-    assert toy(more=["--code", now]) == 0
-    assert toy(more=["--code", "0" * 64]) == 1
+    assert toy(code=now) == 0
+    assert toy(code="0" * 64) == 1
     assert "changed after this job was planned" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "spec", ["{", "[]", '"word"', "{}", '{"times": 0}', '{"times": 1, "tims": 2}']
+    "spec",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"times": 0}, id="out of range"),
+        pytest.param({"times": 1, "tims": 2}, id="an unknown key"),
+    ],
 )
 def test_a_spec_that_does_not_fit_is_refused(tmp_path, capsys, monkeypatch, spec):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        run(STEP, ToySpec, repeat, ["--spec", spec, "--outputs", "card=card.json"])
+        run(STEP, ToySpec, repeat, job_words(STEP, spec, ["card=card.json"]))
     assert ended.value.code == 1
-    assert f"error: --spec does not fit {STEP}" in capsys.readouterr().err
+    assert f"do not fit {STEP}" in capsys.readouterr().err
     assert everything_in(tmp_path) == {}
 
 
-@pytest.mark.parametrize("command", [[], ["--spec", "{}"], ["--output", "a=b"]])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param("{", "is not readable JSON", id="cut"),
+        pytest.param('{"step": "a.b"}', "holds no job", id="incomplete"),
+        pytest.param(None, "is missing", id="missing"),
+    ],
+)
+def test_a_file_that_describes_no_job_is_refused(
+    tmp_path, capsys, monkeypatch, text, sentence
+):
+    place = tmp_path / "job.json"
+    if text:
+        place.write_text(text)
+    with pytest.raises(SystemExit) as ended:
+        run(STEP, ToySpec, repeat, [str(place)])
+    assert ended.value.code == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_job_of_another_step_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        run(STEP, ToySpec, repeat, job_words("papers.make_table", {}, ["csv=a.csv"]))
+    assert (
+        f"describes a job of papers.make_table, not of {STEP}"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    "command", [[], ["--spec", "{}"], ["job.json", "--output", "a=b"]]
+)
 def test_a_command_that_is_not_understood_ends_in_its_usage(capsys, command):
     with pytest.raises(SystemExit) as ended:
         run(STEP, ToySpec, repeat, command)
@@ -220,7 +261,7 @@ def test_a_command_that_is_not_understood_ends_in_its_usage(capsys, command):
     assert "usage: python -m pipeline_steps." in capsys.readouterr().err
 
 
-def test_lists_of_files_are_told_with_spaces_and_may_be_empty(tmp_path, monkeypatch):
+def test_a_name_stands_for_any_number_of_files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = {}
 
@@ -230,7 +271,7 @@ def test_lists_of_files_are_told_with_spaces_and_may_be_empty(tmp_path, monkeypa
 
     for name in ("one", "two"):
         (tmp_path / name).touch()
-    command = ["--spec", '{"times": 1}', "--outputs", "card=card.json", "--inputs"]
-    run(STEP, ToySpec, remember, [*command, "many=one", "two", "none=", "last=two"])
+    inputs = {"many": ["one", "two"], "none": [], "last": ["two"]}
+    run(STEP, ToySpec, remember, job_words(STEP, {"times": 1}, ["card=c.json"], inputs))
     plain = {name: [path.name for path in paths] for name, paths in told.items()}
     assert plain == {"many": ["one", "two"], "none": [], "last": ["two"]}

@@ -15,7 +15,9 @@ import pytest
 
 from pipeline_steps.core import worker_pool
 from pipeline_steps.core.digest import code
+from pipeline_steps.core.job_file import JobFile, place_of
 from pipeline_steps.core.registry import ROOT
+from tests.job_words import job_words
 
 STARTER = """\
 import os, sys
@@ -91,11 +93,15 @@ def address(pool):
     return pool.address
 
 
-def start(folder, step, spec, address=None, root=ROOT, more=(), **environment):
+def start(folder, step, spec, files, address=None, root=ROOT, **environment):
     """A job as a rule starts it, in a folder of its own."""
     folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "pipeline_steps", step]
-    command += ["--spec", json.dumps(spec), *more]
+    (described,) = job_words(step, spec, *files, code=code(step, spec).digest)
+    job = JobFile.read(Path(described))
+    result = next(iter(job.outputs.values()))
+    job.write(folder / place_of(result))
+    command = [sys.executable, "-m", "pipeline_steps", result]
+    command += ["--spec", job.spec_digest, "--code", str(job.code)]
     settings = {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", **environment}
     settings |= {worker_pool.ADDRESS: str(address)} if address else {}
     return subprocess.Popen(
@@ -109,11 +115,11 @@ def start(folder, step, spec, address=None, root=ROOT, more=(), **environment):
     )
 
 
-def fetch(folder, address=None, root=ROOT, spec=FETCH, more=(), **environment):
+def fetch(folder, address=None, root=ROOT, spec=FETCH, **environment):
     """The status of a small job that has a card, and what it said."""
-    outputs = ["--outputs", "archive=archive", "card=card.json", "record=record.json"]
-    step, more = "datasets.fetch_dataset", [*more, *outputs]
-    job = start(folder, step, spec, address, root, more, **environment)
+    outputs = ["archive=archive", "card=card.json", "record=record.json"]
+    step = "datasets.fetch_dataset"
+    job = start(folder, step, spec, [outputs], address, root, **environment)
     _, said = job.communicate(timeout=120)
     return job.returncode, said
 
@@ -168,13 +174,12 @@ def long_job(tmp_path, toy_files, toy_dataset, toy_architecture, address):
     )
     roles = ("weights", "snapshots", "history", "card", "record")
     outputs = (f"{role}={role}.out" for role in roles)
-    more = ["--inputs", *inputs, "--outputs", *outputs]
     job = start(
         tmp_path,
         "defenses.train_defense",
         spec,
+        [[*outputs], inputs],
         address,
-        more=more,
         PIPELINE_SAVE_SECONDS="0.05",
     )
     wait_until(lambda: list(tmp_path.glob("results/.unfinished/*/state.safetensors")))

@@ -1,6 +1,5 @@
 """Several processes give what one gives, and end together however one of them ends."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from pipeline_steps.core import workers
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.rng import PartRng, rng
 from pipeline_steps.core.tensors import read_tensors
+from tests.job_words import job_words
 
 TOGETHER = """
 import sys
@@ -70,9 +70,10 @@ def together(tmp_path):
     def together(processes, failure=""):
         module = ["pipeline_steps.core.torchrun", str(processes), "together"]
         command = [sys.executable, "-m", *(module if processes > 1 else module[2:])]
-        command += ["--spec", json.dumps({"failure": failure})]
+        outputs = [f"whole={processes}.safetensors"]
+        step = "datasets.fetch_dataset"
         return subprocess.run(
-            [*command, "--outputs", f"whole={processes}.safetensors"],
+            [*command, *job_words(step, {"failure": failure}, outputs)],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": f"{ROOT}:{tmp_path}"},
             stdin=listening,

@@ -28,6 +28,7 @@ from pipeline_steps.datasets import corrupt_dataset
 from pipeline_steps.datasets.corruption import CORRUPTIONS, SEVERITIES, corrupt
 from pipeline_steps.datasets.textures import textures
 from pipeline_steps.jobs.specs import Specs
+from tests.job_words import job_words
 
 SIZE = 32
 
@@ -81,10 +82,8 @@ class House:
         return "datasets.corrupt_dataset", spec, outputs, self.inputs
 
     def argv(self, *told: Any, **more: Any) -> list[str]:
-        _, spec, outputs, inputs = self.told(*told, **more)
-        argv = ["--spec", json.dumps(spec)]
-        argv += ["--inputs", *(f"{k}={v}" for k, v in inputs.items())]
-        return [*argv, "--outputs", *(f"{k}={v}" for k, v in outputs.items())]
+        step, spec, outputs, inputs = self.told(*told, **more)
+        return job_words(step, spec, outputs, inputs)
 
     def run(self, *told: Any, **more: Any) -> dict[str, Any]:
         """In this process; gives arrays, card and record."""

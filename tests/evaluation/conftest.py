@@ -1,6 +1,5 @@
 """A trained toy defense with its card, and the steps that judge it."""
 
-import json
 from types import MappingProxyType
 
 import pytest
@@ -19,6 +18,7 @@ from pipeline_steps.evaluation import (
     gather_verdicts,
 )
 from pipeline_steps.evaluation.spec import AttackShardSpec, AttackSpec
+from tests.job_words import job_words
 
 PIXEL = {"perturbation": "pixel", "norm": "linf", "epsilon": 0.1, "step_size": 0.05}
 JUDGED = ("verdicts", "examples", "card", "record")
@@ -145,12 +145,7 @@ def call(step, folder, spec, inputs, parts=None):
     """One step: its exit status, and where its outputs are."""
     model, main, roles = STEPS[step]
     places = {role: folder / role for role in roles}
-    command = ["--spec", json.dumps(spec)]
-    command += ["--inputs", *(f"{name}={path}" for name, path in inputs.items())]
-    for role, paths in (parts or {}).items():
-        command += ["--parts"] if role == "verdicts" else []
-        command += [f"{role}={paths[0]}", *map(str, paths[1:])]
-    command += ["--outputs", *(f"{role}={path}" for role, path in places.items())]
+    command = job_words(f"evaluation.{step}", spec, places, inputs, parts or {})
     try:
         run(f"evaluation.{step}", model, main, command)
     except SystemExit as error:

@@ -12,7 +12,8 @@ from pipeline_steps.core.shards import cut
 from pipeline_steps.core.tables import stacked
 from pipeline_steps.defenses.companion import Companion
 from pipeline_steps.evaluation.probe import probe
-from pipeline_steps.evaluation.red_flags import red_flags
+from pipeline_steps.evaluation.red_flags import Symptom, red_flags
+from pipeline_steps.evaluation.threat_relations import Reason
 from pipeline_steps.evaluation.verdicts import judge, worst_case
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
@@ -98,8 +99,8 @@ def test_only_a_threat_that_does_not_see_the_inference_is_flagged(
         for name, entry in threats.items()
     }
     flags = red_flags({"pgd20": 60.0, "pgd20-adaptive": 40.0}, cards, threats)
-    assert any("the attack does not see it" in flag for flag in flags["pgd20"])
-    assert any("did not see what the defense optimises" in f for f in flags["pgd20"])
+    kinds = {flag.kind for flag in flags["pgd20"]}
+    assert kinds >= {Symptom.UNSEEN_INFERENCE, Reason.UNSEEN}
     assert flags["pgd20-adaptive"] == []
 
 

@@ -11,7 +11,8 @@ from pipeline_steps.core.rng import rng
 from pipeline_steps.core.shards import cut
 from pipeline_steps.core.tables import stacked
 from pipeline_steps.evaluation.probe import probe
-from pipeline_steps.evaluation.red_flags import joined, red_flags
+from pipeline_steps.evaluation.red_flags import Flag, Symptom, red_flags, worst_card
+from pipeline_steps.evaluation.threat_relations import Reason
 from pipeline_steps.evaluation.verdicts import judge, worst_case
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
@@ -60,14 +61,14 @@ class Probable(Wrapped):
 def flags_of(model, toy_images, threats):
     """What a table would say of this defense under these threats."""
     images, labels = toy_images[torch.arange(48)]
-    told = probe(model, images, labels)
+    probed = probe(model, images, labels)
     accuracies, cards = {}, {}
     for name, spec in threats.items():
         threat = build_threat(ThreatSpec(**spec), {})
-        found = judge(model, toy_images, threat, cut(48, 24), seed=0)
-        table = stacked([part.table() for part in found])
+        verdicts = judge(model, toy_images, threat, cut(48, 24), seed=0)
+        table = stacked([part.table() for part in verdicts])
         accuracies[name] = 100 * float(table["correct"].mean())
-        cards[name] = told | broken_by(table)
+        cards[name] = probed | broken_by(table)
     return red_flags(accuracies, cards, threats)
 
 
@@ -111,17 +112,17 @@ def test_a_plainly_trained_defense_raises_no_flag(robust, toy_images, threats):
 
 
 @pytest.mark.parametrize(
-    ("masked", "told"),
+    ("masked", "symptom"),
     [
-        (Saturating, "the loss has no gradient at"),
-        (Randomised, "answers differently when asked twice"),
-        (Optimising, "the defense optimises when asked"),
-        (Probable, "answers with probabilities"),
+        pytest.param(Saturating, Symptom.NO_GRADIENT, id="saturating"),
+        pytest.param(Randomised, Symptom.UNSTABLE, id="randomised"),
+        pytest.param(Optimising, Symptom.UNSEEN_INFERENCE, id="optimising"),
+        pytest.param(Probable, Symptom.PROBABILITIES, id="probable"),
     ],
 )
-def test_a_masked_defense_raises_its_flag(robust, toy_images, threats, masked, told):
+def test_a_masked_defense_raises_its_flag(robust, toy_images, threats, masked, symptom):
     flags = flags_of(masked(robust), toy_images, threats)
-    assert any(told in flag for flag in flags["pgd20"]), flags
+    assert symptom in {flag.kind for flag in flags["pgd20"]}
 
 
 def test_a_saturating_defense_is_broken_blindly(robust, toy_images, threats):
@@ -130,23 +131,24 @@ def test_a_saturating_defense_is_broken_blindly(robust, toy_images, threats):
     few["pgd20"]["edit"] = {**few["pgd20"]["edit"], "epsilon": 0.2}
     few["rays10k"] |= {"epsilon": 0.2, "queries": 400}
     flags = flags_of(Saturating(robust), toy_images, few)
-    assert any("sees no gradient should not do more" in f for f in flags["pgd20"])
+    assert Reason.BLIND in {flag.kind for flag in flags["pgd20"]}
 
 
 def test_square_s_share_of_autoattack_is_told():
     counts = {"clean": 10, "apgd-ce": 30, "square": 5, "none": 55}
-    assert joined([{"broken_by": counts}, {}])["broken_blindly"] == 5
+    assert worst_card([{"broken_by": counts}, {}])["broken_blindly"] == 5
     flags = red_flags({"autoattack": 55.0}, {"autoattack": {"broken_by": counts}})
-    assert "Square breaks 5.00 points" in flags["autoattack"][0]
+    blindly = Flag(kind=Symptom.BROKEN_BLINDLY, threats=("autoattack",), amount=5)
+    assert flags["autoattack"] == [blindly]
 
 
 def test_flags_of_several_seeds_are_those_of_the_worst():
     sound = {"same_when_asked_twice": True, "without_gradient": 0.0}
     masked = {"same_when_asked_twice": False, "without_gradient": 0.5}
-    told = joined([sound, masked, {}])
-    assert told["same_when_asked_twice"] is False
-    assert told["without_gradient"] == 0.5
-    assert joined([])["same_when_asked_twice"] is True
+    worst = worst_card([sound, masked, {}])
+    assert worst["same_when_asked_twice"] is False
+    assert worst["without_gradient"] == 0.5
+    assert worst_card([])["same_when_asked_twice"] is True
 
 
 def test_a_probe_leaves_the_defense_as_it_was(robust, toy_images):

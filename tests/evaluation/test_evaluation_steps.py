@@ -37,7 +37,7 @@ def test_fewer_images_are_the_first_ones_with_the_same_verdicts(judge_step):
     pd.testing.assert_frame_equal(first, whole[:12])
 
 
-@pytest.mark.parametrize("kept", [0, 4, 99])
+@pytest.mark.parametrize("kept", [0, 4, 99], ids="{} kept".format)
 def test_the_first_images_are_kept_before_and_after(judge_step, toy_files, kept):
     _, places = judge_step(kept=kept)
     examples = read_tensors(places["examples"])
@@ -81,12 +81,22 @@ def vouch(checkpoint, role="weights"):
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        ("cut", "safetensors has .* bytes where its card .* it is cut short"),
-        ("bit", "safetensors does not match its card"),
-        ("gone", "safetensors is missing; build it, or pull it"),
-        ("cut, vouched for", "safetensors is damaged or of another format"),
-        ("network", "safetensors holds the weights of another network"),
-        ("unnamed", "says nothing of any"),
+        pytest.param(
+            "cut",
+            "safetensors has .* bytes where its card .* it is cut short",
+            id="cut",
+        ),
+        pytest.param("bit", "safetensors does not match its card", id="bit"),
+        pytest.param("gone", "safetensors is missing; build it, or pull it", id="gone"),
+        pytest.param(
+            "cut, vouched for",
+            "safetensors is damaged or of another format",
+            id="cut and vouched for",
+        ),
+        pytest.param(
+            "network", "safetensors holds the weights of another network", id="network"
+        ),
+        pytest.param("unnamed", "says nothing of any", id="unnamed"),
     ],
 )
 def test_weights_that_are_not_what_they_should_be_are_refused(
@@ -144,7 +154,7 @@ def test_how_large_an_edit_looks_is_told_where_it_is_asked_for(
     assert "perceptual" not in pd.read_parquet(places["verdicts"])
 
 
-@pytest.mark.parametrize("shards", [2, 3, 4, 7])
+@pytest.mark.parametrize("shards", [2, 3, 4, 7], ids="{} shards".format)
 def test_the_number_of_shards_changes_no_byte(judge_step, shards):
     """Four batches: seven shards leave some with none, and their pictures too."""
     whole, cut = judge_step(folder="whole"), judge_step(folder="cut", shards=shards)
@@ -177,9 +187,9 @@ def other_bytes(spec, parts):
 @pytest.mark.parametrize(
     ("meddle", "told"),
     [
-        (another_seed, "is a shard of another job"),
-        (another_order, "is a shard of another job"),
-        (other_bytes, "verdicts does not match its card"),
+        pytest.param(another_seed, "is a shard of another job", id="another seed"),
+        pytest.param(another_order, "is a shard of another job", id="another order"),
+        pytest.param(other_bytes, "verdicts does not match its card", id="other bytes"),
     ],
 )
 def test_shards_that_do_not_fit_are_refused(judge_step, capsys, meddle, told):

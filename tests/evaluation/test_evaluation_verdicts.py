@@ -32,7 +32,7 @@ def verdicts(trained, toy_images, threat_entry):
     return verdicts
 
 
-@pytest.mark.parametrize("batch", [1, 7, 20])
+@pytest.mark.parametrize("batch", [1, 7, 20], ids="batches of {}".format)
 def test_verdicts_do_not_depend_on_the_batch(verdicts, batch):
     """Sums may differ in their last bit between batches, and no more than that."""
     whole, cut = verdicts(48), verdicts(batch)
@@ -85,7 +85,7 @@ class Restless(nn.Module):
         return images.mean(dim=(2, 3)) + self.times
 
 
-@pytest.mark.parametrize("restless", [True, False])
+@pytest.mark.parametrize("restless", [True, False], ids=["restless", "steady"])
 def test_a_defense_that_answers_differently_is_noticed(
     trained, toy_images, threat_entry, restless
 ):
@@ -108,7 +108,7 @@ class Greedy(Attack):
         return self.attack(victim, batch, rng)
 
 
-@pytest.mark.parametrize("most", [20, 7, 1])
+@pytest.mark.parametrize("most", [20, 7, 1], ids="at most {}".format)
 def test_where_memory_runs_out_batches_are_cut(trained, toy_images, threat_entry, most):
     threat = build_threat(ThreatSpec(**threat_entry(3)), {})
     small = Threat(Greedy(threat.attack, most))

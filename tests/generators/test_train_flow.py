@@ -1,6 +1,5 @@
 """A flow learns, and ends in the same bytes however often it was stopped."""
 
-import json
 import os
 import random
 import signal
@@ -27,6 +26,7 @@ from pipeline_steps.generators import train_flow as step
 from pipeline_steps.generators.flow_layers import AffineCoupling
 from pipeline_steps.generators.generator import load_generator
 from pipeline_steps.generators.spec import FlowSpec
+from tests.job_words import job_words
 
 CPU = torch.device("cpu")
 ROLES = ("weights", "history", "card", "record")
@@ -70,11 +70,7 @@ class Workshop:
         }
         endings = dict(zip(ROLES, ("safetensors", "csv", "json", "json"), strict=True))
         places = [f"{role}={out}/{role}.{endings[role]}" for role in ROLES]
-        return [
-            *("--spec", json.dumps(spec.model_dump(mode="json"))),
-            *("--inputs", *(f"{name}={path}" for name, path in inputs.items())),
-            *("--outputs", *places),
-        ]
+        return job_words("generators.train_flow", spec, places, inputs)
 
     def start(self, spec: FlowSpec, out: str) -> subprocess.Popen:
         python_path = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

@@ -1,6 +1,5 @@
 """Projection finds the latents that made an image, and the nearest ones of any other."""
 
-import json
 import math
 
 import numpy as np
@@ -18,7 +17,8 @@ from pipeline_steps.manifolds import perceptual as features
 from pipeline_steps.manifolds import project_dataset as step
 from pipeline_steps.manifolds.distances import psnr
 from pipeline_steps.manifolds.projection import Search, learning_rate, noise
-from pipeline_steps.manifolds.spec import ManifoldShardSpec, Projection
+from pipeline_steps.manifolds.spec import ManifoldSpec, Projection
+from tests.job_words import job_words
 
 HOW = Projection(iterations=300, pixel_weight=20)
 
@@ -145,7 +145,7 @@ def place(tmp_path, monkeypatch, toy_gan, perceptual):
 
 def shard(number=1, of=1, projection=True):
     how = {"iterations": 30, "pixel_weight": 20}
-    return ManifoldShardSpec.model_validate(
+    return ManifoldSpec.model_validate(
         {
             "dataset": {"name": "noise", "classes": 2, "size": 8, "channels": 3},
             "split": "train",
@@ -161,11 +161,12 @@ def shard(number=1, of=1, projection=True):
 def project(spec, out):
     roles = ("latents", "images", "errors", "pictures", "card", "record")
     inputs = ("images", "generator", "features")
-    arguments = ["--spec", json.dumps(spec.model_dump(mode="json")), "--inputs"]
-    arguments += [f"{name}={name}.npy" for name in inputs]
-    arguments += [f"{name}_card={name}.json" for name in inputs]
-    arguments += ["--outputs", *(f"{role}={out}/{role}" for role in roles)]
-    step.run("manifolds.project_dataset", ManifoldShardSpec, step.main, arguments)
+    name = "manifolds.project_dataset"
+    words = [f"{name}={name}.npy" for name in inputs]
+    words += [f"{name}_card={name}.json" for name in inputs]
+    outputs = [f"{role}={out}/{role}" for role in roles]
+    arguments = job_words(name, spec, outputs, words)
+    step.run(name, ManifoldSpec, step.main, arguments)
 
 
 def test_shards_come_to_the_bytes_of_one(place):

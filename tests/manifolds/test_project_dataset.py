@@ -1,7 +1,5 @@
 """A projected data set decodes to its images."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +13,10 @@ from pipeline_steps.core.step import run
 from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.datasets.loader import mixtures
 from pipeline_steps.generators.glow import Glow
-from pipeline_steps.manifolds import distances, gather_manifold
+from pipeline_steps.manifolds import distances
 from pipeline_steps.manifolds import project_dataset as step
-from pipeline_steps.manifolds.spec import ManifoldShardSpec, ManifoldSpec
+from pipeline_steps.manifolds.spec import ManifoldSpec
+from tests.job_words import job_words
 
 SIZE, COUNT = 8, 21
 OUTPUTS = {
@@ -73,23 +72,23 @@ def project(spec, out="out", shards=1):
     files = ("images=test.images.npy", "generator=weights.safetensors")
     places = [f"{out}/{number}-of-{shards}" for number in range(1, shards + 1)]
     for number, place in enumerate(places, start=1):
-        shard = ManifoldShardSpec(**dict(spec), shard={"number": number, "of": shards})
-        call(step, ManifoldShardSpec, shard, [*files, *cards], place)
+        shard = ManifoldSpec(
+            **{**dict(spec), "shard": {"number": number, "of": shards}}
+        )
+        call(shard, [*files, *cards], place)
     parts = [
         word
         for role, name in OUTPUTS.items()
         for word in [f"{role}=", *(f"{place}/{name}" for place in places)]
     ]
     cards += ["labels=test.labels.npy"]
-    more = ["--parts", *parts]
-    call(gather_manifold, ManifoldSpec, spec, cards, out, more, GATHERED)
+    call(spec, cards, out, parts, GATHERED)
 
 
-def call(module, model, spec, inputs, out, more=(), outputs=OUTPUTS):
-    outputs = (f"{role}={out}/{name}" for role, name in outputs.items())
-    arguments = ["--spec", json.dumps(spec.model_dump(mode="json"))]
-    arguments += ["--inputs", *inputs, *more, "--outputs", *outputs]
-    run(module.__name__.partition(".")[2], model, module.main, arguments)
+def call(spec, inputs, out, parts=(), outputs=OUTPUTS):
+    outputs = [f"{role}={out}/{name}" for role, name in outputs.items()]
+    name = "manifolds.project_dataset"
+    run(name, ManifoldSpec, step.main, job_words(name, spec, outputs, inputs, parts))
 
 
 def test_latents_decode_to_the_images(workplace):

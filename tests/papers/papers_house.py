@@ -2,17 +2,20 @@
 
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.job_file import JobFile
 from pipeline_steps.core.step import run
 from pipeline_steps.jobs.specs import Specs
+from pipeline_steps.papers.results import Cell, JudgedRun
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, Outcomes
-from pipeline_steps.papers.tables import Cell, Found, Verdicts, cells
+from pipeline_steps.papers.tables import Judged, cells
 
 IMAGES = 200
 
@@ -51,7 +54,7 @@ def spec(**changes: Any) -> TableSpec:
     return TableSpec.model_validate(content | changes)
 
 
-def found(**accuracies: list[float]) -> dict[Key, Outcomes]:
+def outcomes_of(**accuracies: list[float]) -> dict[Key, Outcomes]:
     """Made-up outcomes of `at`: by threat, an accuracy for each seed."""
     order = np.random.default_rng(0).permutation(IMAGES)
     return {
@@ -64,14 +67,23 @@ def made(
     outcomes: dict[Key, Outcomes], table: TableSpec | None = None, **card: Any
 ) -> list[list[Cell]]:
     metrics = {key: [card] * len(seeds) for key, seeds in outcomes.items()}
-    files = {
-        key: [
-            Verdicts(f"{'/'.join(key)}@{i}", f"card of {key[2]} {i}") for i in range(n)
-        ]
-        for key, n in ((key, len(seeds)) for key, seeds in outcomes.items())
+    runs = {
+        key: [judged(*key, seed) for seed in range(len(seeds))]
+        for key, seeds in outcomes.items()
     }
     threats = {key: threat(key[2]) for key in outcomes}
-    return cells(table or spec(), Found(outcomes, metrics, files, threats))
+    return cells(table or spec(), Judged(outcomes, metrics, runs, threats))
+
+
+def judged(dataset: str, defense: str, threat: str, seed: int) -> JudgedRun:
+    return JudgedRun(
+        dataset=dataset,
+        defense=defense,
+        threat=threat,
+        seed=seed,
+        file=f"{dataset}/{defense}/{threat}@{seed}",
+        card=f"card of {threat} {seed}",
+    )
 
 
 @cache
@@ -88,10 +100,20 @@ def card(path: Path, role: str, **metrics: Any) -> Path:
 
 
 def step(
-    module: Any, spec: Any, inputs: dict[str, list[Path]], outputs: dict[str, Path]
+    module: Any,
+    spec: Any,
+    inputs: dict[str, list[Path]],
+    outputs: dict[str, Path],
 ) -> None:
+    """Runs a step in this process, as a job file describes it."""
     name = module.__name__.removeprefix("pipeline_steps.")
-    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
-    places = [f"{role}={path}" for role, path in outputs.items()]
-    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
-    run(name, type(spec), module.main, told)
+    job = JobFile(
+        step=name,
+        spec=spec.model_dump(mode="json"),
+        outputs={role: str(path) for role, path in outputs.items()},
+        inputs={role: [*map(str, paths)] for role, paths in inputs.items()},
+    )
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "job.json"
+        job.write(path)
+        run(name, type(spec), module.main, [str(path)])

@@ -9,7 +9,11 @@ from figures_house import drawn_twice, spec
 
 from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.jobs.specs import Specs
-from pipeline_steps.papers.breaking import UNBROKEN, smallest_budgets, withstood
+from pipeline_steps.papers.figures.breaking_budgets import (
+    UNBROKEN,
+    smallest_budgets,
+    withstood,
+)
 
 PARTS = {
     "PGD-50": "pgd50",

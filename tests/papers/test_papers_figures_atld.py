@@ -84,7 +84,7 @@ def test_lines_go_from_budget_to_budget(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"budgets": {}}, {"trained": {"CW": 8}}], ids=range(2)
+    "wrong", [{"budgets": {}}, {"trained": {"CW": 8}}], ids=["budgets", "trained"]
 )
 def test_an_axis_that_has_no_name_is_a_sentence(tmp_path, wrong):
     with pytest.raises(
@@ -108,7 +108,8 @@ def test_all_data_sets_of_figure4_have_their_stand_in_named():
     told = standing_in(plan.pages.figure("atld", "figure4"))
     assert told == ["digits stands in for cifar10 and cifar100 and svhn"]
     behind = panels(plan, "atld", "figure4")
-    assert ("verdicts", "digits/atld-cifar100+/fgsm-random") in behind
+    job = {"dataset": "digits", "defense": "atld-cifar100+", "threat": "fgsm-random"}
+    assert ("verdicts", job) in behind
 
 
 @pytest.fixture

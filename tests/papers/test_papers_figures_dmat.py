@@ -47,14 +47,14 @@ def examples(folder: Path, spec: FigureSpec) -> list[Path]:
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("figure4", ["PGD-50", "OM-PGD-50"]),
-        ("figure5", ["Fog", "JPEG", "Snow"]),
+        pytest.param("figure4", ["PGD-50", "OM-PGD-50"], id="figure4"),
+        pytest.param("figure5", ["Fog", "JPEG", "Snow"], id="figure5"),
     ],
 )
 def test_edits_of_one_attack_are_magnified_alike(
     tmp_path: Path, name: str, parts: list[str]
 ) -> None:
-    spec = PAPER.figure("dmat", name)
+    spec = PAPER.pages.figure("dmat", name)
     figure = drawn(spec, examples(tmp_path, spec))
     axes = np.array(figure.axes).reshape(len(parts), 2, 2, 4).swapaxes(1, 2)
     for i, part in enumerate(parts):
@@ -82,16 +82,22 @@ def test_edits_of_one_attack_are_magnified_alike(
 
 @pytest.mark.parametrize("name", ["figure4", "figure5"])
 def test_every_attack_meets_the_same_defenses(name: str) -> None:
-    met: dict[str, list[str]] = {}
-    for panel in PAPER.figure("dmat", name).panels:
-        met.setdefault(str(panel.threat), []).append(str(panel.defense))
-    assert set(map(tuple, met.values())) == {("at-om", "om-at-pgd5", "dmat-om")}
-    assert len(met) == {"figure4": 2, "figure5": 3}[name]
+    defenses: dict[str, list[str]] = {}
+    for panel in PAPER.pages.figure("dmat", name).panels:
+        defenses.setdefault(str(panel.threat), []).append(str(panel.defense))
+    assert set(map(tuple, defenses.values())) == {("at-om", "om-at-pgd5", "dmat-om")}
+    assert len(defenses) == {"figure4": 2, "figure5": 3}[name]
 
 
 @pytest.mark.parametrize(
     ("largest", "room", "factor"),
-    [(0.01, 1, 10), (0.13, 1, 7.5), (0.13, 0.5, 3.5), (0.9, 0.5, 1), (0, 1, 10)],
+    [
+        pytest.param(0.01, 1, 10, id="small"),
+        pytest.param(0.13, 1, 7.5, id="larger"),
+        pytest.param(0.13, 0.5, 3.5, id="larger in half the room"),
+        pytest.param(0.9, 0.5, 1, id="beyond the room"),
+        pytest.param(0, 1, 10, id="nothing"),
+    ],
 )
 def test_nothing_is_magnified_beyond_its_room(
     largest: float, room: float, factor: float

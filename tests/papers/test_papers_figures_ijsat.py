@@ -20,7 +20,7 @@ PAPER = Specs(load_config("paper"))
 
 
 def asked(figure: str, paper: str = "ijsat") -> FigureSpec:
-    return PAPER.figure(paper, figure)
+    return PAPER.pages.figure(paper, figure)
 
 
 def drawn(spec: FigureSpec, files: list[Path]) -> Figure:
@@ -59,10 +59,14 @@ def grid(figure: Figure, columns: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("name", "parts", "columns"),
     [
-        ("figure5", ["AT", "TRADES", "MART"], 2),
-        ("figure5-cifar10", ["AT", "TRADES", "MART"], 2),
-        ("figure9", ["Normal", "AT", "TRADES"], 8),
-        ("figure9-cifar10", ["Normal", "AT", "TRADES"], 8),
+        pytest.param("figure5", ["AT", "TRADES", "MART"], 2, id="figure5"),
+        pytest.param(
+            "figure5-cifar10", ["AT", "TRADES", "MART"], 2, id="figure5-cifar10"
+        ),
+        pytest.param("figure9", ["Normal", "AT", "TRADES"], 8, id="figure9"),
+        pytest.param(
+            "figure9-cifar10", ["Normal", "AT", "TRADES"], 8, id="figure9-cifar10"
+        ),
     ],
 )
 def test_each_place_of_a_grid_shows_its_own_map(
@@ -151,9 +155,16 @@ def lines(axes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("paper", "name", "parts"),
     [
-        ("ijsat", "figure2", [""]),
-        ("ijsat", "figure7", ["standard accuracy", "PGD-50"]),
-        ("dmat", "figure3", ["standard accuracy", "PGD-50", "OM-PGD-50"]),
+        pytest.param("ijsat", "figure2", [""], id="ijsat figure2"),
+        pytest.param(
+            "ijsat", "figure7", ["standard accuracy", "PGD-50"], id="ijsat figure7"
+        ),
+        pytest.param(
+            "dmat",
+            "figure3",
+            ["standard accuracy", "PGD-50", "OM-PGD-50"],
+            id="dmat figure3",
+        ),
     ],
 )
 def test_curves_of_one_part_share_their_axes(

@@ -2,20 +2,24 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from papers_house import IMAGES, found, made, spec
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from papers_house import IMAGES, made, outcomes_of, spec
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.jobs.specs import Specs
-from pipeline_steps.papers.footnotes import Footnotes
 from pipeline_steps.papers.forms import picture
 from pipeline_steps.papers.forms.latex import as_latex, escape
 from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
-from pipeline_steps.papers.forms.tidy import tidy
+from pipeline_steps.papers.forms.tidy import cell_line
+from pipeline_steps.papers.results import Cell
 from pipeline_steps.papers.spec import TableSpec
-from pipeline_steps.papers.tables import Cell, Found, cells
+from pipeline_steps.papers.tables import Judged, cells
+from pipeline_steps.papers.wording import Footnotes
 
 PLANS = {scale: Specs(load_config(scale)) for scale in ("paper", "demo")}
 TABLES = [
@@ -58,7 +62,7 @@ def assert_latex_sets(text: str) -> None:
 def test_every_table_of_the_papers_is_sound_latex(paper: str, table: str) -> None:
     for plan in PLANS.values():
         told = plan.pages.table(paper, table)
-        rows, notes = cells(told, Found({}, {})), Footnotes()
+        rows, notes = cells(told, Judged({}, {})), Footnotes()
         text = as_latex(told, rows, notes)
         assert_latex_sets(text)
         assert "U+" not in text
@@ -90,21 +94,27 @@ def shown(
     page = as_page(table, rows, notes)
     draw(table, rows, notes, Path("table.png"))
     return {
-        "csv": "\n".join(str([*line.values()]) for line in tidy(table, rows)),
+        "csv": "\n".join(str([*line.values()]) for line in lines(table, rows)),
         "html": page,
         "png": " ".join(" ".join(written).split()),
         "tex": as_latex(table, rows, notes),
     }
 
 
-def texts(figure):
+def lines(table: TableSpec, rows: list[list[Cell]]) -> list[dict[str, Any]]:
+    return [cell_line(table.scale, cell) for row in rows for cell in row]
+
+
+def texts(figure: Figure) -> list[Text]:
     return figure.axes[0].texts
 
 
-def test_all_forms_tell_scale_seeds_flags_and_wrong_averages(monkeypatch) -> None:
+def test_all_forms_tell_scale_seeds_flags_and_wrong_averages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     row = {"name": "AT", "defense": "at", "published": [84.0, 50.0]}
     table = spec(rows=[row | {"published_average": 70.0}])
-    rows = made(found(clean=[60, 64], pgd20=[90, 92]), table)
+    rows = made(outcomes_of(clean=[60, 64], pgd20=[90, 92]), table)
     for form, said in shown(table, rows, monkeypatch).items():
         assert "published average is not the mean of its row (67.00)" in said, form
         assert "pgd20 leaves 91.00 where clean leaves 62.00" in said, form
@@ -116,28 +126,30 @@ def test_all_forms_tell_scale_seeds_flags_and_wrong_averages(monkeypatch) -> Non
 @pytest.mark.parametrize(
     ("clean", "said"),
     [
-        ([60], "Each number is of one training"),
-        ([60, 64], "Numbers without ± are of one training"),
+        pytest.param([60], "Each number is of one training", id="all of one"),
+        pytest.param(
+            [60, 64], "Numbers without ± are of one training", id="some of one"
+        ),
     ],
 )
 def test_a_number_of_one_training_says_so(clean: list[float], said: str) -> None:
-    rows = made(found(clean=clean, pgd20=[40]))
+    rows = made(outcomes_of(clean=clean, pgd20=[40]))
     assert said in as_page(spec(average=None), rows, Footnotes())
-    several = made(found(clean=[60, 64], pgd20=[40, 41]))
+    several = made(outcomes_of(clean=[60, 64], pgd20=[40, 41]))
     assert "of one training" not in as_page(spec(average=None), several, Footnotes())
 
 
 def test_a_cell_tells_which_cards_it_comes_from() -> None:
-    page = as_page(spec(), made(found(clean=[60], pgd20=[90])), Footnotes())
+    page = as_page(spec(), made(outcomes_of(clean=[60], pgd20=[90])), Footnotes())
     assert 'data-card="card of clean 0"' in page
     assert '<a href="card of clean 0">60.00</a>' in page
-    rows = made(found(clean=[60, 61], pgd20=[90, 91]))
+    rows = made(outcomes_of(clean=[60, 61], pgd20=[90, 91]))
     page = as_page(spec(), rows, Footnotes())
     assert 'data-card="card of pgd20 0 card of pgd20 1"' in page
     assert "at under pgd20 on digits" in page
-    line = tidy(spec(), rows)[1]
+    line = lines(spec(), rows)[1]
     named = [line[key] for key in ("scale", "dataset", "defense", "threat")]
     assert named == ["demo", "digits", "at", "pgd20"]
     assert line["verdicts"] == "digits/at/pgd20@0 digits/at/pgd20@1"
-    average = tidy(spec(), made(found(clean=[60], pgd20=[90])))[2]
+    average = lines(spec(), made(outcomes_of(clean=[60], pgd20=[90])))[2]
     assert (average["threat"], average["images"]) == ("clean pgd20", IMAGES)

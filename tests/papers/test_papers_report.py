@@ -13,15 +13,22 @@ import numpy as np
 import pandas as pd
 import papers_house as house
 import pytest
+from papers_house import step
 
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.files import write_json
-from pipeline_steps.core.step import run
 from pipeline_steps.papers import make_figure, make_report, make_table
-from pipeline_steps.papers.decided import DecidedClaim, write_claims
-from pipeline_steps.papers.outcome import Outcome
 from pipeline_steps.papers.report.contents import Contents, Result, Table, behind
 from pipeline_steps.papers.report.look import CSS
+from pipeline_steps.papers.results import (
+    DecidedClaim,
+    DecidedClaims,
+    Finding,
+    MeasuredTable,
+    Outcome,
+    read_results,
+    write_results,
+)
 from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "toy <size>"}
@@ -72,19 +79,9 @@ def verdicts(defense: str, threat: str, seed: int) -> tuple[Path, Path]:
     return path, card
 
 
-def step(
-    module: Any, spec: Any, inputs: dict[str, Any], outputs: dict[str, str]
-) -> None:
-    name = module.__name__.removeprefix("pipeline_steps.")
-    words = [w for n, paths in inputs.items() for w in (f"{n}=", *map(str, paths))]
-    places = [f"{role}={path}" for role, path in outputs.items()]
-    told = ["--spec", spec.model_dump_json(), "--inputs", *words, "--outputs", *places]
-    run(name, type(spec), module.main, told)
-
-
-def page_of(name: str, *forms: str) -> dict[str, str]:
-    made = {form: f"results/demo/papers/ijsat/{name}.{form}" for form in forms}
-    return made | {"card": f"results/demo/cards/papers/ijsat/{name}.json"}
+def page_of(name: str, *forms: str) -> dict[str, Path]:
+    made = {form: Path(f"results/demo/papers/ijsat/{name}.{form}") for form in forms}
+    return made | {"card": Path(f"results/demo/cards/papers/ijsat/{name}.json")}
 
 
 TABLE = {
@@ -116,14 +113,8 @@ def table_step(
 ) -> None:
     spec = TableSpec.model_validate(TABLE | SCALE | {"runs": asked})
     inputs = {"verdicts": files, "verdicts_card": cards}
-    forms = ("csv", *_other_forms())
+    forms = ("json", "csv", "html", "png", "tex")
     step(make_table, spec, inputs, page_of("table1", *forms))
-
-
-def _other_forms() -> list[str]:
-    """The forms of a table beside its tidy file, as the step asks for them."""
-    source = Path(make_table.__file__).read_text(encoding="utf-8")
-    return re.findall(r'output\("(?!csv)(\w+)"\)', source)
 
 
 def figure_step() -> None:
@@ -142,10 +133,20 @@ def figure_step() -> None:
     step(make_figure, spec, inputs, page_of("figure1", "png", "svg"))
 
 
+FINDING = Finding.model_validate(
+    {
+        "comparison": {
+            "left": {"defense": "ijsat", "threat": "pgd20"},
+            "relation": ">",
+            "right": {"number": 50},
+        },
+        **{"left": 60.0, "right": 50.0, "outcome": "holds", "interval": [55, 65]},
+    }
+)
 CLAIMS = [
     DecidedClaim.model_validate(
         {"paper": "ijsat", "claim": name, "place": "Table 1", "says": f"it <{name}>"}
-        | {"detail": "some detail", "papers_size": False, **more}
+        | {"findings": [FINDING], "papers_size": False, **more}
     )
     for name, more in {
         "one": {"ours": False, "outcome": "holds", "trainings": 1, "p": 0.001},
@@ -183,25 +184,25 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         asked = [dict(zip(names, one, strict=True)) for one in RUNS]
         table_step([one | {"dataset": "digits"} for one in asked], files, cards)
         figure_step()
-        claims = Path("results/demo/claims.csv")
-        write_claims(CLAIMS, claims)
-        told = write_card("papers/claims", {}, {"csv": claims})
+        claims = Path("results/demo/claims.json")
+        write_results(claims, DecidedClaims(claims=CLAIMS))
+        claims_card = write_card("papers/claims", {}, {"json": claims})
         place = "results/demo/{}papers/ijsat/{}"
         inputs = {
-            "tables": [place.format("", "table1.csv")],
-            "tables_card": [place.format("cards/", "table1.json")],
-            "figures": [place.format("", "figure1.png")],
-            "figures_card": [place.format("cards/", "figure1.json")],
+            "tables": [Path(place.format("", "table1.json"))],
+            "tables_card": [Path(place.format("cards/", "table1.json"))],
+            "figures": [Path(place.format("", "figure1.png"))],
+            "figures_card": [Path(place.format("cards/", "figure1.json"))],
             "claims": [claims],
-            "claims_card": [told],
+            "claims_card": [claims_card],
         }
         names = {"index": "index.html", "csv": "runs.csv", "html": "runs.html"}
-        outputs = {k: f"results/demo/{v}" for k, v in names.items()}
-        outputs["summary"] = "results/demo/summary.json"
+        outputs = {k: Path(f"results/demo/{v}") for k, v in names.items()}
+        outputs["summary"] = Path("results/demo/summary.json")
         step(make_report, overview(), inputs, outputs)
-        first = Path(outputs["index"]).read_bytes()
+        first = outputs["index"].read_bytes()
         step(make_report, overview(), inputs, outputs)
-        assert Path(outputs["index"]).read_bytes() == first
+        assert outputs["index"].read_bytes() == first
     return root / "results/demo/index.html"
 
 
@@ -355,10 +356,14 @@ def test_a_cell_leads_to_the_cards_that_its_table_names(
 ) -> None:
     monkeypatch.chdir(report.parents[2])
     page = Path("results/demo/cards/papers/ijsat/table1.json")
-    table = Table(Path("results/demo/papers/ijsat/told.csv"), Result.read(page))
-    tidy = pd.read_csv(table.csv.with_name("table1.csv"), dtype=str).fillna("")
-    tidy["cards"] = "../../cards/verdicts/digits/at@1/pgd100.json"
-    tidy.to_csv(table.csv, index=False)
+    table = Table(Path("results/demo/papers/ijsat/moved.json"), Result.read(page))
+    made = read_results(table.path.with_name("table1.json"), MeasuredTable)
+    cell = made.cells[0][0]
+    run = cell.runs[0].model_copy(
+        update={"card": "../../cards/verdicts/digits/at@1/pgd100.json"}
+    )
+    made.cells[0][0] = cell.model_copy(update={"runs": (run,)})
+    write_results(table.path, made)
     results = {path: Result.read(path) for path in behind([page])}
     contents = Contents("demo", "toy", [table], [], [], results)
     card = Path("results/demo/cards/verdicts/digits/at@1/pgd100.json")
@@ -419,7 +424,7 @@ def test_a_broken_picture_ends_in_one_sentence(
     write_json(card, content | {"outputs": {"png": facts}})
     inputs = {"cards": [], "figures": [png], "figures_card": [card]}
     with pytest.raises(SystemExit):
-        step(make_report, overview(), inputs, {"index": "index.html"})
+        step(make_report, overview(), inputs, {"index": Path("index.html")})
     assert "is no picture; delete it" in capfd.readouterr().err
 
 
@@ -499,7 +504,9 @@ def browsed(report: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return json.loads(found.group(1))
 
 
-@pytest.mark.parametrize("width", ["1280", "390"])
+@pytest.mark.parametrize(
+    "width", [pytest.param("1280", id="desktop"), pytest.param("390", id="phone")]
+)
 def test_in_a_browser_pages_turn_tables_sort_and_boxes_open(
     browsed: dict[str, Any], width: str
 ) -> None:

@@ -27,7 +27,7 @@ def outcomes(right: int, images: int) -> np.ndarray:
     return (np.arange(images) < right)[None]
 
 
-@pytest.mark.parametrize("truth", [0.02, 0.5, 0.9])
+@pytest.mark.parametrize("truth", [0.02, 0.5, 0.9], ids="{:.0%} right".format)
 def test_the_interval_holds_the_truth_about_95_times_in_100(truth: float) -> None:
     stream = np.random.default_rng(3)
     held = [

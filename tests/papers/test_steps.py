@@ -21,8 +21,13 @@ from pipeline_steps.papers import (
     make_table,
 )
 from pipeline_steps.papers.claim import AllClaimsSpec, ClaimsSpec
-from pipeline_steps.papers.decided import read_claims
-from pipeline_steps.papers.outcome import Outcome
+from pipeline_steps.papers.results import (
+    DecidedClaim,
+    DecidedClaims,
+    MeasuredTable,
+    Outcome,
+    read_results,
+)
 from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "minutes on two cores"}
@@ -99,7 +104,9 @@ def figure(kind: str, panel: dict[str, str], panels: int) -> FigureSpec:
 
 
 @pytest.mark.parametrize("kind", FIGURES)
-@pytest.mark.parametrize("panels", [1, 2])
+@pytest.mark.parametrize(
+    "panels", [pytest.param(1, id="one panel"), pytest.param(2, id="two panels")]
+)
 def test_a_figure_is_the_same_bytes_twice(
     kind: str, panels: int, tmp_path: Path
 ) -> None:
@@ -132,7 +139,7 @@ def test_a_figure_refuses_panels_that_it_cannot_show(
     assert not outputs["png"].exists()
 
 
-def test_a_table_in_four_forms(verdicts: Path, tmp_path: Path) -> None:
+def test_a_table_in_all_forms(verdicts: Path, tmp_path: Path) -> None:
     content: dict[str, Any] = {"paper": "ijsat", "table": "table1", "average": None}
     content["title"] = "Table 1"
     columns = [{"name": "Standard", "threat": "clean"}]
@@ -149,13 +156,19 @@ def test_a_table_in_four_forms(verdicts: Path, tmp_path: Path) -> None:
     spec = TableSpec.model_validate(content)
     inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
     outputs = {
-        form: tmp_path / f"table.{form}" for form in ("csv", "html", "png", "tex")
+        form: tmp_path / f"table.{form}"
+        for form in ("json", "csv", "html", "png", "tex")
     }
     step(make_table, spec, inputs, outputs)
     table = pd.read_csv(outputs["csv"])
     assert table["published"].tolist() == [84.15]
     assert table["measured"].tolist() == [80.0]
     assert all(path.stat().st_size for path in outputs.values())
+    ((cell,),) = read_results(outputs["json"], MeasuredTable).cells
+    assert (cell.published, cell.measured) == (84.15, 80.0)
+    assert [(run.key, run.card) for run in cell.runs] == [
+        (("digits", "at", "clean"), "verdicts.json")
+    ]
 
 
 def claims_of_ijsat(*claims: dict[str, Any], papers_size: bool = False) -> ClaimsSpec:
@@ -177,8 +190,11 @@ AT = {"defense": "at", "threat": "clean"}
 RESISTS = {"left": AT, "relation": ">", "right": {"number": 50}}
 
 
-@pytest.mark.parametrize("papers_size", [False, True])
-def test_claims_as_a_tidy_file_and_a_page(
+@pytest.mark.parametrize(
+    "papers_size",
+    [pytest.param(False, id="small"), pytest.param(True, id="papers' size")],
+)
+def test_claims_as_values_a_tidy_file_and_a_page(
     verdicts: Path, tmp_path: Path, papers_size: bool
 ) -> None:
     resists = {"name": "resists", "holds": [RESISTS]}
@@ -188,12 +204,12 @@ def test_claims_as_a_tidy_file_and_a_page(
     spec = claims_of_ijsat(resists, other, papers_size=papers_size)
     inputs = {"verdicts": [verdicts], "verdicts_card": [verdicts.with_suffix(".json")]}
     inputs |= {"curves": [], "curves_card": [], "manifolds": []}
-    one = {"csv": tmp_path / "one.csv", "card": tmp_path / "one.json"}
+    one = {form: tmp_path / f"one.{form}" for form in ("json", "csv", "card")}
     step(check_claims, spec, inputs, one)
-    outputs = {form: tmp_path / f"claims.{form}" for form in ("csv", "html")}
+    outputs = {form: tmp_path / f"claims.{form}" for form in ("json", "csv", "html")}
     about = {"scale": spec.scale, "papers_size": papers_size, "datasets": ["digits"]}
     whole = AllClaimsSpec(papers=["ijsat"], **about)
-    gathered = {"claims": [one["csv"]], "claims_card": [one["card"]]}
+    gathered = {"claims": [one["json"]], "claims_card": [one["card"]]}
     step(gather_claims, whole, gathered, outputs)
     table = pd.read_csv(outputs["csv"], keep_default_na=False)
     page = outputs["html"].read_text()
@@ -202,12 +218,19 @@ def test_claims_as_a_tidy_file_and_a_page(
     assert table["trainings"].tolist() == ["1", ""]
     assert table["papers_size"].tolist() == [papers_size] * 2
     assert table["printed"].tolist() == ["holds", ""]
-    told = "holds, one training only" if papers_size else "holds at this scale, one"
-    assert f"IJSAT: 1 {told}" in page
+    words = "holds, one training only" if papers_size else "holds at this scale, one"
+    assert f"IJSAT: 1 {words}" in page
     assert "1 not run</h2>" in page
     assert "it &lt;resists&gt;" in page
     assert ("not whether the paper reproduces" in page) is not papers_size
-    assert read_claims(outputs["csv"])[0].outcome is Outcome.HOLDS
+    holds, not_run = read_results(outputs["json"], DecidedClaims).claims
+    assert (holds.outcome, holds.printed) == (Outcome.HOLDS, Outcome.HOLDS)
+    (finding,) = holds.findings
+    assert (finding.left, finding.right, finding.trainings) == (80, 50, 1)
+    assert finding.interval is not None
+    assert 50 < finding.interval.low < 80 < finding.interval.high
+    assert finding.p == holds.p is not None
+    assert (not_run.outcome, not_run.not_run) == (Outcome.NOT_RUN, "no attack")
 
 
 def test_claims_read_sizes_of_edits_and_training_curves(tmp_path: Path) -> None:
@@ -230,12 +253,21 @@ def test_claims_read_sizes_of_edits_and_training_curves(tmp_path: Path) -> None:
     curves = tmp_path / "curve.parquet"
     inputs = {"verdicts": [path], "verdicts_card": [card(path, "verdicts")]}
     inputs |= {"curves": [curves], "curves_card": [curve(curves)], "manifolds": []}
-    output = {"csv": tmp_path / "claims.csv"}
+    output = {form: tmp_path / f"claims.{form}" for form in ("json", "csv")}
     step(check_claims, spec, inputs, output)
-    table = pd.read_csv(output["csv"])
-    assert table["outcome"].tolist() == ["holds", "inconclusive"]
-    assert "0.125 against 0.1" in table["detail"][0]
-    assert "0.00 points against 0" in table["detail"][1]
+    far, overfits = read_results(output["json"], DecidedClaims).claims
+    assert (far.outcome, overfits.outcome) == (Outcome.HOLDS, Outcome.INCONCLUSIVE)
+    assert values(far) == pytest.approx((0.125, 0.1))
+    assert values(overfits) == pytest.approx((0, 0))
+    details = pd.read_csv(output["csv"])["detail"]
+    assert "0.125 against 0.1" in details[0]
+    assert "0.00 points against 0" in details[1]
+
+
+def values(claim: DecidedClaim) -> tuple[float, float]:
+    """Both sides of a claim's only comparison."""
+    (finding,) = claim.findings
+    return finding.left, finding.right
 
 
 def test_the_report_needs_no_records(verdicts: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from yaml_edits import set_key
 
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.release.data import build
@@ -51,10 +52,7 @@ def test_a_data_set_is_built_alone_and_its_card_printed(project):
 def test_another_place_to_look_at_reruns_nothing(project, monkeypatch):
     card = build("digits", "demo", 1, project)
     assert card.metrics["names"] == [str(digit) for digit in range(10)]
-    config = project / "workflow/config/datasets.yaml"
-    config.write_text(
-        config.read_text().replace("\n  size: 16", "\n  size: 16\n  places: [/x]")
-    )
+    set_key(project / "workflow/config/datasets.yaml", "digits.places", ["/x"])
     monkeypatch.setenv("DATASETS_MIRROR", "/group/sets,https://127.0.0.1:9")
     command = [sys.executable, "-m", "snakemake", "--dry-run", "data/sheets/digits.png"]
     done = subprocess.run(
@@ -73,8 +71,7 @@ def test_a_wrong_name_is_one_sentence(project):
 
 def test_what_the_step_said_is_what_the_user_reads(project):
     """Without network: a folder of nothing, and no other place."""
-    config = project / "workflow/config/datasets.yaml"
-    config.write_text(config.read_text().replace("https://www.cs.toronto.edu", "/none"))
+    set_key(project / "workflow/config/datasets.yaml", "cifar100.places", ["/none"])
     done = told(project, "cifar100")
     assert done.returncode == 1
     lines = done.stderr.splitlines()

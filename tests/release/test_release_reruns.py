@@ -15,6 +15,7 @@ from test_reruns import (
     TRAIN,
     shown,
 )
+from workflow_house import DEMO
 
 pytestmark = pytest.mark.xdist_group("release")
 
@@ -65,33 +66,30 @@ def test_an_edit_that_git_takes_back_plans_nothing(house: Checkout) -> None:
 def test_the_epochs_in_the_config_plan_training_and_what_follows(
     house: Checkout,
 ) -> None:
-    house.edit(
-        "workflow/config/scales/demo.yaml",
-        r"ijsat: \{epochs: \d+",
-        "ijsat: {epochs: 9",
-    )
+    house.configure(DEMO, "overrides.defenses.schedules.ijsat.epochs", 9)
     assert house.planned() == with_pages(TRAIN | TABLE | CURVES)
 
 
 def test_how_many_shards_there_are_plans_nothing(house: Checkout) -> None:
-    house.edit("workflow/config/scales/demo.yaml", r"jsa50: 2", "jsa50: 3")
+    house.configure(DEMO, "shards.threats.jsa50", 3)
     assert "Nothing to be done" in house.run("--dry-run").stdout
 
 
 def test_one_new_defense_plans_itself_alone(house: Checkout) -> None:
-    house.append(
+    house.configure(
         "workflow/config/defenses.yaml",
-        "  at-fgsm:\n    title: AT with one step\n    architecture: resnet18\n"
-        "    recipe: {recipe: at, threat: fgsm}\n    schedule: ijsat\n",
+        "defenses.at-fgsm",
+        {
+            "title": "AT with one step",
+            "architecture": "resnet18",
+            "recipe": {"recipe": "at", "threat": "fgsm"},
+            "schedule": "ijsat",
+        },
     )
-    house.edit(
-        "workflow/config/papers/ijsat.yaml",
-        r"defense: dmat$",
-        "defense: at-fgsm",
-    )
-    house.edit(
-        "workflow/config/scales/demo.yaml", r"\[normal, at,", "[normal, at, at-fgsm,"
-    )
+    paper = "workflow/config/papers/ijsat.yaml"
+    house.configure(paper, "tables.table1.rows.2.defense", "at-fgsm")
+    of_table = ["normal", "at", "at-fgsm", "ijsat"]
+    house.configure(DEMO, "pages.ijsat.table1.defenses", of_table)
     new = {job.replace(" at", " at-fgsm") for job in TABLE if " at " in job}
     # What the paper's numbers say of DMAT is known from Table 6 too, so no claim changes.
     table = {"make_table ijsat table1", "make_report"}

@@ -13,8 +13,8 @@ WEIGHTS = Path("results/demo/checkpoints/defenses/digits/ijsat.safetensors")
 
 def another_tau(checkout: Checkout, tau: float) -> None:
     """Another setting of one recipe, committed."""
-    checkout.edit(
-        "workflow/config/defenses.yaml", r"jsa10, tau: [\d.]+", f"jsa10, tau: {tau}"
+    checkout.configure(
+        "workflow/config/defenses.yaml", "defenses.ijsat.recipe.tau", tau
     )
     checkout.git("commit", "--quiet", "--all", "--message", f"Try tau = {tau}")
 

@@ -14,30 +14,21 @@ from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import write_json
 from pipeline_steps.core.registry import ROOT
+from pipeline_steps.evaluation.red_flags import Flag
+from pipeline_steps.evaluation.threat_relations import Reason
+from pipeline_steps.papers.results import Cell, MeasuredTable, write_results
+from pipeline_steps.papers.spec import Missing, NotRun, TableSpec
 from pipeline_steps.release.why import explain
 from pipeline_steps.release.why_text import branch, heading, plain, show
 
 CARDS = Path("results/demo/cards")
 TABLE = "results/demo/papers/ijsat/table1.csv"
+RESULTS = "results/demo/papers/ijsat/table1.json"
 WEIGHTS = "results/demo/checkpoints/defenses/digits/{}.safetensors"
 
 
-def cards(*judged: tuple[str, str]) -> str:
-    """Verdicts' cards as they lie from the table."""
-    return " ".join(f"../../cards/verdicts/digits/{d}/{t}.json" for d, t in judged)
-
-
-CLEAN, PGD = (cards(("at", threat), ("at@1", threat)) for threat in ("clean", "pgd20"))
-CSV = f"""method,column,published,measured,low,high,images,seeds,cards,flags
-AT,Standard,84.15,97.96,96.66,99.07,539,2,{CLEAN},
-AT,PGD-20,49.85,74.95,71.24,78.48,539,2,{PGD},red flag: it is odd; a note
-AT,AA,44.71,,,,,,,not run: no attack
-AT,Avg,59.57,86.46,84.90,88.02,539,2,{CLEAN} {PGD},
-"Ours, mixed",Standard,83.16,97.40,95.92,98.70,539,1,{cards(("ijsat", "clean"))},
-"Ours, mixed",PGD-20,53.68,75.70,71.99,79.22,539,1,{cards(("ijsat", "pgd20"))},
-"Ours, mixed",AA,47.58,,,,,,,not run: no attack
-"""
-RUNS = [
+Runs = list[tuple[str, str, int]]
+RUNS: Runs = [
     ("at", "clean", 0),
     ("at", "clean", 1),
     ("at", "pgd20", 0),
@@ -57,6 +48,54 @@ RECORD = {
 
 def label(defense: str, seed: int) -> str:
     return f"{defense}@{seed}" if seed else defense
+
+
+def runs_of(defense: str, *threats: str) -> Runs:
+    return [run for run in RUNS if run[0] == defense and run[1] in threats]
+
+
+def table_cell(method: str, column: str, runs: Runs, **facts: Any) -> Cell:
+    """A cell with its files of verdicts as they lie from the table."""
+    judged = [
+        {
+            **{"dataset": "digits", "defense": d, "threat": t, "seed": s},
+            "file": f"../../verdicts/digits/{label(d, s)}/{t}.parquet",
+            "card": f"../../cards/verdicts/digits/{label(d, s)}/{t}.json",
+        }
+        for d, t, s in runs
+    ]
+    content = {"published": 1.0, "runs": judged} | facts
+    return Cell.model_validate(content | {"method": method, "column": column})
+
+
+FLAG = Flag(kind=Reason.HELPS, threats=("pgd20", "clean"), accuracies=(74.95, 60))
+NO_ATTACK = NotRun(kind=Missing.COLUMN, reason="no attack")
+
+
+def table_cells() -> list[list[Cell]]:
+    at, ours = "AT", "Ours, mixed"
+    pgd20 = {
+        **{"published": 49.85, "measured": 74.951, "interval": (71.24, 78.48)},
+        **{"images": 539, "seeds": 2, "flags": (FLAG,), "notes": ("a; note",)},
+    }
+    return [
+        [
+            table_cell(at, "Standard", runs_of("at", "clean"), measured=97.96),
+            table_cell(at, "PGD-20", runs_of("at", "pgd20"), **pgd20),
+            table_cell(at, "AA", [], not_run=NO_ATTACK),
+            table_cell(at, "Avg", runs_of("at", "clean", "pgd20"), measured=86.46),
+        ],
+        [
+            table_cell(ours, "Standard", runs_of("ijsat", "clean"), measured=97.40),
+            table_cell(ours, "PGD-20", runs_of("ijsat", "pgd20"), measured=75.70),
+            table_cell(ours, "AA", [], not_run=NO_ATTACK),
+        ],
+    ]
+
+
+def write_table(path: Path, spec: TableSpec, cells: list[list[Cell]]) -> None:
+    write_results(path.with_suffix(".json"), MeasuredTable(spec=spec, cells=cells))
+    path.write_text("for people")
 
 
 class Toy:
@@ -90,13 +129,14 @@ class Toy:
         verdicts = [self.verdicts(data, *run) for run in RUNS]
         table = self.root / TABLE
         table.parent.mkdir(parents=True)
-        table.write_text(CSV)
+        spec = table_spec()
+        write_table(table, spec, table_cells())
         self.card(
             f"{CARDS}/papers/ijsat/table1.json",
             "papers.make_table",
-            table_spec(),
+            spec.model_dump(mode="json"),
             {"verdicts_card": verdicts},
-            {"csv": TABLE},
+            {"csv": TABLE, "json": RESULTS},
         )
 
     def verdicts(self, data: str, defense: str, threat: str, seed: int) -> str:
@@ -155,17 +195,20 @@ class Toy:
         return json.loads(done.stdout)
 
 
-def table_spec() -> dict[str, Any]:
+def table_spec(**changes: Any) -> TableSpec:
     columns = [("Standard", "clean"), ("PGD-20", "pgd20"), ("AA", None)]
     rows = [("AT", "at"), ("Ours, mixed", "ijsat")]
     runs = [{"defense": d, "threat": t, "seed": s} for d, t, s in RUNS]
-    return {
+    content = {
+        **{"paper": "ijsat", "table": "table1", "title": "Table 1"},
+        **{"scale": "demo", "scale_title": "toy", "stand_ins": {}},
         "average": "Avg",
         "dataset": "digits",
         "columns": [{"name": n, "threat": t} for n, t in columns],
-        "rows": [{"name": n, "defense": d} for n, d in rows],
+        "rows": [{"name": n, "defense": d, "published": [1, 1, 1]} for n, d in rows],
         "runs": [run | {"dataset": "digits"} for run in runs],
     }
+    return TableSpec.model_validate(content | changes)
 
 
 @pytest.fixture
@@ -225,18 +268,25 @@ def test_a_cell_is_explained_by_the_verdicts_of_its_seeds(toy: Toy) -> None:
     verdicts = [card for card in cards_of(told) if "verdicts" in card]
     folder = f"{CARDS}/verdicts/digits"
     assert verdicts == [f"{folder}/at/pgd20.json", f"{folder}/at@1/pgd20.json"]
-    assert told["cell"]["published"] == 49.85
-    assert (told["cell"]["low"], told["cell"]["high"]) == (71.24, 78.48)
-    assert told["cell"]["flags"] == ["red flag: it is odd", "a note"]
-    assert heading(told)[1:3] == [
+    explained = Cell.model_validate(told["cell"])
+    assert (explained.published, explained.interval) == (49.85, (71.24, 78.48))
+    assert explained.flags == (FLAG,)
+    assert heading(told)[1:] == [
         "AT, PGD-20",
         "published 49.85, measured 74.95 [71.24, 78.48], 539 images, 2 seeds",
+        "! red flag: pgd20 leaves 74.95 where clean leaves 60.00: "
+        "an attack should not help the defense",
+        "! a; note",
     ]
 
 
 @pytest.mark.parametrize(
     ("cell", "behind"),
-    [("AT, AA", 0), ("AT, Avg", 4), ("Ours, mixed, Standard", 1)],
+    [
+        pytest.param("AT, AA", 0, id="not run"),
+        pytest.param("AT, Avg", 4, id="average"),
+        pytest.param("Ours, mixed, Standard", 1, id="single"),
+    ],
 )
 def test_an_average_stands_on_its_row_and_a_cell_that_was_not_run_on_nothing(
     toy: Toy, cell: str, behind: int
@@ -259,36 +309,34 @@ def test_a_cell_stands_on_its_verdicts_however_the_table_is_made(
     toy: Toy, cell: str, behind: list[str]
 ) -> None:
     """Another data set stands in; rows and columns have parts, differ, are the worst."""
-    row = {"part": None, "dataset": "cifar10", "difference": []}
-    spec = table_spec() | {
-        "average": None,
-        "dataset": "svhn",
-        "stand_ins": {"cifar10": "digits"},
-        "rows": [
+    row = {"dataset": "cifar10", "published": [1, 1]}
+    spec = table_spec(
+        average=None,
+        dataset="svhn",
+        stand_ins={"cifar10": "digits"},
+        rows=[
             row | {"name": "AT", "part": "ResNet", "defense": "at"},
             row | {"name": "Ours", "defense": "ijsat"},
-            row | {"name": "Gain", "defense": None, "difference": ["Ours", "AT"]},
+            row | {"name": "Gain", "difference": ["Ours", "AT"]},
         ],
-        "columns": [
-            {"name": "PGD-20", "part": "White box", "threat": "pgd20", "worst_of": []},
-            {"name": "Worst", "threat": None, "worst_of": ["clean", "pgd20"]},
+        columns=[
+            {"name": "PGD-20", "part": "White box", "threat": "pgd20"},
+            {"name": "Worst", "worst_of": ["clean", "pgd20"]},
         ],
-    }
+    )
     table = "results/demo/papers/ijsat/table2.csv"
-    cells = {
-        "ResNet: AT,White box: PGD-20": [("at", "pgd20"), ("at@1", "pgd20")],
-        "Ours,Worst": [("ijsat", "clean"), ("ijsat", "pgd20")],
-        "Gain,Worst": [(d, t) for d in DEFENSES for t in ("clean", "pgd20")],
-    }
-    lines = [
-        f"{cell},1.00,2.00,1.50,2.50,539,1,{cards(*runs)},"
-        for cell, runs in cells.items()
+    cells = [
+        table_cell("ResNet: AT", "White box: PGD-20", runs_of("at", "pgd20")),
+        table_cell("Ours", "Worst", runs_of("ijsat", "clean", "pgd20")),
+        table_cell("Gain", "Worst", RUNS),
     ]
-    (toy.root / table).write_text("\n".join([CSV.splitlines()[0], *lines]))
+    write_table(toy.root / table, spec, [[one] for one in cells])
     verdicts = [f"{CARDS}/verdicts/digits/{label(d, s)}/{t}.json" for d, t, s in RUNS]
     inputs = {"verdicts_card": verdicts}
     card = table.replace("demo/", "demo/cards/").replace(".csv", ".json")
-    toy.card(card, "papers.make_table", spec, inputs, {"csv": table})
+    outputs = {"csv": table, "json": table.replace(".csv", ".json")}
+    made = spec.model_dump(mode="json")
+    toy.card(card, "papers.make_table", made, inputs, outputs)
     told = cards_of(explain(toy.root, table, cell))
     expected = {f"{CARDS}/verdicts/digits/{name}.json" for name in behind}
     assert {card for card in told if "verd" in card} == expected
@@ -318,7 +366,8 @@ def test_a_wrong_word_ends_in_one_sentence(
 
 
 def test_a_cell_of_a_table_that_is_not_the_cards_is_not_explained(toy: Toy) -> None:
-    (toy.root / TABLE).write_text(CSV.replace("74.95", "84.95"))
+    results = toy.root / RESULTS
+    results.write_text(results.read_text().replace("74.95", "84.95"))
     with pytest.raises(PipelineError, match="does not match its card"):
         explain(toy.root, TABLE, "AT, PGD-20")
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from workflow_house import House
 
-from pipeline_steps.papers.tables import COLUMNS
+from pipeline_steps.papers.forms.tidy import TABLE_COLUMNS
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -35,7 +35,7 @@ def test_table_1_is_measured_and_adversarial_training_helps(demo: House) -> None
 
 def test_every_number_is_accounted_for(demo: House) -> None:
     tidy = pd.read_csv(demo.root / "results/demo/papers/ijsat/table1.csv")
-    assert list(tidy.columns) == ["scale", *COLUMNS]
+    assert list(tidy.columns) == [*TABLE_COLUMNS]
     run = tidy[tidy["measured"].notna()]
     assert (run["low"] <= run["measured"]).all()
     assert (run["measured"] <= run["high"]).all()
@@ -57,6 +57,7 @@ def test_the_flow_is_exact(demo: House) -> None:
 @pytest.mark.parametrize(
     "path",
     [
+        "papers/ijsat/table1.json",
         "papers/ijsat/table1.csv",
         "papers/ijsat/table1.html",
         "papers/ijsat/table1.png",
@@ -68,6 +69,7 @@ def test_the_flow_is_exact(demo: House) -> None:
         "papers/ijsat/figure6.png",
         "papers/dmat/figure2.png",
         "manifolds/digits/sngan/test.latents.npy",
+        "claims.json",
         "claims.csv",
         "index.html",
         "verdicts/digits/ijsat/jsa50.parquet",

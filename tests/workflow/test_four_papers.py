@@ -8,15 +8,22 @@ from pipeline_steps.config.load import load_config
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
-PAGES = """\
-pages:
-  atld:
-    table1: {defenses: [jat-natural, atld+], threats: [clean, pgd20]}
-    figure1: {}
-  jat:
-    table1: {defenses: [jat-natural, jat], threats: [clean, spatial]}
-    figure4: {}
-"""
+PAGES = {
+    "atld": {
+        "table1": {
+            "defenses": ["jat-natural", "atld+"],
+            "threats": ["clean", "pgd20"],
+        },
+        "figure1": {},
+    },
+    "jat": {
+        "table1": {
+            "defenses": ["jat-natural", "jat"],
+            "threats": ["clean", "spatial"],
+        },
+        "figure4": {},
+    },
+}
 
 
 def test_no_paper_is_without_a_table_and_a_figure() -> None:
@@ -28,7 +35,7 @@ def test_no_paper_is_without_a_table_and_a_figure() -> None:
 
 def test_tables_and_figures_of_the_rivals_are_made(tmp_path) -> None:
     house = House.fresh(tmp_path / "house").tiny()
-    house.edit(DEMO, r"^pages:.*\n(  .*\n)+", PAGES)
+    house.configure(DEMO, "pages", PAGES)
     house.build()
     papers = house.root / "results/demo/papers"
     for paper, column in (("atld", "PGD20"), ("jat", "Spatial")):

@@ -1,6 +1,7 @@
 """A trial of a scale, run for real, tells what the scale itself then takes."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,11 @@ def plan_of(house: House, scale: str) -> dict[str, Duration]:
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """The demo's settings as two scales: whole, and a trial of it that was run."""
     house = House.fresh(tmp_path_factory.mktemp("trial") / "house")
-    demo = (house.root / DEMO).read_text()
-    (house.root / WHOLE).write_text(demo)
-    limits = f"training: {{steps: {STEPS}}}\nprojection: {{batches: 1}}\n"
-    few = demo.replace("  batch: 180\n", "  batch: 180\n  images: 180\n")
-    (house.root / TRIAL).write_text(limits + few)
+    for scale in (WHOLE, TRIAL):
+        shutil.copy2(house.root / DEMO, house.root / scale)
+    house.configure(TRIAL, "training", {"steps": STEPS})
+    house.configure(TRIAL, "projection", {"batches": 1})
+    house.configure(TRIAL, "evaluation.images", 180)
     house.build("--config", "scale=trial", "--", target("trial"))
     return house
 

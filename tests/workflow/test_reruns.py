@@ -6,7 +6,7 @@ import re
 import time
 
 import pytest
-from workflow_house import House
+from workflow_house import DEMO, House
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -168,37 +168,39 @@ CONFIG = "workflow/config"
 
 
 def test_the_epochs_of_a_schedule_leave_data_and_flow_alone(house: House) -> None:
-    house.edit(
-        f"{CONFIG}/scales/demo.yaml", r"ijsat: \{epochs: \d+", "ijsat: {epochs: 9"
-    )
+    house.configure(DEMO, "overrides.defenses.schedules.ijsat.epochs", 9)
     assert house.planned() == shown(TRAIN | ATTACK | CURVES | SOUGHT)
 
 
 def test_a_threat_s_setting_plans_its_evaluations(house: House) -> None:
-    house.edit(f"{CONFIG}/threats.yaml", r"steps: 20", "steps: 21")
+    house.configure(f"{CONFIG}/threats.yaml", "pgd20.steps", 21)
     pgd20 = {job for job in ATTACK | CURVES if "pgd20" in job}
     assert house.planned() == shown(pgd20)
 
 
 def test_a_training_threat_s_setting_retrains_who_uses_it(house: House) -> None:
-    house.edit(f"{CONFIG}/threats.yaml", r"steps: 10$", "steps: 11")  # of pgd10
+    house.configure(f"{CONFIG}/threats.yaml", "pgd10.steps", 11)
     at = {job for job in TRAIN | ATTACK | CURVES if " at" in job}
     assert house.planned() == shown(at)
 
 
 def test_a_new_defense_plans_itself_alone(house: House) -> None:
-    house.append(
+    house.configure(
         f"{CONFIG}/defenses.yaml",
-        "  at-fgsm:\n    title: AT with one step\n    architecture: resnet18\n"
-        "    recipe: {recipe: at, threat: fgsm}\n    schedule: ijsat\n",
+        "defenses.at-fgsm",
+        {
+            "title": "AT with one step",
+            "architecture": "resnet18",
+            "recipe": {"recipe": "at", "threat": "fgsm"},
+            "schedule": "ijsat",
+        },
     )
     assert house.planned() == set(), "a defense that no table names costs nothing"
-    house.edit(
-        f"{CONFIG}/papers/ijsat.yaml",
-        r"defense: dmat$",
-        "defense: at-fgsm",
+    house.configure(
+        f"{CONFIG}/papers/ijsat.yaml", "tables.table1.rows.2.defense", "at-fgsm"
     )
-    house.edit(f"{CONFIG}/scales/demo.yaml", r"\[normal, at,", "[normal, at, at-fgsm,")
+    of_table = ["normal", "at", "at-fgsm", "ijsat"]
+    house.configure(DEMO, "pages.ijsat.table1.defenses", of_table)
     new = {job.replace(" at", " at-fgsm") for job in ATTACK if " at " in job}
     # What the paper's numbers say of DMAT is known from Table 6 too, so no claim changes.
     table = {"make_table ijsat table1", "make_report"}
@@ -206,7 +208,7 @@ def test_a_new_defense_plans_itself_alone(house: House) -> None:
 
 
 def test_a_second_seed_plans_its_own_runs(house: House) -> None:
-    house.edit(f"{CONFIG}/scales/demo.yaml", r"seeds: \[0\]", "seeds: [0, 1]")
+    house.configure(DEMO, "seeds", [0, 1])
     planned = house.planned()
     assert {job for job in TRAIN | ATTACK if job in planned} == set()
     assert "train_defense digits at@1" in planned
@@ -216,8 +218,8 @@ def test_a_second_seed_plans_its_own_runs(house: House) -> None:
 def test_how_many_shards_made_a_result_is_no_reason_to_make_it_again(
     house: House,
 ) -> None:
-    house.edit(f"{CONFIG}/scales/demo.yaml", r"jsa50: 2", "jsa50: 3")
-    house.edit(f"{CONFIG}/scales/demo.yaml", r"glow: 2", "glow: 1")
+    house.configure(DEMO, "shards.threats.jsa50", 3)
+    house.configure(DEMO, "shards.generators.glow", 1)
     assert "Nothing to be done" in house.run("--dry-run").stdout
     house.append(f"{STEPS}/evaluation/attack_defense.py", A_LINE)
     assert "shard=3-of-3" in house.run("--dry-run").stdout

@@ -1,9 +1,11 @@
 """All scales do the same work, and wrong input ends in one sentence."""
 
 import os
+from typing import Any
 
 import pytest
 from workflow_house import PROJECT, House
+from yaml_edits import GONE
 
 from docs.generate import pages, rule_graph
 
@@ -60,34 +62,37 @@ def test_the_slurm_profile_plans_the_papers_size(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "pattern", "replacement", "sentence"),
+    ("file", "key", "value", "sentence"),
     [
-        (
+        pytest.param(
             "workflow/config/defenses.yaml",
-            "threat: pgd10",
-            "threat: pdg10",
+            "defenses.at.recipe.threat",
+            "pdg10",
             "workflow/config/defenses.yaml: defenses.at: there is no threat 'pdg10'; "
             "did you mean 'pgd10'?",
+            id="a name that no file has",
         ),
-        (
+        pytest.param(
             "workflow/config/datasets.yaml",
-            "image: 8/255",
-            "image: 8",
+            "cifar10.budgets.image",
+            8,
             "workflow/config/datasets.yaml: cifar10.budgets.image: 8 is outside 0 to 1",
+            id="a value out of bounds",
         ),
-        (
+        pytest.param(
             "workflow/config/scales/demo.yaml",
-            "^seeds:",
-            "seed:",
+            "seeds",
+            GONE,
             "workflow/config/scales/demo.yaml: seeds: the key 'seeds' is missing",
+            id="a missing key",
         ),
     ],
 )
 def test_a_wrong_config_is_one_sentence_before_any_job(
-    tmp_path, file: str, pattern: str, replacement: str, sentence: str
+    tmp_path, file: str, key: str, value: Any, sentence: str
 ) -> None:
     house = House.fresh(tmp_path / "house")
-    house.edit(file, pattern, replacement)
+    house.configure(file, key, value)
     done = house.run("--cores", "1")
     assert done.returncode == 1
     assert sentence in done.stderr

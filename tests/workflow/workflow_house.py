@@ -8,8 +8,10 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from yaml_edits import GONE, set_key
 
 PROJECT = Path(__file__).parents[2]
 PARTS = (
@@ -27,20 +29,7 @@ PARTS = (
 
 DEMO = "workflow/config/scales/demo.yaml"
 
-# The same shape of work in a minute: for tests that must run jobs, not judge them.
-TINY = {
-    DEMO: [
-        (r"  batch: 180", "  images: 40\n  batch: 20"),
-        (r"epochs: \d+", "epochs: 1"),
-        (r"snapshots: \d+", "snapshots: 1"),
-        # Without GANs, whose training and projection would be most of the minute.
-        (r"^    figure(1|6|8-cifar10|10|-interpolations|-projection): \{.*\n", ""),
-        (r"^  (dmat|atld|jat):\n(    .*\n)+", ""),
-        (r"drops: \[.*?\]", "drops: []"),
-        (r"stand_ins:", "stand_ins:"),
-    ],
-    "workflow/config/threats.yaml": [(r"steps: (10|20|50)", "steps: 2")],
-}
+TINY = PROJECT / "tests/scales/tiny.yaml"
 
 
 @dataclass
@@ -67,26 +56,33 @@ class House:
         return House(root)
 
     def tiny(self) -> "House":
-        for file, changes in TINY.items():
-            for pattern, replacement in changes:
-                self.edit(file, pattern, replacement, count=0)
+        """The tiny scale takes the demo's place, and so its name."""
+        shutil.copy2(TINY, self.root / DEMO)
         return self
 
     def of_ijsat(self) -> "House":
         """Its tables alone, for each paper trains defenses of its own; and half as long."""
-        self.edit(DEMO, r"^  dmat:\n    table1:\n(      .*\n)+", "  dmat:\n")
-        self.edit(DEMO, r"^  (atld|jat):\n(    .*\n)+", "", count=0)
-        shorter = "ijsat: {epochs: 7, batch: 64, drops: [4, 6]}"
-        self.edit(DEMO, r"ijsat: \{epochs: .*\}", shorter)
-        self.edit(DEMO, r"iterations: \d+", "iterations: 20")
+        for page in ("dmat.table1", "atld", "jat"):
+            self.configure(DEMO, f"pages.{page}", GONE)
+        shorter = {"epochs": 7, "batch": 64, "drops": [4, 6]}
+        self.configure(DEMO, "overrides.defenses.schedules.ijsat", shorter)
+        for gan in ("stylegan", "sngan"):
+            self.configure(
+                DEMO, f"overrides.generators.{gan}.projection.iterations", 20
+            )
         return self
 
-    def edit(self, file: str, pattern: str, replacement: str, count: int = 1) -> None:
+    def configure(self, file: str, key: str, value: Any) -> None:
+        """Sets one value of a config file by its dotted key; GONE takes it away."""
+        set_key(self.root / file, key, value)
+
+    def edit(self, file: str, pattern: str, replacement: str) -> None:
+        """Changes the text of a file once; for the config there is `configure`."""
         path = self.root / file
-        text, found = re.subn(
-            pattern, replacement, path.read_text(), count=count, flags=re.MULTILINE
+        text, changes = re.subn(
+            pattern, replacement, path.read_text(), count=1, flags=re.MULTILINE
         )
-        assert found, f"{pattern} is not in {file}"
+        assert changes, f"{pattern} is not in {file}"
         path.write_text(text)
 
     def append(self, file: str, text: str) -> None:
@@ -110,12 +106,12 @@ class House:
     def planned(self, *arguments: str) -> set[str]:
         """The jobs that a dry run plans, each as its rule and its wildcards' values."""
         done = self.run("--dry-run", *arguments)
-        told = done.stdout + done.stderr
-        assert done.returncode == 0, told[-3000:]
-        assert "missing metadata" not in told.lower()
-        if "Nothing to be done" in told:
+        said = done.stdout + done.stderr
+        assert done.returncode == 0, said[-3000:]
+        assert "missing metadata" not in said.lower()
+        if "Nothing to be done" in said:
             return set()
-        return jobs_in(told) - {"all"}
+        return jobs_in(said) - {"all"}
 
 
 @dataclass
@@ -130,12 +126,12 @@ def tiny_demo(factory: pytest.TempPathFactory) -> TinyDemo:
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent
-    place, made = base / "tiny-demo", base / "tiny-demo.made"
-    demo = TinyDemo(place / "house", place / "cache")
+    folder, made = base / "tiny-demo", base / "tiny-demo.made"
+    demo = TinyDemo(folder / "house", folder / "cache")
     with (base / "tiny-demo.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             demo.cache.mkdir(parents=True)
             house = House.fresh(demo.root).tiny()
             house.build("--cache", SNAKEMAKE_OUTPUT_CACHE=str(demo.cache))
@@ -143,26 +139,26 @@ def tiny_demo(factory: pytest.TempPathFactory) -> TinyDemo:
     return demo
 
 
-def jobs_in(told: str) -> set[str]:
+def jobs_in(said: str) -> set[str]:
     """The jobs that Snakemake says it runs, or would run."""
-    found = set()
-    for block in re.split(r"\n(?=(?:local)?rule )", told):
+    jobs = set()
+    for block in re.split(r"\n(?=(?:local)?rule )", said):
         rule = re.match(r"(?:local)?rule (\w+):", block)
         if not rule:
             continue
         wildcards = re.search(r"^    wildcards: (.*)$", block, re.MULTILINE)
         pairs = wildcards.group(1).split(", ") if wildcards else []
         values = [p.split("=", 1)[1] for p in pairs if not p.startswith("scale=")]
-        found.add(" ".join([rule.group(1), *values]))
-    return found
+        jobs.add(" ".join([rule.group(1), *values]))
+    return jobs
 
 
 def blocks(page: str) -> list[tuple[str, str, str]]:
     """Each block of code of the page: the file that is named before it, kind, text."""
-    found = re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    code = re.findall(r"^```(\w+)\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     before = re.split(r"^```\w+\n.*?^```", page, flags=re.MULTILINE | re.DOTALL)
     named = [re.findall(r"`([\w./]+\.(?:py|yaml))`", text) for text in before]
     return [
         (names[-1] if names else "", *block)
-        for names, block in zip(named, found, strict=False)
+        for names, block in zip(named, code, strict=False)
     ]

@@ -46,9 +46,9 @@ def _boxes(old: int, new: int) -> tuple[Tensor, Tensor]:
         for pixel in range(new)
     ]
     most = max(map(len, inside))
-    places = torch.zeros(most, new, dtype=torch.long)
+    pixels = torch.zeros(most, new, dtype=torch.long)
     weights = torch.zeros(most, new, dtype=torch.int32)
     for pixel, covered in enumerate(inside):
-        places[: len(covered), pixel] = torch.tensor(covered)
+        pixels[: len(covered), pixel] = torch.tensor(covered)
         weights[: len(covered), pixel] = int((1 << BITS) / len(covered) + 0.5)
-    return places, weights
+    return pixels, weights

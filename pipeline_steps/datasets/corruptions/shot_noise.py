@@ -29,13 +29,13 @@ class ShotNoise:
         draw = rng.uniform(images.shape).flatten()
         level = levels(images).int().flatten()
         # A number from 0 to 1 becomes the first count of at least that chance.
-        place = near[level * PARTS + (draw * PARTS).int()]
+        entry = near[level * PARTS + (draw * PARTS).int()]
         wanted = draw.double() + level
-        short = (chances[place] < wanted).nonzero()[:, 0]
+        short = (chances[entry] < wanted).nonzero()[:, 0]
         while len(short):
-            place[short] += 1
-            short = short[chances[place[short]] < wanted[short]]
-        return ((place + first[level]).float() / photons).reshape(images.shape)
+            entry[short] += 1
+            short = short[chances[entry[short]] < wanted[short]]
+        return ((entry + first[level]).float() / photons).reshape(images.shape)
 
 
 @cache

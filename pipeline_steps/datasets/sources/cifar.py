@@ -28,8 +28,8 @@ class Cifar:
         self.members = {"train": train, "test": test}
         self.names, self.labels = names, labels
 
-    def fetch(self, place: Path, spec: DatasetSpec) -> None:
-        gather(self.files, spec.name, place)
+    def fetch(self, target: Path, spec: DatasetSpec) -> None:
+        gather(self.files, spec.name, target)
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         splits = {

@@ -21,8 +21,8 @@ class CifarC:
         self.files = [Published.model_validate(file) for file in files]
         self.folder = folder
 
-    def fetch(self, place: Path, spec: DatasetSpec) -> None:
-        gather(self.files, spec.name, place)
+    def fetch(self, target: Path, spec: DatasetSpec) -> None:
+        gather(self.files, spec.name, target)
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         raise PipelineError(

@@ -25,10 +25,10 @@ class Digits:
         self.digest = digest
         self.images = images
 
-    def fetch(self, place: Path, spec: DatasetSpec) -> None:
+    def fetch(self, target: Path, spec: DatasetSpec) -> None:
         shipped = files("sklearn.datasets.data").joinpath("digits.csv.gz")
-        place.write_bytes(shipped.read_bytes())
-        if sha256(place) != self.digest:
+        target.write_bytes(shipped.read_bytes())
+        if sha256(target) != self.digest:
             raise PipelineError(
                 "the installed scikit-learn ships other digits than expected; install "
                 "the version that the lock file pins"

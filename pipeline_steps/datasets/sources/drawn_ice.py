@@ -24,8 +24,8 @@ class DrawnIce:
     another texture.
     """
 
-    def fetch(self, place: Path, spec: DatasetSpec) -> None:
-        with packing(place) as archive:
+    def fetch(self, target: Path, spec: DatasetSpec) -> None:
+        with packing(target) as archive:
             for number in range(1, PICTURES + 1):
                 size, levels = spec.size, _picture(spec.size, number)
                 # A portable pixmap, whose bytes depend on no encoder.

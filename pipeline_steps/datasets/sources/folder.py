@@ -37,20 +37,20 @@ class Folder:
         self.within = self.within or {"all": inside}
         self.fit = fit
 
-    def fetch(self, place: Path, spec: DatasetSpec) -> None:
+    def fetch(self, target: Path, spec: DatasetSpec) -> None:
         """Writes the index: every file of the set, with its digest, in order."""
-        with place.open("w", encoding="utf-8") as index:
+        with target.open("w", encoding="utf-8") as index:
             for split in self.within:
-                found = self._find(split, spec)
-                for photograph in _indexed(found, self._made_of(found), spec.name):
+                album = self._find(split, spec)
+                for photograph in _indexed(album, self._made_of(album), spec.name):
                     index.write(json.dumps([split, *photograph]) + "\n")
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         rows: dict[str, list[Photograph]] = {split: [] for split in self.within}
         with archive.open(encoding="utf-8") as index:
             for line in index:
-                split, *told = json.loads(line)
-                rows[split].append(Photograph(*told))
+                split, *photograph = json.loads(line)
+                rows[split].append(Photograph(*photograph))
         used = {row.album for split in rows.values() for row in split}
         classes = self.groups or [(album, [album]) for album in sorted(used)]
         label = {
@@ -58,30 +58,30 @@ class Folder:
         }
         splits = {}
         for split, which in rows.items():
-            found = self._find(split, spec)
+            photographs = self._find(split, spec)
             labels = np.array([label[row.album] for row in which], np.int64)
             splits[split] = Split(
-                Photographs(which, found.read, spec, self.fit), labels
+                Photographs(which, photographs.read, spec, self.fit), labels
             )
         return Decoded(splits, [name for name, _ in classes])
 
-    def _made_of(self, found: Albums) -> list[str]:
-        return [a for _, made_of in self.groups for a in made_of] or found.classes()
+    def _made_of(self, album: Albums) -> list[str]:
+        return [a for _, made_of in self.groups for a in made_of] or album.classes()
 
     def _find(self, split: str, spec: DatasetSpec) -> Albums:
         """Where the classes of a split lie: at the first place that has them all."""
         reasons = []
-        for place in places():
-            folder = local(place)
+        for location in places():
+            folder = local(location)
             if folder is None:
-                reasons.append(f"{place} is no folder")
+                reasons.append(f"{location} is no folder")
                 continue
             near = (folder / spec.name, folder)
             for root in (n / inside for n in near for inside in self.within[split]):
-                found = albums.album_at(root)
-                lacking = self._lacking(found, spec) if found else "is not there"
-                if found and not lacking:
-                    return found
+                album = albums.album_at(root)
+                lacking = self._lacking(album, spec) if album else "is not there"
+                if album and not lacking:
+                    return album
                 reasons.append(f"{root} {lacking}")
         why = "; ".join(reasons) or "no place to look at is known"
         raise PipelineError(
@@ -90,9 +90,9 @@ class Folder:
             f"datasets.yaml, or in {MIRROR}"
         )
 
-    def _lacking(self, found: Albums, spec: DatasetSpec) -> str:
-        there = found.classes()
-        missing = sorted(set(self._made_of(found)) - set(there))
+    def _lacking(self, album: Albums, spec: DatasetSpec) -> str:
+        there = album.classes()
+        missing = sorted(set(self._made_of(album)) - set(there))
         if missing:
             more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
             return f"holds no {', '.join(missing[:SHOWN])}{more}"
@@ -101,12 +101,12 @@ class Folder:
         return ""
 
 
-def _indexed(found: Albums, made_of: Sequence[str], name: str) -> Iterator[Photograph]:
+def _indexed(album: Albums, made_of: Sequence[str], name: str) -> Iterator[Photograph]:
     for i, _ in counted(f"{name}: classes indexed", len(made_of)):
-        files = found.files(made_of[i])
+        files = album.files(made_of[i])
         if not files:
             raise PipelineError(f"the class {made_of[i]} of {name} holds no images")
         for file in files:
-            content = found.read(made_of[i], file)
+            content = album.read(made_of[i], file)
             digest = hashlib.sha256(content).hexdigest()
             yield Photograph(made_of[i], file, len(content), digest)

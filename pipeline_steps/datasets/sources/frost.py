@@ -15,8 +15,8 @@ class Frost:
     def __init__(self, files: list[Published]) -> None:
         self.files = [Published.model_validate(file) for file in files]
 
-    def fetch(self, place: Path, spec: DatasetSpec) -> None:
-        gather(self.files, spec.name, place)
+    def fetch(self, target: Path, spec: DatasetSpec) -> None:
+        gather(self.files, spec.name, target)
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         raise PipelineError(

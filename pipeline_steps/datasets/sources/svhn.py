@@ -25,8 +25,8 @@ class Svhn:
         self.files = [Published.model_validate(file) for file in files]
         self.members = {"train": train, "test": test}
 
-    def fetch(self, place: Path, spec: DatasetSpec) -> None:
-        gather(self.files, spec.name, place)
+    def fetch(self, target: Path, spec: DatasetSpec) -> None:
+        gather(self.files, spec.name, target)
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         with opened(archive) as pack:
@@ -40,8 +40,8 @@ class Svhn:
 def _split(file: IO[bytes], name: str) -> Split:
     try:
         # Numbers alone are asked for, so nothing of MATLAB's other kinds is made.
-        found = loadmat(file, variable_names=["X", "y"])
-        images, labels = found["X"], found["y"].ravel()
+        arrays = loadmat(file, variable_names=["X", "y"])
+        images, labels = arrays["X"], arrays["y"].ravel()
     except (
         MatReadError,
         ValueError,

@@ -25,7 +25,7 @@ class AccuracyBars:
         parts = list(dict.fromkeys(panel.part for panel in spec.panels))
         labels = list(dict.fromkeys(panel.label for panel in spec.panels))
         groups = list(dict.fromkeys(str(panel.at) for panel in spec.panels))
-        found = {
+        outcomes = {
             (panel.part, panel.label, str(panel.at)): judged(path)
             for panel, path in zip(spec.panels, files, strict=True)
         }
@@ -39,7 +39,8 @@ class AccuracyBars:
             axes.grid(visible=False, axis="x")
             for i, label in enumerate(labels):
                 own = {
-                    g: found.get((part, label, group)) for g, group in enumerate(groups)
+                    g: outcomes.get((part, label, group))
+                    for g, group in enumerate(groups)
                 }
                 _bars(axes, i, len(labels), label, own)
         legend_below(figure, grid[0], "line: 95 % interval over the test images")
@@ -47,16 +48,18 @@ class AccuracyBars:
 
 
 def _bars(
-    axes: Axes, i: int, of: int, label: str, found: dict[int, Outcomes | None]
+    axes: Axes, i: int, of: int, label: str, outcomes: dict[int, Outcomes | None]
 ) -> None:
     """One defense's bars: the i-th of so many in each group."""
     width = (1 - GAP) / of
-    known = {group: one for group, one in found.items() if one is not None}
-    places = np.array([*known]) + (i + 0.5) * width - (1 - GAP) / 2
-    means = np.array([accuracy(one) for one in known.values()])
-    sure = np.array([interval(one) for one in known.values()]).reshape(-1, 2)
+    known = {
+        group: outcome for group, outcome in outcomes.items() if outcome is not None
+    }
+    xs = np.array([*known]) + (i + 0.5) * width - (1 - GAP) / 2
+    means = np.array([accuracy(outcome) for outcome in known.values()])
+    sure = np.array([interval(outcome) for outcome in known.values()]).reshape(-1, 2)
     axes.bar(
-        places,
+        xs,
         means,
         width,
         yerr=np.stack([means - sure[:, 0], sure[:, 1] - means]).clip(0),
@@ -67,6 +70,6 @@ def _bars(
         label=label,
         zorder=2,
     )
-    for place, mean, high in zip(places, means, sure[:, 1], strict=True):
+    for x, mean, high in zip(xs, means, sure[:, 1], strict=True):
         text = f"{mean:.1f}"
-        axes.text(place, high + 1, text, ha="center", fontsize=6.5, color=GREY)
+        axes.text(x, high + 1, text, ha="center", fontsize=6.5, color=GREY)

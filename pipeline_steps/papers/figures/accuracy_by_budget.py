@@ -61,6 +61,6 @@ def draw_lines(
     for panel, path in panels:
         lines.setdefault(panel.label, []).append((float(panel.at or 0), path))
     for label, points in lines.items():
-        places = [place for place, _ in sorted(points)]
-        found = [judged(path) for _, path in sorted(points)]
-        band(axes, labels.index(label), places, found, label)
+        budgets = [budget for budget, _ in sorted(points)]
+        outcomes = [judged(path) for _, path in sorted(points)]
+        band(axes, labels.index(label), budgets, outcomes, label)

@@ -1,18 +1,24 @@
 """What it takes to break a defense, image by image."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_steps.papers.bands import SHADE, band, legend_below
-from pipeline_steps.papers.breaking import smallest_budgets, withstood
 from pipeline_steps.papers.panels import by_part
 from pipeline_steps.papers.spec import FigureSpec, Panel
 from pipeline_steps.papers.style import GREY, heading
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 COLUMNS = 3
+# What withstands every budget that was tried.
+UNBROKEN = np.inf
 
 
 class BreakingBudgets:
@@ -31,9 +37,15 @@ class BreakingBudgets:
             medians = [_line(axes, shown, label, labels) for label in labels]
             axes.set(title=part, xlabel="budget (1: the table's)", ylim=(0, 102))
             axes.axhline(50, color=GREY, linestyle=":", linewidth=0.8, zorder=0)
-            told = "\n".join(filter(None, medians))
+            corner = "\n".join(filter(None, medians))
             axes.text(
-                0.97, 0.97, told, transform=axes.transAxes, ha="right", va="top", size=7
+                0.97,
+                0.97,
+                corner,
+                transform=axes.transAxes,
+                ha="right",
+                va="top",
+                size=7,
             )
         for axes in grid[len(parts) :]:
             axes.remove()
@@ -59,3 +71,28 @@ def _line(
     return (
         f"{label}: {median:g}" if np.isfinite(median) else f"{label}: > {budgets[-1]:g}"
     )
+
+
+def smallest_budgets(verdicts: Mapping[float, Path]) -> "pd.Series":
+    """The smallest budget under which each image was misclassified, by its number.
+
+    Only images that were judged under all budgets count. An image that a small budget
+    breaks counts as broken by all larger ones, for these allow the same edit.
+    """
+    # Here, for pandas takes long to import.
+    import pandas as pd
+
+    right = {}
+    for budget in sorted(verdicts):
+        table = pd.read_parquet(verdicts[budget], columns=["image", "correct"])
+        right[budget] = table.set_index("image")["correct"].astype(bool)
+    wrong = ~pd.concat(right, axis=1, join="inner")
+    smallest = wrong.idxmax(axis=1).astype(float)
+    smallest[~wrong.any(axis=1)] = UNBROKEN
+    return smallest.rename("budget")
+
+
+def withstood(smallest: "pd.Series", budget: float) -> np.ndarray:
+    """Which images withstand this budget and all smaller ones."""
+    unbroken: np.ndarray = (smallest > budget).to_numpy()
+    return unbroken

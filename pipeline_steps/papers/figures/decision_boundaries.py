@@ -51,12 +51,14 @@ class DecisionBoundaries:
             _boundary(axes, model)
             _scatter(axes, clean.images, clean.labels)
             attacked = pgd(model, clean, rng(points.SEED, "judged", name))
-            told = (
+            accuracies = (
                 _accuracy(model, clean.images, clean),
                 _accuracy(model, attacked, clean),
             )
             axes.set_title(f"({next(letters)}) {name}")
-            axes.set_xlabel("{:.1f} %, under PGD {:.1f} %".format(*told), color=GREY)
+            axes.set_xlabel(
+                "{:.1f} %, under PGD {:.1f} %".format(*accuracies), color=GREY
+            )
         grid[0, 0].set_ylabel("perturbed, with the\nboundary of (f)", color=GREY)
         grid[1, 0].set_ylabel("what is learned", color=GREY)
         return figure

@@ -36,11 +36,11 @@ class SpatialBudgets:
         self._sheet(halves[1], [one for one in shown if one[0].what == "examples"])
         return figure
 
-    def _sheet(self, place: SubplotSpec, shown: list[tuple[Panel, Path]]) -> None:
+    def _sheet(self, half: SubplotSpec, shown: list[tuple[Panel, Path]]) -> None:
         """A column of images for each budget."""
         blocks = [read_named(path)["edited"] for _, path in shown]
         count = min(self.images, *map(len, blocks))
-        grid = place.subgridspec(count, len(blocks)).subplots(squeeze=False)
+        grid = half.subgridspec(count, len(blocks)).subplots(squeeze=False)
         for column, (panel, _), images in zip(grid.T, shown, blocks, strict=True):
             show_row(column, "", images[:count])
             column[0].set_title(f"{panel.at:g}", color=GREY, fontsize=9)

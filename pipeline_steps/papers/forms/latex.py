@@ -6,18 +6,20 @@ It wants `\usepackage{booktabs,graphicx}`, and letters as any LaTeX since 2018 r
 from collections.abc import Sequence
 from itertools import groupby
 
-from pipeline_steps.papers.footnotes import Footnotes
-from pipeline_steps.papers.forms.words import (
+from pipeline_steps.papers import wording
+from pipeline_steps.papers.results import Cell
+from pipeline_steps.papers.spec import Column, Missing, Row, TableSpec
+from pipeline_steps.papers.style import scale_line
+from pipeline_steps.papers.wording import (
+    Footnotes,
     beside,
     caution,
     cell_marks,
+    decimals,
     legend,
     marks,
     title,
 )
-from pipeline_steps.papers.spec import NOT_PRINTED, Column, Row, TableSpec
-from pipeline_steps.papers.style import scale_line
-from pipeline_steps.papers.tables import Cell, decimals
 
 GREEK = {
     "α": "alpha",
@@ -81,22 +83,22 @@ LARGE, SMALL = "Right, in bold", "Left: printed in the paper"
 def escape(text: str) -> str:
     """Text as LaTeX sets it; a letter that it wouldn't know stands by its number."""
 
-    def letter(one: str) -> str:
-        return one if one <= LATIN else f"U+{ord(one):04X}"
+    def by_number(letter: str) -> str:
+        return letter if letter <= LATIN else f"U+{ord(letter):04X}"
 
-    return "".join(SPECIAL.get(one) or letter(one) for one in text)
+    return "".join(SPECIAL.get(letter) or by_number(letter) for letter in text)
 
 
 def as_latex(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> str:
     """The table as a floating one, with its footnotes inside."""
     columns = len(rows[0])
     pairs = zip(spec.rows, rows, strict=True)
-    body = "\n\\addlinespace\n".join(_lines(spec, *pair, notes) for pair in pairs)
+    body = "\n\\addlinespace\n".join(_lines(*pair, notes) for pair in pairs)
     head = _head(spec, notes)
-    said = [
+    below = [
         escape(text) for text in (caution(spec), legend(rows, LARGE, SMALL)) if text
     ]
-    said += [
+    below += [
         rf"\textsuperscript{{{letter}}} {escape(text)}"
         for text, letter in notes.letters.items()
     ]
@@ -117,7 +119,7 @@ def as_latex(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> str:
             r"\par\smallskip",
             r"\begin{minipage}{\textwidth}",
             r"\footnotesize",
-            "\\par\n".join(said),
+            "\\par\n".join(below),
             r"\end{minipage}",
             r"\end{table}",
             "",
@@ -147,16 +149,15 @@ def _parts(columns: Sequence[Column]) -> list[tuple[str, int]]:
     return [(escape(part), len(list(group))) for part, group in parts]
 
 
-def _lines(spec: TableSpec, row: Row, cells: Sequence[Cell], notes: Footnotes) -> str:
+def _lines(row: Row, cells: Sequence[Cell], notes: Footnotes) -> str:
     """The numbers of a row, and below them in small what stands beside them."""
     numbers = [_raised(escape(row.label), marks(row, notes))]
     small: list[list[str]] = []
-    for place, cell in enumerate(cells):
+    for cell in cells:
         flags, doubts = cell_marks(cell, notes)
         numbers.append(_raised(decimals(cell.published), doubts))
         if cell.measured is None or cell.interval is None:
-            column = spec.columns[place] if place < len(spec.columns) else None
-            numbers.append(_missing(cell, row, column, notes))
+            numbers.append(_missing(cell, notes))
             small.append([])
         else:
             flag = r"$\triangleright$\," if flags else ""
@@ -170,13 +171,13 @@ def _lines(spec: TableSpec, row: Row, cells: Sequence[Cell], notes: Footnotes) -
     return "\n".join(lines)
 
 
-def _missing(cell: Cell, row: Row, column: Column | None, notes: Footnotes) -> str:
+def _missing(cell: Cell, notes: Footnotes) -> str:
     """No number, and why, where neither the row nor the column says so already."""
-    if cell.not_run == NOT_PRINTED:
+    missing = cell.not_run
+    if missing is None or missing.kind is Missing.NOT_PRINTED:
         return ""
-    told = (row.not_run, column.not_run if column else None)
-    why = "" if cell.not_run in told else notes.mark(f"Not run: {cell.not_run}.")
-    return _raised("--", why)
+    why = f"Not run: {wording.not_run(cell)}."
+    return _raised("--", "" if missing.is_shared else notes.mark(why))
 
 
 def _raised(text: str, letters: str) -> str:

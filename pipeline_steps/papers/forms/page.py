@@ -1,7 +1,11 @@
 """A table as a page: each measured cell tells the cards of the verdicts behind it."""
 
-from pipeline_steps.papers.footnotes import Footnotes
-from pipeline_steps.papers.forms.words import (
+from pipeline_steps.papers import wording
+from pipeline_steps.papers.results import Cell
+from pipeline_steps.papers.spec import TableSpec
+from pipeline_steps.papers.style import escape, html_table, page, scale_line
+from pipeline_steps.papers.wording import (
+    Footnotes,
     beside,
     caution,
     cell_marks,
@@ -10,9 +14,6 @@ from pipeline_steps.papers.forms.words import (
     printed,
     title,
 )
-from pipeline_steps.papers.spec import TableSpec
-from pipeline_steps.papers.style import escape, html_table, page, scale_line
-from pipeline_steps.papers.tables import Cell
 
 SMALL = "Small: printed in the paper, and measured less printed"
 
@@ -35,11 +36,11 @@ def as_page(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> str:
         f"<p><sup>{letter}</sup> {escape(text)}</p>"
         for text, letter in notes.letters.items()
     )
-    told = f"<p>{escape(legend(rows, 'Large', SMALL))}</p>\n{footnotes}"
+    below = f"<p>{escape(legend(rows, 'Large', SMALL))}</p>\n{footnotes}"
     return page(
         title(spec),
         scale_line(spec),
-        f'{warning}{html_table(head, body)}\n<div class="notes">\n{told}\n</div>',
+        f'{warning}{html_table(head, body)}\n<div class="notes">\n{below}\n</div>',
     )
 
 
@@ -51,7 +52,7 @@ def _cell(cell: Cell, notes: Footnotes) -> str:
     flags, doubts = cell_marks(cell, notes)
     paper = _raised(printed(cell), doubts)
     if cell.measured is None or cell.interval is None:
-        why = escape(f"not run: {cell.not_run}")
+        why = escape(f"not run: {wording.not_run(cell)}")
         return (
             f'<td class="number not-run" title="{why}">not run<br>'
             f'<span class="small">{paper}</span></td>'
@@ -63,10 +64,10 @@ def _cell(cell: Cell, notes: Footnotes) -> str:
     lines = "<br>".join([number, *(f'<span class="small">{s}</span>' for s in small)])
     seeds = "1 seed" if cell.seeds == 1 else f"{cell.seeds} seeds"
     tooltip = (
-        f"{cell.source}: {cell.interval.low:.2f} to {cell.interval.high:.2f} is the "
+        f"{wording.source(cell)}: {cell.interval.low:.2f} to {cell.interval.high:.2f} is the "
         f"95 % interval over {cell.images:,} images, {seeds}"
     )
-    cards = escape(" ".join(one.card for one in cell.verdicts))
+    cards = escape(" ".join(run.card for run in cell.runs))
     return (
         f'<td class="number" data-card="{cards}" title="{escape(tooltip)}">{lines}</td>'
     )
@@ -75,6 +76,6 @@ def _cell(cell: Cell, notes: Footnotes) -> str:
 def _linked(cell: Cell) -> str:
     """The number, which opens its card if it comes from one file of verdicts alone."""
     number = f"{cell.measured:.2f}"
-    if len(cell.verdicts) != 1:
+    if len(cell.runs) != 1:
         return number
-    return f'<a href="{escape(cell.verdicts[0].card)}">{number}</a>'
+    return f'<a href="{escape(cell.runs[0].card)}">{number}</a>'

@@ -6,16 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline_steps.papers.footnotes import Footnotes
-from pipeline_steps.papers.forms.words import (
-    beside,
-    caution,
-    cell_marks,
-    legend,
-    marks,
-    printed,
-    title,
-)
+from pipeline_steps.papers.results import Cell
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.style import (
     FAINT,
@@ -27,7 +18,16 @@ from pipeline_steps.papers.style import (
     scale_line,
     wrapped,
 )
-from pipeline_steps.papers.tables import Cell
+from pipeline_steps.papers.wording import (
+    Footnotes,
+    beside,
+    caution,
+    cell_marks,
+    legend,
+    marks,
+    printed,
+    title,
+)
 
 # Inches of the picture's parts.
 MARGIN, NAMES, COLUMN, LINE = 0.15, 1.6, 1.2, 0.14
@@ -116,7 +116,7 @@ def _draw_cell(axes: Axes, x: float, y: float, cell: Cell, notes: Footnotes) -> 
 
 
 def _below(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes) -> list[str]:
-    told = caution(spec)
+    careful = caution(spec)
     letters = [f"{letter}  {text}" for text, letter in notes.letters.items()]
     own = legend(rows, "Bold", "Grey: printed in the paper, and measured less printed")
-    return [*([told] if told else []), own, *letters]
+    return [*([careful] if careful else []), own, *letters]

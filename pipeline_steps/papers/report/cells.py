@@ -3,14 +3,15 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipeline_steps.papers.footnotes import Footnotes
-from pipeline_steps.papers.forms.words import CALIBRATED, caution
+from pipeline_steps.papers import wording
 from pipeline_steps.papers.report import parts
-from pipeline_steps.papers.report.contents import Contents, Number, Table
+from pipeline_steps.papers.report.contents import Contents, Table
 from pipeline_steps.papers.report.origins import verdict, why
 from pipeline_steps.papers.report.parts import Fact, code, hidden, link, short, tag
+from pipeline_steps.papers.results import Cell
 from pipeline_steps.papers.spec import Column, Row
 from pipeline_steps.papers.style import escape, scale_line
+from pipeline_steps.papers.wording import CALIBRATED, Footnotes, caution
 
 LEGEND = (
     "Accuracy in percent. Large: measured here, with its 95 % interval over the test "
@@ -20,25 +21,25 @@ LEGEND = (
 )
 
 
-def table(contents: Contents, one: Table) -> str:
+def table(contents: Contents, made: Table) -> str:
     """A table with its notes, and the boxes that its numbers open."""
-    notes = Notes(one.place)
-    heads = [parts.head("Method"), *_heads(one, notes)]
+    notes = Notes(made.anchor)
+    heads = [parts.head("Method"), *_heads(made, notes)]
     rows = [
-        [_row_head(row, notes), *_cells(one, i, notes)]
-        for i, row in enumerate(one.spec.rows)
+        [_row_head(row, notes), *_cells(made, i, notes)]
+        for i, row in enumerate(made.spec.rows)
     ]
-    caption = escape(f"{short(one.spec.title)}. {scale_line(one.spec)}.")
-    shown = parts.table(one.place, caption, heads, rows)
-    told = caution(one.spec)
+    caption = escape(f"{short(made.spec.title)}. {scale_line(made.spec)}.")
+    shown = parts.table(made.anchor, caption, heads, rows)
+    careful = caution(made.spec)
     return "\n".join(
         [
-            tag("h3", escape(one.spec.title), id=one.place),
-            tag("p", escape(told), class_="warning") if told else "",
+            tag("h3", escape(made.spec.title), id=made.anchor),
+            tag("p", escape(careful), class_="warning") if careful else "",
             shown,
             tag("p", LEGEND, class_="small"),
             notes.list(),
-            *_boxes(contents, one),
+            *_boxes(contents, made),
         ]
     )
 
@@ -46,42 +47,42 @@ def table(contents: Contents, one: Table) -> str:
 class Notes(Footnotes):
     """Letters that lead to what is said below the table."""
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, anchor: str) -> None:
         super().__init__()
-        self.place = place
+        self.anchor = anchor
 
     def links(self, *sentences: str) -> str:
         """Each letter as a link, raised."""
         letters = [self.mark(sentence) for sentence in sentences]
-        led = (
-            tag("a", hidden("note "), letter, href=f"#{self.place}/note-{letter}")
+        links = (
+            tag("a", hidden("note "), letter, href=f"#{self.anchor}/note-{letter}")
             for letter in letters
         )
-        return tag("sup", " ".join(led)) if letters else ""
+        return tag("sup", " ".join(links)) if letters else ""
 
     def list(self) -> str:
-        told = "\n".join(
+        paragraphs = "\n".join(
             tag(
                 "p",
                 f"<sup>{letter}</sup> {escape(text)}",
-                id=f"{self.place}/note-{letter}",
+                id=f"{self.anchor}/note-{letter}",
             )
             for text, letter in self.letters.items()
         )
-        return tag("div", told, class_="small")
+        return tag("div", paragraphs, class_="small")
 
 
-def _heads(one: Table, notes: Notes) -> Iterator[str]:
-    for column in one.spec.columns:
+def _heads(made: Table, notes: Notes) -> Iterator[str]:
+    for column in made.spec.columns:
         part = tag("span", escape(column.part or ""), class_="small")
         name = (f"{part}<br>" if column.part else "") + escape(column.name)
-        said = [CALIBRATED] if column.calibrated else []
-        yield parts.head(name, True, notes.links(*_said(column), *said))
-    if one.spec.average:
-        yield parts.head(escape(one.spec.average), True)
+        more = [CALIBRATED] if column.calibrated else []
+        yield parts.head(name, True, notes.links(*_remarks(column), *more))
+    if made.spec.average:
+        yield parts.head(escape(made.spec.average), True)
 
 
-def _said(part: Row | Column) -> Iterator[str]:
+def _remarks(part: Row | Column) -> Iterator[str]:
     if part.not_run:
         yield f"Not run: {part.not_run}."
     if part.note:
@@ -89,110 +90,116 @@ def _said(part: Row | Column) -> Iterator[str]:
 
 
 def _row_head(row: Row, notes: Notes) -> str:
-    return parts.row_head(f"{escape(row.label)} {notes.links(*_said(row))}")
+    return parts.row_head(f"{escape(row.label)} {notes.links(*_remarks(row))}")
 
 
-def _cells(one: Table, i: int, notes: Notes) -> Iterator[str]:
-    row, columns = one.spec.rows[i], one.spec.columns
-    for j, cell in enumerate(one.rows[i]):
-        box = box_of(one, i, j)
-        above = columns[j].not_run if j < len(columns) else None
-        # What holds of a whole row or column is told beside its name.
-        why = [] if cell.not_run in (row.not_run, above) else [cell.not_run]
-        yield (
-            _not_run(cell, box, notes, why)
-            if cell.measured is None
-            else _measured(cell, box, notes)
-        )
+def _cells(made: Table, i: int, notes: Notes) -> Iterator[str]:
+    for j, cell in enumerate(made.rows[i]):
+        shown = _not_run if cell.measured is None else _measured
+        yield shown(cell, box_of(made, i, j), notes)
 
 
-def box_of(one: Table, i: int, j: int) -> str:
+def box_of(made: Table, i: int, j: int) -> str:
     """The place of the box behind a row's and a column's cell."""
-    return f"{one.place}/{i + 1}/{j + 1}"
+    return f"{made.anchor}/{i + 1}/{j + 1}"
 
 
 def cell_at(box: str) -> str:
     return f"{box}/cell"
 
 
-def _not_run(cell: Number, box: str, notes: Notes, why: Sequence[str]) -> str:
-    letters = notes.links(*(f"Not run: {reason}." for reason in why))
-    shown = ["not run", letters, hidden(f": {cell.not_run}"), "<br>"]
+def _not_run(cell: Cell, box: str, notes: Notes) -> str:
+    why = wording.not_run(cell)
+    shared = cell.not_run is not None and cell.not_run.is_shared
+    letters = "" if shared else notes.links(f"Not run: {why}.")
+    shown = ["not run", letters, hidden(f": {why}"), "<br>"]
     shown.append(_beside(cell, notes))
     return tag("td", *shown, class_="number not-run", id=cell_at(box))
 
 
-def _measured(cell: Number, box: str, notes: Notes) -> str:
-    flags = notes.links(*(f"Red flag: {flag}." for flag in cell.red_flags))
+def _measured(cell: Cell, box: str, notes: Notes) -> str:
+    flags = notes.links(
+        *(f"Red flag: {wording.flag(raised)}." for raised in cell.flags)
+    )
     flag = tag("span", "⚑", hidden("red flag"), flags, class_="bad") if flags else ""
     button = parts.opener(box, f"{cell.measured:.2f}", ": where does it come from?")
     small = [tag("span", within(cell), class_="small")]
-    small += [tag("span", escape(cell.spread), class_="small")] if cell.spread else []
+    if spread := _spread(cell):
+        small.append(tag("span", escape(spread), class_="small"))
     lines = "<br>".join([flag + button, *small, _beside(cell, notes)])
-    return parts.number(lines, cell.measured, cell_at(box))
+    return parts.number(lines, round(cell.measured or 0.0, 2), cell_at(box))
 
 
-def _beside(cell: Number, notes: Notes) -> str:
-    doubts = notes.links(*(f"The {doubt}." for doubt in cell.doubts))
-    return tag("span", _printed(cell), doubts, class_="small")
-
-
-def within(cell: Number) -> str:
-    return "" if cell.low is None else f"{cell.low:.2f} to {cell.high:.2f}"
-
-
-def _printed(cell: Number) -> str:
-    if cell.published is None:
+def _spread(cell: Cell) -> str:
+    if cell.spread is None:
         return ""
-    difference = "" if cell.difference is None else f" ({cell.difference:+.2f})"
-    return f"paper {cell.published:.2f}{difference}"
+    return f"spread {cell.spread:.2f} over {cell.seeds} seeds"
 
 
-def _boxes(contents: Contents, one: Table) -> Iterator[str]:
-    for i, row in enumerate(one.spec.rows):
-        for j, name in enumerate(one.columns):
-            cell = one.rows[i][j]
+def _beside(cell: Cell, notes: Notes) -> str:
+    doubts = notes.links(*(f"The {doubt}." for doubt in doubts_about(cell)))
+    return tag("span", wording.printed(cell), doubts, class_="small")
+
+
+def doubts_about(cell: Cell) -> list[str]:
+    """What is to be said of the printed number itself."""
+    return [*wording.lost(cell), *wording.contradicted(cell)]
+
+
+def within(cell: Cell) -> str:
+    if cell.interval is None:
+        return ""
+    return f"{cell.interval.low:.2f} to {cell.interval.high:.2f}"
+
+
+def _boxes(contents: Contents, made: Table) -> Iterator[str]:
+    for i, row in enumerate(made.spec.rows):
+        for j, name in enumerate(made.measured.columns):
+            cell = made.rows[i][j]
             if cell.measured is None:
                 continue
-            told = parts.facts(_facts(one, row, name, cell))
+            facts = parts.facts(_facts(made, row, name, cell))
             behind = (
-                _mean(one, i)
-                if j == len(one.spec.columns)
-                else _verdicts(contents, contents.verdicts(one, i, j))
+                _mean(made, i)
+                if j == len(made.spec.columns)
+                else _verdicts(contents, contents.verdicts(made, i, j))
             )
-            yield parts.box(box_of(one, i, j), f"{row.label}, {name}", told, behind)
+            yield parts.box(box_of(made, i, j), f"{row.label}, {name}", facts, behind)
 
 
-def _facts(one: Table, row: Row, name: str, cell: Number) -> Iterator[Fact]:
-    seeds = "1 seed" if cell.seeds == "1" else f"{cell.seeds} seeds"
-    yield "Measured", f"{cell.measured:.2f} %, {seeds} {escape(cell.spread)}"
+def _facts(made: Table, row: Row, name: str, cell: Cell) -> Iterator[Fact]:
+    seeds = "1 seed" if cell.seeds == 1 else f"{cell.seeds} seeds"
+    yield "Measured", f"{cell.measured:.2f} %, {seeds} {escape(_spread(cell))}"
     yield "95 % interval", f"{within(cell)} %, over {cell.images} test images"
-    yield "In the paper", escape(_printed(cell).removeprefix("paper "))
-    yield "Red flags", parts.items(map(escape, cell.red_flags))
+    yield "In the paper", escape(wording.printed(cell).removeprefix("paper "))
+    yield (
+        "Red flags",
+        parts.items(escape(wording.flag(raised)) for raised in cell.flags),
+    )
     yield (
         "To be said",
-        parts.items(escape(n) for n in [*cell.doubts, row.note or ""] if n),
+        parts.items(escape(n) for n in [*doubts_about(cell), row.note or ""] if n),
     )
-    named = row.dataset or one.spec.dataset
-    used = one.spec.used(row)
+    named = row.dataset or made.spec.dataset
+    used = made.spec.used(row)
     yield "Data set", escape(used if used == named else f"{used}, for {named}")
     if row.difference:
         yield "Difference", escape(f"{row.difference[0]} less {row.difference[1]}")
     else:
         yield "Defense", code(row.defense or "")
-    threats = next((c.threats for c in one.spec.columns if c.label == name), [])
+    threats = next((c.threats for c in made.spec.columns if c.label == name), [])
     worst = "the worst for each image of " if len(threats) > 1 else ""
     yield "Threat", worst + ", ".join(map(code, threats))
-    yield "The whole chain", why(one.csv, f"{row.label}, {name}")
+    yield "The whole chain", why(made.csv, f"{row.label}, {name}")
 
 
-def _mean(one: Table, i: int) -> str:
+def _mean(made: Table, i: int) -> str:
     """An average stands on the other cells of its row."""
-    led = (
-        link(cell_at(box_of(one, i, j)), column.label)
-        for j, column in enumerate(one.spec.columns)
+    links = (
+        link(cell_at(box_of(made, i, j)), column.label)
+        for j, column in enumerate(made.spec.columns)
     )
-    return tag("p", "The mean, over the same images, of ", ", ".join(led), ".")
+    return tag("p", "The mean, over the same images, of ", ", ".join(links), ".")
 
 
 def _verdicts(contents: Contents, cards: Sequence[Path]) -> str:
@@ -204,5 +211,5 @@ def _verdicts(contents: Contents, cards: Sequence[Path]) -> str:
 
 
 def _named(contents: Contents, card: Path) -> str:
-    one = contents.results[card]
-    return f"{one.name}: {one.card.metrics['accuracy']:.2f} %"
+    result = contents.results[card]
+    return f"{result.name}: {result.card.metrics['accuracy']:.2f} %"

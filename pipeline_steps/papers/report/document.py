@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pipeline_steps.papers.report import front, paper, parts
 from pipeline_steps.papers.report.contents import Contents, Result
 from pipeline_steps.papers.report.look import CSS, SCRIPT
-from pipeline_steps.papers.report.origins import place_of, settings, told
+from pipeline_steps.papers.report.origins import anchor_of, facts_of, settings
 from pipeline_steps.papers.report.parts import link, tag
 from pipeline_steps.papers.spec import PrintedPaper
 from pipeline_steps.papers.style import escape, paper_name
@@ -19,12 +19,12 @@ def document(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
     scale = f"Scale {contents.scale}: {contents.scale_title}"
     pages = [
         front.page(contents, papers),
-        *(paper.page(contents.of(one.paper), one) for one in papers),
+        *(paper.page(contents.of(printed.paper), printed) for printed in papers),
         models(contents),
     ]
     named = [("overview", "Overview")]
-    named += [(one.paper, paper_name(one.paper)) for one in papers]
-    menu = parts.items(link(*one) for one in [*named, ("models", "Models")])
+    named += [(printed.paper, paper_name(printed.paper)) for printed in papers]
+    menu = parts.items(link(*printed) for printed in [*named, ("models", "Models")])
     body = "\n".join(
         [
             tag("a", "Skip to the page", class_="skip", href="#main"),
@@ -49,31 +49,33 @@ def document(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
 def models(contents: Contents) -> str:
     """Every network that was trained for these pages, with its settings."""
     trained = [
-        one for one in contents.results.values() if one.name.partition("/")[0] in MODELS
+        result
+        for result in contents.results.values()
+        if result.name.partition("/")[0] in MODELS
     ]
     return tag(
         "section",
         tag("h2", "Models", id="models/title"),
         tag("p", "What was trained for these pages, by which settings and code."),
-        *(_model(one) for one in sorted(trained, key=lambda one: one.name)),
+        *(_model(result) for result in sorted(trained, key=lambda result: result.name)),
         id="models",
         class_="page",
         aria_labelledby="models/title",
     )
 
 
-def _model(one: Result) -> str:
+def _model(result: Result) -> str:
     return "\n".join(
         [
-            tag("h3", escape(one.name), id=place_of(one)),
-            parts.facts([*_metrics(one), *told(one)]),
-            settings("Settings", one.card.spec),
+            tag("h3", escape(result.name), id=anchor_of(result)),
+            parts.facts([*_metrics(result), *facts_of(result)]),
+            settings("Settings", result.card.spec),
         ]
     )
 
 
-def _metrics(one: Result) -> Iterator[tuple[str, str]]:
-    for name, value in one.card.metrics.items():
+def _metrics(result: Result) -> Iterator[tuple[str, str]]:
+    for name, value in result.card.metrics.items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             shown = f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
             yield name.replace("_", " "), shown

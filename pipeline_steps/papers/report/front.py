@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from pipeline_steps.papers.decided import DecidedClaim, by_verdict
+from pipeline_steps.papers import wording
 from pipeline_steps.papers.report import parts
-from pipeline_steps.papers.report.cells import box_of, cell_at
-from pipeline_steps.papers.report.contents import Contents, Number, Result
+from pipeline_steps.papers.report.cells import box_of, cell_at, doubts_about
+from pipeline_steps.papers.report.contents import Contents, Result, Table
 from pipeline_steps.papers.report.paper import claim_at, sign, tested
 from pipeline_steps.papers.report.parts import code, duration, link, short, tag
-from pipeline_steps.papers.spec import PrintedPaper
+from pipeline_steps.papers.results import Cell, DecidedClaim, Verdict, by_verdict
+from pipeline_steps.papers.spec import Column, PrintedPaper, Row
 from pipeline_steps.papers.style import escape, paper_name
 
 SMALLER = (
@@ -43,7 +44,10 @@ def page(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
 
 def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
     measured = [
-        c for one in contents.tables for c in one.printed() if c.measured is not None
+        cell
+        for table in contents.tables
+        for cell in table.measured.printed()
+        if cell.measured is not None
     ]
     tables, figures = (
         sum(len(pages) for pages in kind)
@@ -55,8 +59,8 @@ def _counted(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
         (f"{len(contents.figures)} of {figures}", "figures"),
         (f"{len(measured):,} of {numbers:,}", "printed numbers measured"),
         *(
-            (f"{len(some)}", f"claims: {verdict}")
-            for verdict, some in by_verdict(contents.claims).items()
+            (f"{len(some)}", f"claims: {wording.verdict(reached)}")
+            for reached, some in by_verdict(contents.claims).items()
         ),
         (f"{len([*_flagged(contents)])}", "numbers with a red flag"),
     ]
@@ -70,7 +74,10 @@ def _papers(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
     heads = [parts.head("Paper")]
     heads += [
         parts.head(escape(n), True)
-        for n in (*counts, *map("Claims: {}".format, verdicts))
+        for n in (
+            *counts,
+            *(f"Claims: {wording.verdict(verdict)}" for verdict in verdicts),
+        )
     ]
     rows = [[*_paper(contents.of(p.paper), p, verdicts)] for p in papers]
     caption = (
@@ -82,7 +89,7 @@ def _papers(contents: Contents, papers: Sequence[PrintedPaper]) -> str:
 
 
 def _paper(
-    contents: Contents, paper: PrintedPaper, verdicts: Sequence[str]
+    contents: Contents, paper: PrintedPaper, verdicts: Sequence[Verdict]
 ) -> Iterator[str]:
     name = paper.paper
     title = tag("span", escape(paper.title), class_="small")
@@ -92,15 +99,15 @@ def _paper(
         (contents.figures, paper.figures),
     ):
         yield parts.number(f"{len(made)} of {len(known)}", len(made))
-    printed = sum(one.numbers for one in paper.tables)
-    only = sum(one.published_only for one in paper.tables)
-    cells = [cell for table in contents.tables for cell in table.printed()]
+    printed = sum(table.numbers for table in paper.tables)
+    only = sum(table.published_only for table in paper.tables)
+    cells = [cell for table in contents.tables for cell in table.measured.printed()]
     measured = sum(cell.measured is not None for cell in cells)
     for count in (printed, measured, printed - only - measured, only):
         yield parts.number(f"{count:,}", count)
-    met = by_verdict(contents.claims)
+    groups = by_verdict(contents.claims)
     for verdict in verdicts:
-        count = len(met.get(verdict, ()))
+        count = len(groups.get(verdict, ()))
         yield parts.number(f"{count}", count)
 
 
@@ -115,26 +122,28 @@ def _claims(contents: Contents) -> Iterator[str]:
 
 def _claim(claim: DecidedClaim) -> str:
     sure = f" ({tested(claim)})" if tested(claim) else ""
-    said = tag("span", f"{escape(claim.detail)}{escape(sure)}", class_="small")
-    led = link(claim_at(claim), f"{paper_name(claim.paper)}: {claim.says}")
-    return f"{led}<br>{said}"
+    small = tag(
+        "span", f"{escape(wording.detail(claim))}{escape(sure)}", class_="small"
+    )
+    shown = link(claim_at(claim), f"{paper_name(claim.paper)}: {claim.says}")
+    return f"{shown}<br>{small}"
 
 
-def _numbers(contents: Contents) -> Iterator[tuple[str, str, Number]]:
+def _numbers(contents: Contents) -> Iterator[tuple[str, str, Cell]]:
     """Each cell with its name and its place."""
-    for one in contents.tables:
-        for i, row in enumerate(one.spec.rows):
-            for j, column in enumerate(one.columns):
-                name = f"{paper_name(one.spec.paper)}, {short(one.spec.title)}"
+    for table in contents.tables:
+        for i, row in enumerate(table.spec.rows):
+            for j, column in enumerate(table.measured.columns):
+                name = f"{paper_name(table.spec.paper)}, {short(table.spec.title)}"
                 label = f"{name}: {row.label}, {column}"
-                yield label, cell_at(box_of(one, i, j)), one.rows[i][j]
+                yield label, cell_at(box_of(table, i, j)), table.rows[i][j]
 
 
 def _flagged(contents: Contents) -> Iterator[str]:
-    for label, place, cell in _numbers(contents):
-        for flag in cell.red_flags:
+    for label, anchor, cell in _numbers(contents):
+        for raised in cell.flags:
             mark = tag("span", "⚑", class_="bad", aria_hidden="true")
-            yield f"{mark} {link(place, label)}: {escape(flag)}"
+            yield f"{mark} {link(anchor, label)}: {escape(wording.flag(raised))}"
 
 
 def _red_flags(contents: Contents) -> str:
@@ -145,37 +154,41 @@ def _red_flags(contents: Contents) -> str:
 def _contradictions(contents: Contents) -> str:
     """What is printed in one place and otherwise in another, and averages that are off."""
     notes = [
-        f"{link(one.place, f'{paper_name(one.spec.paper)}, {name}')}: {escape(note)}"
-        for one in contents.tables
-        for name, note in one.notes()
+        f"{link(table.anchor, _name(table, part))}: {escape(part.note or '')}"
+        for table in contents.tables
+        for part in table.measured.noted()
     ]
     notes += [
-        f"{link(place, label)}: the {escape(doubt)}"
-        for label, place, cell in _numbers(contents)
-        for doubt in cell.doubts
+        f"{link(anchor, label)}: the {escape(doubt)}"
+        for label, anchor, cell in _numbers(contents)
+        for doubt in doubts_about(cell)
     ]
     return parts.items(notes) or tag("p", "None, in the tables made here.")
 
 
+def _name(table: Table, part: Row | Column) -> str:
+    return f"{paper_name(table.spec.paper)}, {short(table.spec.title)}, {part.label}"
+
+
 def costs(results: Sequence[Result]) -> Iterator[str]:
     """What computing took, by step, and the jobs that took most."""
-    timed = [one for one in results if one.record]
-    said = (
+    timed = [result for result in results if result.record]
+    summary = (
         f"{len(timed)} of {len(results)} results have the record of a run; these took "
-        f"{duration(sum(one.seconds for one in timed))} of computing in all."
+        f"{duration(sum(result.seconds for result in timed))} of computing in all."
     )
-    yield tag("p", said)
+    yield tag("p", summary)
     steps: dict[str, list[Result]] = {}
-    for one in timed:
-        steps.setdefault(one.card.step, []).append(one)
+    for result in timed:
+        steps.setdefault(result.card.step, []).append(result)
     heads = [parts.head("Step"), parts.head("Jobs", True), parts.head("Time", True)]
     heads += [parts.head("Longest", True), parts.head("Memory (MB)", True)]
     rows = [
         [
             parts.row_head(code(step)),
             parts.number(f"{len(some)}", len(some)),
-            _time(sum(one.seconds for one in some)),
-            _time(max(one.seconds for one in some)),
+            _time(sum(result.seconds for result in some)),
+            _time(max(result.seconds for result in some)),
             _memory(some),
         ]
         for step, some in sorted(
@@ -183,17 +196,17 @@ def costs(results: Sequence[Result]) -> Iterator[str]:
         )
     ]
     yield parts.table("overview/steps", "Time by step, the longest first.", heads, rows)
-    dearest = sorted(timed, key=lambda one: (-one.seconds, one.name))[:MOST]
+    dearest = sorted(timed, key=lambda result: (-result.seconds, result.name))[:MOST]
     heads = [parts.head("Result"), parts.head("Time", True)]
     heads += [parts.head("Memory (MB)", True), parts.head("Machine")]
     rows = [
         [
-            parts.row_head(code(one.name)),
-            _time(one.seconds),
-            _memory([one]),
-            _where(one),
+            parts.row_head(code(result.name)),
+            _time(result.seconds),
+            _memory([result]),
+            _where(result),
         ]
-        for one in dearest
+        for result in dearest
     ]
     yield parts.table("overview/jobs", f"The {len(rows)} dearest jobs.", heads, rows)
 
@@ -203,10 +216,12 @@ def _time(seconds: float) -> str:
 
 
 def _memory(some: Sequence[Result]) -> str:
-    peak = max(int(one.record.get("peak_memory_mb", 0)) for one in some)
-    gpu = max(int(one.record.get("peak_gpu_memory_mb", 0)) for one in some)
+    peak = max(int(result.record.get("peak_memory_mb", 0)) for result in some)
+    gpu = max(int(result.record.get("peak_gpu_memory_mb", 0)) for result in some)
     return parts.number(f"{peak:,}" + (f", GPU {gpu:,}" if gpu else ""), peak + gpu)
 
 
-def _where(one: Result) -> str:
-    return escape(f"{one.record.get('machine', '?')}, {one.record.get('device', '?')}")
+def _where(result: Result) -> str:
+    return escape(
+        f"{result.record.get('machine', '?')}, {result.record.get('device', '?')}"
+    )

@@ -21,15 +21,15 @@ from pipeline_steps.papers.style import escape
 DIGITS = 12
 
 
-def place_of(result: Result) -> str:
+def anchor_of(result: Result) -> str:
     """Where the report tells of a model."""
     return f"card/{result.name}"
 
 
 def why(file: Path, cell: str = "") -> str:
     """What to type for the whole chain."""
-    asked = f' CELL="{cell}"' if cell else ""
-    return code(f"make why FILE={file}{asked}")
+    option = f' CELL="{cell}"' if cell else ""
+    return code(f"make why FILE={file}{option}")
 
 
 def settings(title: str, content: Any) -> str:
@@ -37,7 +37,7 @@ def settings(title: str, content: Any) -> str:
     return details(title, tag("pre", escape(json.dumps(content, indent=1))))
 
 
-def told(result: Result) -> Iterator[Fact]:
+def facts_of(result: Result) -> Iterator[Fact]:
     """What any card says of its result, and the record of its run."""
     card, record = result.card, result.record
     yield "Card", code(str(result.path))
@@ -71,7 +71,7 @@ def verdict(contents: Contents, path: Path) -> str:
     lines: list[Fact] = []
     if model:
         card = code(str(model.path))
-        lines.append(("Model", f"{link(place_of(model), model.name)}, {card}"))
-    return facts([*lines, *told(result)]) + settings(
+        lines.append(("Model", f"{link(anchor_of(model), model.name)}, {card}"))
+    return facts([*lines, *facts_of(result)]) + settings(
         "Settings of the threat", result.card.spec.get("threat")
     )

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.papers.decided import DecidedClaim
+from pipeline_steps.papers import wording
 from pipeline_steps.papers.report import cells, parts
 from pipeline_steps.papers.report.contents import Contents, Figure
-from pipeline_steps.papers.report.origins import told, why
+from pipeline_steps.papers.report.origins import facts_of, why
 from pipeline_steps.papers.report.parts import code, link, short, tag
+from pipeline_steps.papers.results import DecidedClaim
 from pipeline_steps.papers.spec import Printed, PrintedPaper
-from pipeline_steps.papers.style import LOOK, SIGNS, escape, paper_name, scale_line
+from pipeline_steps.papers.style import LOOK, escape, paper_name, scale_line
 
 # Pixels of the screen for one of a picture's: as large as in print.
 SHOWN = 96 / LOOK["savefig.dpi"]
@@ -22,8 +23,8 @@ def page(contents: Contents, paper: PrintedPaper) -> str:
     """Everything of one paper, with a list of it at the top."""
     name = paper.paper
     shown = [
-        *(cells.table(contents, one) for one in contents.tables),
-        *(figure(one) for one in contents.figures),
+        *(cells.table(contents, made) for made in contents.tables),
+        *(figure(made) for made in contents.figures),
         claims(name, contents.claims),
         *_not_made(paper),
     ]
@@ -40,23 +41,23 @@ def page(contents: Contents, paper: PrintedPaper) -> str:
 
 
 def _list(contents: Contents, paper: str) -> str:
-    tables = [(one.place, one.spec.title) for one in contents.tables]
-    figures = [(one.place, one.spec.title) for one in contents.figures]
-    led = [link(place, short(title)) for place, title in tables + figures]
-    return parts.items([*led, link(claims_of(paper), "Claims")])
+    tables = [(made.anchor, made.spec.title) for made in contents.tables]
+    figures = [(made.anchor, made.spec.title) for made in contents.figures]
+    links = [link(anchor, short(title)) for anchor, title in tables + figures]
+    return parts.items([*links, link(claims_of(paper), "Claims")])
 
 
-def figure(one: Figure) -> str:
+def figure(made: Figure) -> str:
     """A figure with its caption; the picture stands in the page itself."""
-    spec, bytes_ = one.spec, one.png.read_bytes()
-    width, height = (round(pixels * SHOWN) for pixels in size_of(bytes_, one.png))
+    spec, bytes_ = made.spec, made.png.read_bytes()
+    width, height = (round(pixels * SHOWN) for pixels in size_of(bytes_, made.png))
     panels = ", ".join(dict.fromkeys(panel.label for panel in spec.panels))
     kind = str(spec.figure["figure"]).replace("_", " ")
     image = base64.b64encode(bytes_).decode()
-    box = f"{one.place}/box"
+    box = f"{made.anchor}/box"
     return tag(
         "section",
-        tag("h3", escape(spec.title), id=one.place),
+        tag("h3", escape(spec.title), id=made.anchor),
         tag(
             "figure",
             f'<img src="data:image/png;base64,{image}" width="{width}" '
@@ -69,16 +70,16 @@ def figure(one: Figure) -> str:
                 parts.opener(box, "Where does it come from?", f" ({spec.title})"),
             ),
         ),
-        parts.box(box, spec.title, _origin(one)),
-        aria_labelledby=one.place,
+        parts.box(box, spec.title, _origin(made)),
+        aria_labelledby=made.anchor,
     )
 
 
-def _origin(one: Figure) -> str:
-    panels = zip(one.spec.panels, one.result.behind("panels"), strict=True)
+def _origin(made: Figure) -> str:
+    panels = zip(made.spec.panels, made.result.behind("panels"), strict=True)
     shown = [f"{escape(p.label)}: {p.what} of {code(str(card))}" for p, card in panels]
-    lines = [("Panels", parts.items(shown)), ("The whole chain", why(one.png))]
-    return parts.facts([*lines, *told(one.result)])
+    lines = [("Panels", parts.items(shown)), ("The whole chain", why(made.png))]
+    return parts.facts([*lines, *facts_of(made.result)])
 
 
 def size_of(png: bytes, path: Path) -> tuple[int, int]:
@@ -98,8 +99,9 @@ def claim_at(claim: DecidedClaim) -> str:
 
 def sign(claim: DecidedClaim) -> str:
     """A verdict, with a sign and a colour to it."""
-    said = f"{SIGNS[claim.outcome]} {escape(claim.verdict)}"
-    return tag("span", said, class_=claim.outcome.value)
+    words = escape(wording.verdict(claim.verdict))
+    shown = f"{wording.SIGNS[claim.outcome]} {words}"
+    return tag("span", shown, class_=claim.outcome.value)
 
 
 def tested(claim: DecidedClaim) -> str:
@@ -108,45 +110,49 @@ def tested(claim: DecidedClaim) -> str:
 
 def claims(paper: str, lines: Sequence[DecidedClaim]) -> str:
     """What the paper says, and what came out."""
-    place = claims_of(paper)
+    anchor = claims_of(paper)
     rows = [
         [
-            parts.row_head(escape(one.says) + _whose(one), claim_at(one)),
-            sign(one),
-            escape(tested(one)),
-            escape(one.detail),
+            parts.row_head(escape(claim.says) + _whose(claim), claim_at(claim)),
+            sign(claim),
+            escape(tested(claim)),
+            escape(wording.detail(claim)),
         ]
-        for one in lines
+        for claim in lines
     ]
     heads = [*map(parts.head, ("Claim", "Verdict", "Test", "What it rests on"))]
     caption = (
         f"{len(lines)} claims of {paper_name(paper)}, decided by the numbers here."
     )
-    return tag("h3", "Claims", id=place) + (
-        parts.table(place, caption, heads, rows) if rows else tag("p", "None yet.")
+    return tag("h3", "Claims", id=anchor) + (
+        parts.table(anchor, caption, heads, rows) if rows else tag("p", "None yet.")
     )
 
 
 def _whose(claim: DecidedClaim) -> str:
-    told = "our own check" if claim.ours else "the paper's"
-    told += f", {claim.place}"
+    text = "our own check" if claim.ours else "the paper's"
+    text += f", {claim.place}"
     if claim.printed:
-        told += f"; by the paper's own numbers it {claim.printed.words}"
-    return "<br>" + tag("span", escape(told), class_="small")
+        text += f"; by the paper's own numbers it {wording.OUTCOMES[claim.printed]}"
+    return "<br>" + tag("span", escape(text), class_="small")
 
 
 def _not_made(paper: PrintedPaper) -> Iterator[str]:
     """What another scale makes, or this one if it is asked by name."""
-    missing = [one for one in [*paper.tables, *paper.figures] if not one.made]
+    missing = [
+        printed for printed in [*paper.tables, *paper.figures] if not printed.made
+    ]
     if missing:
         yield tag("h3", "Not made at this scale", id=f"{paper.paper}/not-made")
-        yield parts.items(_asked(paper.paper, one) for one in missing)
+        yield parts.items(_asked(paper.paper, printed) for printed in missing)
 
 
-def _asked(paper: str, one: Printed) -> str:
-    numbers = f", {one.numbers} numbers" if one.numbers else ""
+def _asked(paper: str, printed: Printed) -> str:
+    numbers = f", {printed.numbers} numbers" if printed.numbers else ""
     only = (
-        f", {one.published_only} of them published only" if one.published_only else ""
+        f", {printed.published_only} of them published only"
+        if printed.published_only
+        else ""
     )
-    target = code(f"snakemake {paper}_{one.name}")
-    return f"{escape(one.title)}{numbers}{only}: {target}"
+    target = code(f"snakemake {paper}_{printed.name}")
+    return f"{escape(printed.title)}{numbers}{only}: {target}"

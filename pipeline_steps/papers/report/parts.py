@@ -12,13 +12,13 @@ HIDDEN = "hidden-text"
 
 def tag(name: str, *content: str, **attributes: str | int | bool) -> str:
     """An element around HTML; `class_` is the attribute class, `data_x` is data-x."""
-    told = "".join(
+    text = "".join(
         f" {key.rstrip('_').replace('_', '-')}"
         + ("" if value is True else f'="{escape(str(value))}"')
         for key, value in attributes.items()
         if value is not False
     )
-    return f"<{name}{told}>{''.join(content)}</{name}>"
+    return f"<{name}{text}>{''.join(content)}</{name}>"
 
 
 def short(title: str) -> str:
@@ -47,41 +47,46 @@ def items(lines: Iterable[str]) -> str:
 
 def facts(pairs: Iterable[Fact]) -> str:
     """Names with what is to be said of each, as HTML; what is empty is left out."""
-    told = (tag("dt", escape(k)) + tag("dd", v) for k, v in pairs if v)
-    return tag("dl", "\n".join(told))
+    lines = (tag("dt", escape(k)) + tag("dd", v) for k, v in pairs if v)
+    return tag("dl", "\n".join(lines))
 
 
 def details(summary: str, *content: str) -> str:
     return tag("details", tag("summary", escape(summary)), *content)
 
 
-def opener(place: str, shown: str, said: str) -> str:
+def opener(anchor: str, shown: str, spoken: str) -> str:
     """A button that opens the box of this name; browsers do so without any script."""
     return tag(
-        "button", shown, hidden(said), type="button", class_="why", popovertarget=place
+        "button",
+        shown,
+        hidden(spoken),
+        type="button",
+        class_="why",
+        popovertarget=anchor,
     )
 
 
-def box(place: str, title: str, *content: str) -> str:
+def box(anchor: str, title: str, *content: str) -> str:
     """What a button opens; Escape closes it, and focus goes back to the button."""
     close = tag(
         "button",
         "Close",
         type="button",
-        popovertarget=place,
+        popovertarget=anchor,
         popovertargetaction="hide",
     )
     return tag(
         "div",
-        tag("h4", escape(title), id=f"{place}-title"),
+        tag("h4", escape(title), id=f"{anchor}-title"),
         *content,
         tag("p", close),
-        id=place,
+        id=anchor,
         popover=True,
         role="dialog",
         tabindex=-1,
         autofocus=True,
-        aria_labelledby=f"{place}-title",
+        aria_labelledby=f"{anchor}-title",
     )
 
 
@@ -92,19 +97,19 @@ def head(name: str, number: bool = False, after: str = "") -> str:
     return tag("th", shown, after, scope="col", class_=kind)
 
 
-def row_head(content: str, place: str = "") -> str:
-    return tag("th", content, scope="row", **({"id": place} if place else {}))
+def row_head(content: str, anchor: str = "") -> str:
+    return tag("th", content, scope="row", **({"id": anchor} if anchor else {}))
 
 
-def number(shown: str, value: float | None = None, place: str = "") -> str:
+def number(shown: str, value: float | None = None, anchor: str = "") -> str:
     """A cell of numbers; by its value the column is sorted."""
     known = {} if value is None else {"data_value": f"{value:.6g}"}
-    named = {"id": place} if place else {}
+    named = {"id": anchor} if anchor else {}
     return tag("td", shown, class_="number", **known, **named)
 
 
 def table(
-    place: str, caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
+    anchor: str, caption: str, heads: Sequence[str], rows: Iterable[Sequence[str]]
 ) -> str:
     """A table that the heads of its columns sort, and that scrolls in its own room.
 
@@ -114,15 +119,17 @@ def table(
         tag("tr", *(c if c.startswith(("<td", "<th")) else tag("td", c) for c in row))
         for row in rows
     )
-    told = tag("caption", caption, id=f"{place}-caption")
-    made = f"{told}\n<thead>{tag('tr', *heads)}</thead>\n<tbody>\n{body}\n</tbody>"
+    caption_tag = tag("caption", caption, id=f"{anchor}-caption")
+    made = (
+        f"{caption_tag}\n<thead>{tag('tr', *heads)}</thead>\n<tbody>\n{body}\n</tbody>"
+    )
     return tag(
         "div",
         tag("table", made, class_="sorts"),
         class_="wide",
         role="region",
         tabindex=0,
-        aria_labelledby=f"{place}-caption",
+        aria_labelledby=f"{anchor}-caption",
     )
 
 
