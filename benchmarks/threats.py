@@ -38,7 +38,7 @@ from pipeline_steps.core.shards import cut
 from pipeline_steps.core.tensors import read_tensors, write_tensors
 from pipeline_steps.datasets.loader import floats, load_image_set
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.evaluation.fast_model import FastModel
+from pipeline_steps.evaluation.fast_model import FastModel, victim_of
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.frozen import frozen, logits_of
@@ -64,13 +64,13 @@ class House:
         return plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload, no-any-return]
 
     def ours(self, precision: str, **spec: Any) -> Attack:
-        fast = FastModel(self.model, self.images[:64], precision)
+        victim = victim_of(self.model, self.images[:64], precision)
         threat = build_threat(ThreatSpec(**spec), {})
 
         def attack(images: Tensor, labels: Tensor, rows: range) -> Tensor:
             keep_freed_memory()
             draw = image_rng(0, rows, "attack", device=images.device)
-            return threat(fast, Batch(images, labels), draw)
+            return threat.against(victim, Batch(images, labels), draw).images
 
         return attack
 

@@ -1,5 +1,6 @@
 """Toys that the tests of several floors share: images, a generator, and a step's run."""
 
+import math
 import os
 import subprocess
 import sys
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.registry import ROOT
-from pipeline_steps.core.rng import rng
+from pipeline_steps.core.rng import Rng, rng
 from pipeline_steps.datasets.loader import ImageSet
+from pipeline_steps.generators.generator import Generator
 from tests.job_words import job_words
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -42,8 +44,10 @@ def toy_arrays(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return images, labels.astype(np.int64)
 
 
-class ToyGenerator(nn.Module):
+class ToyGenerator(Generator):
     """An exact manifold in one line: a rotation of all pixels."""
+
+    exact, name = True, "rotation"
 
     def __init__(self, size: int = SIZE) -> None:
         super().__init__()
@@ -51,11 +55,18 @@ class ToyGenerator(nn.Module):
         square = rng(0, "toy generator").normal([3 * size * size] * 2)
         self.register_buffer("rotation", torch.linalg.qr(square.double()).Q.float())
 
+    @property
+    def dimensions(self) -> int:
+        return math.prod(self.shape)
+
     def encode(self, images: Tensor) -> Tensor:
         return (images - 0.5).flatten(1) @ self.rotation
 
     def decode(self, latents: Tensor) -> Tensor:
         return (latents @ self.rotation.T).unflatten(1, self.shape) + 0.5
+
+    def sample(self, count: int, rng: Rng, temperature: float = 0.7) -> Tensor:
+        return self.decode(temperature * rng.normal([count, self.dimensions]))
 
 
 @pytest.fixture(scope="session")

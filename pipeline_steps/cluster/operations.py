@@ -20,11 +20,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from pipeline_steps.core.digest import spec_text
 from pipeline_steps.core.rng import rng
 from pipeline_steps.defenses.load import answering, new_model
-from pipeline_steps.defenses.recipe import build_recipe, prepared
+from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.defenses.spec import defenses_in
-from pipeline_steps.evaluation.verdicts import sees_inference
 from pipeline_steps.generators.adversarial import discriminator_loss, generator_loss
-from pipeline_steps.generators.generator import build_generator, is_exact
+from pipeline_steps.generators.generator import build_flow, build_gan, build_generator
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanTraining, generators_in
 from pipeline_steps.manifolds.perceptual import network_of
@@ -102,13 +101,13 @@ def _counted(what: Callable[..., Run], batch: int, *parts: Spec) -> float:
 
 
 def likelihood(entry: Spec) -> Run:
-    flow = build_generator(entry)
+    flow = build_flow(entry)
     return lambda images, _: flow.bits_per_dimension(images, images).mean().backward()
 
 
 def playing(entry: Spec, course: Spec) -> Run:
     """A step of a GAN at one resolution, as `train_gan` takes it."""
-    training, generator = GanTraining(**course), build_generator(entry)
+    training, generator = GanTraining(**course), build_gan(entry)
     discriminator = generator.discriminator()
 
     def run(images: Tensor, _: Tensor) -> None:
@@ -132,7 +131,7 @@ def learning(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
 
     def run(images: Tensor, labels: Tensor) -> None:
         draw = rng(0, "count")
-        batch = prepared(recipe, _batch(entry, images, labels), draw)
+        batch = recipe.prepare(_batch(entry, images, labels), draw)
         recipe.loss(model, batch, draw).backward()
 
     return run
@@ -146,7 +145,7 @@ def judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
     threat = build_threat(ThreatSpec(**entry), _generators(entry), others)
     static = new_model(architecture, seed=0).eval()
     model = answering(static, architecture)
-    seen = model if sees_inference(threat) else static
+    seen = model if threat.sees_inference else static
 
     def run(images: Tensor, labels: Tensor) -> None:
         edited = threat(seen, _batch(entry, images, labels), rng(0, "count"))
@@ -159,9 +158,9 @@ def judging(entry: dict[str, Any], architecture: dict[str, Any]) -> Run:
 def _batch(entry: Spec, images: Tensor, labels: Tensor) -> Batch:
     """Images with latents for every generator that can't encode."""
     projected = {
-        id(generator): images.new_zeros(len(images), generator.dimensions)
+        generator.name: images.new_zeros(len(images), generator.dimensions)
         for generator in _generators(entry).values()
-        if not is_exact(generator)
+        if not generator.exact
     }
     return Batch(images, labels, projected=projected)
 

@@ -4,7 +4,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeline_steps.core.settings import Amount, Count, Settings, Source, Whole, Word
+from pipeline_steps.core.settings import (
+    Amount,
+    Count,
+    Settings,
+    SourceEntry,
+    Whole,
+    Word,
+)
 from pipeline_steps.datasets.spec import Augmentation, Cut
 
 # What threats and defenses call the approximate generator of the data set at hand.
@@ -47,7 +54,7 @@ class Dataset(Settings):
 
     title: str
     """What it is, in words."""
-    source: Source | None = None
+    source: SourceEntry | None = None
     """What it is made of, and how that is read."""
     projected: OnManifold | None = None
     """In a source's place: whose images it holds as a generator can show them."""

@@ -8,12 +8,12 @@ from pydantic_core import PydanticCustomError
 
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.core.settings import (
-    Architecture,
+    ArchitectureEntry,
     Count,
-    Inference,
-    Recipe,
+    InferenceEntry,
+    RecipeEntry,
     Settings,
-    Threat,
+    ThreatName,
     Whole,
     Word,
 )
@@ -26,7 +26,7 @@ NOT_TRAINED = {"title", "weights_of", "inference"}
 class MonitorConfig(Settings):
     """Accuracy that is watched while a defense is trained; the best epoch is kept."""
 
-    threat: Threat
+    threat: ThreatName
     """Under which threat."""
     every: Count = 1
     """Epochs from one look to the next."""
@@ -42,18 +42,18 @@ class Defense(Settings):
 
     title: str
     """What it is, in words, with the paper's place."""
-    architecture: Architecture
+    architecture: ArchitectureEntry
     """The network."""
-    recipe: Recipe
+    recipe: RecipeEntry
     """Which images it learns from, and by which loss."""
     schedule: Word
     """One of `schedules`."""
-    companion: Architecture | None = None
+    companion: ArchitectureEntry | None = None
     """A network trained along, on logits: ATLD's discriminator."""
     weights_of: Word | None = None
     """Another defense, of which this is the trained network; all but the title and the
     inference is then said there."""
-    inference: Inference | None = None
+    inference: InferenceEntry | None = None
     """What it does to images before it answers; training knows nothing of it."""
     monitor: MonitorConfig | None = None
     """What is watched on the way; a row may then name `NAME.best`."""

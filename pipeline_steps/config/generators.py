@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Tag
 
-from pipeline_steps.core.settings import Digest, GeneratorModel, Settings
+from pipeline_steps.core.settings import Digest, GeneratorEntry, Settings
 from pipeline_steps.generators.spec import FlowTraining, GanTraining
 from pipeline_steps.manifolds.spec import Projection
 
@@ -31,7 +31,7 @@ class Generator(Settings):
 
     title: str
     """What it is, in words."""
-    model: GeneratorModel
+    model: GeneratorEntry
     """Its family and size."""
     training: Annotated[
         Annotated[FlowTraining, Tag("[flow]")] | Annotated[GanTraining, Tag("[gan]")],

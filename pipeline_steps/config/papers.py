@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pydantic import Field
 
 from pipeline_steps.config.threats import ThreatConfig, members
-from pipeline_steps.core.settings import Figure, Settings, Word
+from pipeline_steps.core.settings import FigureEntry, Settings, Word
 from pipeline_steps.papers.claim import Claim
 from pipeline_steps.papers.spec import Candidate, Column, Panel, Row
 
@@ -45,7 +45,7 @@ class FigureConfig(Settings):
     """Its number and what it shows."""
     dataset: Word | None = None
     """The data set that the paper names, if it is of one."""
-    figure: Figure
+    figure: FigureEntry
     """How it is drawn."""
     panels: list[PanelConfig] = Field(default_factory=list)
     """What it shows, in order."""

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from pipeline_steps.core.settings import (
-    Architecture,
+    ArchitectureEntry,
     Count,
     Positive,
     Precision,
@@ -93,7 +93,7 @@ class StandIns(Settings):
 
     datasets: dict[Word, Word] = Field(default_factory=dict)
     """By the name of the data set that a paper names."""
-    architectures: dict[str, Architecture] = Field(default_factory=dict)
+    architectures: dict[str, ArchitectureEntry] = Field(default_factory=dict)
     """By the word of the architecture that a defense names."""
 
 

@@ -7,19 +7,19 @@ from typing import Literal
 from pydantic import Field
 
 from pipeline_steps.core.settings import (
-    Attack,
+    AttackEntry,
     Count,
     Extent,
     NotNegative,
-    Objective,
-    Perturbation,
+    ObjectiveEntry,
+    PerturbationEntry,
     Settings,
     Whole,
 )
 from pipeline_steps.papers.spec import Candidate
 
-UNTARGETED: Objective = {"objective": "cross_entropy"}
-TARGETED: Objective = {"objective": "targeted", "target": "random"}
+UNTARGETED: ObjectiveEntry = {"objective": "cross_entropy"}
+TARGETED: ObjectiveEntry = {"objective": "targeted", "target": "random"}
 
 
 class Family(Settings):
@@ -41,9 +41,9 @@ class ThreatConfig(Settings):
 
     title: str
     """What it is, in words, with the paper's place."""
-    edit: Perturbation | None = None
+    edit: PerturbationEntry | None = None
     """What may be changed, and how far."""
-    objective: Objective = "cross_entropy"
+    objective: ObjectiveEntry = Field({"objective": "cross_entropy"})
     """What is raised at each step."""
     steps: Whole | None = None
     """How many steps are taken."""
@@ -55,7 +55,7 @@ class ThreatConfig(Settings):
     """How many gradients are averaged for a step, against random defenses (EOT)."""
     stop: Literal["last", "any"] = "last"
     """Which iterate counts: the last, as in the papers, or any that fools the model."""
-    attack: Attack | None = None
+    attack: AttackEntry | None = None
     """In an edit's place: an attack that goes a way of its own."""
     family: Family | None = None
     """What a calibration chooses its setting from; the threat itself is one of them."""

@@ -10,7 +10,7 @@ from pipeline_steps.config.datasets import Dataset
 from pipeline_steps.config.papers import Paper, Table
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import did_you_mean, factory_files
-from pipeline_steps.core.settings import Inference, Settings, Word
+from pipeline_steps.core.settings import InferenceEntry, Settings, Word
 from pipeline_steps.papers.spec import Column, Row
 
 OWN_FILE = "workflow/config/own.yaml"
@@ -28,7 +28,7 @@ class OwnModel(Settings):
     """What the function is told."""
     weights: str
     """The file of its weights: safetensors, or a state dict that torch saved."""
-    inference: Inference | None = None
+    inference: InferenceEntry | None = None
     """What it does to images before it answers; what that asks, such as ATLD's
     discriminator, is the model's `companion`."""
 

@@ -1,13 +1,14 @@
 """Amounts in a config: numbers, fractions, and multiples of a data set's budgets."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetJsonSchemaHandler, ValidationInfo
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pipeline_steps.core.errors import PipelineError
 
@@ -41,7 +42,7 @@ def _parts(text: str) -> tuple[Fraction, str, Fraction]:
     return times, name.strip(), over
 
 
-def _amount(value: Any) -> Any:
+def _amount(value: object, _: ValidationInfo) -> float | Relative:
     """0.02, "8/255", or a multiple of the data set's budget: "image/4", "2*image"."""
     if isinstance(value, str):
         try:
@@ -68,37 +69,47 @@ def _amount(value: Any) -> Any:
     return float(value)
 
 
-def _extent(value: Any) -> Any:
+def _extent(value: object, _: ValidationInfo) -> float:
     """0.5, "600/255": in the unit that the setting tells, and of any size."""
-    written = value
+    number = -1.0
     if isinstance(value, str):
-        try:
-            value = float(Fraction(value.strip()))
-        except (ValueError, ZeroDivisionError):
-            value = None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value < math.inf:
+        with suppress(ValueError, ZeroDivisionError):
+            number = float(Fraction(value.strip()))
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        number = float(value)
+    if not 0 <= number < math.inf:
         raise PydanticCustomError(
             "amount",
             "'{value}' is no extent: write a number or a fraction such as 600/255, of "
             "0 or more",
-            {"value": written},
+            {"value": value},
         )
-    return float(value)
+    return number
 
 
-def _radius(value: Any, info: ValidationInfo) -> Any:
+def _radius(value: object, info: ValidationInfo) -> float | Relative:
     """An amount where the norm is linf, and else a length: "8/255", "image", "600/255"."""
     linf = info.data.get("norm", "linf") == "linf"
-    return _amount(value) if linf else _extent(value)
+    return _amount(value, info) if linf else _extent(value, info)
 
 
 @dataclass(frozen=True)
-class _AmountSchema:
-    """How an amount stands in the JSON schema."""
+class _Written:
+    """How a number is written in the config, and how it stands in the JSON schema.
 
-    validator: Any
+    To mypy it is a float, and at run time it is one: a multiple of a budget becomes a
+    number when the data set is known, before any class is given it.
+    """
+
+    number_of: Callable[[object, ValidationInfo], float | Relative]
     maximum: float | None = None
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.with_info_before_validator_function(
+            self.number_of, core_schema.any_schema()
+        )
 
     def __get_pydantic_json_schema__(
         self, _core: CoreSchema, _handler: GetJsonSchemaHandler
@@ -106,11 +117,11 @@ class _AmountSchema:
         limit = {} if self.maximum is None else {"maximum": self.maximum}
         return {
             "anyOf": [{"type": "number", "minimum": 0, **limit}, {"type": "string"}],
-            "description": (self.validator.__doc__ or "").strip(),
+            "description": (self.number_of.__doc__ or "").strip(),
         }
 
 
-Amount = Annotated[Any, BeforeValidator(_amount), _AmountSchema(_amount, 1)]
-Extent = Annotated[Any, BeforeValidator(_extent), _AmountSchema(_extent)]
+Amount = Annotated[float, _Written(_amount, 1)]
+Extent = Annotated[float, _Written(_extent)]
 # What a class declares after its norm.
-Radius = Annotated[Any, BeforeValidator(_radius), _AmountSchema(_radius)]
+Radius = Annotated[float, _Written(_radius)]

@@ -10,7 +10,7 @@ import ast
 import difflib
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -41,8 +41,13 @@ class Parameter:
     """One setting of a class, as its source declares it."""
 
     name: str
-    annotation: str
-    default: str | None
+    annotation: ast.expr | None
+    default: ast.expr | None
+
+    def mentions(self, name: str) -> bool:
+        """Whether its type is this one, or made of it: `dict[Word, Threat]`."""
+        nodes = ast.walk(self.annotation) if self.annotation else ()
+        return any(isinstance(node, ast.Name) and node.id == name for node in nodes)
 
 
 def class_name(word: str) -> str:
@@ -53,24 +58,34 @@ def module_of(kind: str, word: str) -> str:
     return f"{FOLDERS[kind]}.{word}"
 
 
+def path_of(kind: str, word: str) -> str:
+    """The file that a word names, as it is seen from the project's folder."""
+    return module_of(kind, word).replace(".", "/") + ".py"
+
+
 @cache
 def words(kind: str) -> tuple[str, ...]:
     """Every word of a kind: the modules of its folder that hold the class they name."""
     folder = ROOT / FOLDERS[kind].replace(".", "/")
-    found = (path.stem for path in folder.glob("*.py"))
-    return tuple(sorted(word for word in found if _class(kind, word)))
+    modules = (path.stem for path in folder.glob("*.py"))
+    return tuple(sorted(word for word in modules if _class(kind, word)))
 
 
 @cache
 def _class(kind: str, word: str) -> ast.ClassDef | None:
-    path = ROOT / (module_of(kind, word).replace(".", "/") + ".py")
+    path = ROOT / path_of(kind, word)
     if not path.is_file():
         return None
     classes = [
         n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)
     ]
     named = (c for c in classes if c.name == class_name(word))
-    return next((c for c in named if "Protocol" not in map(ast.unparse, c.bases)), None)
+    return next((c for c in named if not _is_interface(c)), None)
+
+
+def _is_interface(node: ast.ClassDef) -> bool:
+    """Whether a class is what others of its kind are derived from, and no thing itself."""
+    return not {"ABC", "Protocol"}.isdisjoint(map(ast.unparse, node.bases))
 
 
 @cache
@@ -84,8 +99,7 @@ def parameters(kind: str, word: str) -> tuple[Parameter, ...]:
             return tuple(_arguments(statement.args))
     fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
     return tuple(
-        Parameter(ast.unparse(f.target), ast.unparse(f.annotation), _source(f.value))
-        for f in fields
+        Parameter(ast.unparse(f.target), f.annotation, f.value) for f in fields
     )
 
 
@@ -96,12 +110,7 @@ def _arguments(arguments: ast.arguments) -> Iterator[Parameter]:
     for argument, default in zip(
         [*named, *arguments.kwonlyargs], defaults, strict=True
     ):
-        annotation = ast.unparse(argument.annotation) if argument.annotation else "Any"
-        yield Parameter(argument.arg, annotation, _source(default))
-
-
-def _source(node: ast.expr | None) -> str | None:
-    return ast.unparse(node) if node else None
+        yield Parameter(argument.arg, argument.annotation, default)
 
 
 def about(kind: str, word: str) -> str:
@@ -114,16 +123,16 @@ def about(kind: str, word: str) -> str:
 def constant(kind: str, word: str, name: str) -> Any:
     """What a class says of itself in a plain line: `shows = "curve"`."""
     node = _class(kind, word)
-    lines = [one for one in node.body if isinstance(one, ast.Assign)] if node else []
-    found = (one.value for one in lines if ast.unparse(one.targets[0]) == name)
-    return next(map(ast.literal_eval, found), None)
+    lines = [n for n in node.body if isinstance(n, ast.Assign)] if node else []
+    values = (line.value for line in lines if ast.unparse(line.targets[0]) == name)
+    return next(map(ast.literal_eval, values), None)
 
 
 def unknown(kind: str, word: str) -> str:
     return f"there is no {kind} '{word}'{did_you_mean(word, words(kind))}"
 
 
-def did_you_mean(word: str, names: Any) -> str:
+def did_you_mean(word: str, names: Iterable[str]) -> str:
     """The nearest valid name, as the end of a sentence."""
     names = sorted(names)
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
@@ -132,7 +141,7 @@ def did_you_mean(word: str, names: Any) -> str:
     return f"; valid: {', '.join(names)}" if names else ""
 
 
-def entries(spec: Any) -> set[tuple[str, str]]:
+def entries(spec: object) -> set[tuple[str, str]]:
     """The registered things that a spec names, at any depth: `{"recipe": "at"}`."""
     return {
         (key, value)
@@ -159,15 +168,21 @@ def load(kind: str, word: str) -> Any:
     return getattr(importlib.import_module(module_of(kind, word)), class_name(word))
 
 
-def make(kind: str, entry: dict[str, Any], **given: Any) -> Any:
-    """An object from its entry in a spec; `given` replaces or adds arguments."""
-    settings = {name: value for name, value in entry.items() if name != kind}
-    return load(kind, entry[kind])(**(settings | given))
+def make(kind: str, entry: Mapping[str, Any], **more: object) -> Any:
+    """An object from its entry in a spec, in which others of its kind may stand.
+
+    `more` replaces or adds arguments.
+    """
+    settings = {name: value for name, value in entry.items() if name != kind} | more
+    for name, value in settings.items():
+        if isinstance(value, dict) and isinstance(value.get(kind), str):
+            settings[name] = make(kind, value)
+    return load(kind, entry[kind])(**settings)
 
 
-def factory(place: str) -> Any:
+def factory(address: str) -> Any:
     """A user's own function, by `FILE.py:NAME` or `MODULE:NAME`."""
-    module, _, name = place.rpartition(":")
+    module, _, name = address.rpartition(":")
     if not module.endswith(".py"):
         return getattr(importlib.import_module(module), name)
     spec = importlib.util.spec_from_file_location(Path(module).stem, module)
@@ -178,15 +193,15 @@ def factory(place: str) -> Any:
     return getattr(loaded, name)
 
 
-def factory_files(place: str) -> list[Path]:
+def factory_files(address: str) -> list[Path]:
     """The source behind a user's function: its file, or all of its package."""
-    module = place.rpartition(":")[0]
+    module = address.rpartition(":")[0]
     if module.endswith(".py"):
         return [path for path in [Path(module)] if path.is_file()]
     # To find the outermost package imports nothing.
-    found = importlib.util.find_spec(module.partition(".")[0]) if module else None
-    if found is None:
+    package = importlib.util.find_spec(module.partition(".")[0]) if module else None
+    if package is None:
         return []
-    folders = map(Path, found.submodule_search_locations or [])
+    folders = map(Path, package.submodule_search_locations or [])
     inside = sorted(path for folder in folders for path in folder.rglob("*.py"))
-    return inside or [Path(found.origin or "")]
+    return inside or [Path(package.origin or "")]

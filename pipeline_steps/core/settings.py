@@ -1,35 +1,38 @@
 """The vocabulary in which settings are declared, in the config and in the code.
 
-A registered class declares what it takes with these words alone; `settings_of` reads
-them from its source and makes the model that checks a config.
+A registered class declares what it takes in words of the `VOCABULARY`; `settings_of` reads
+them from the syntax tree of its source and makes the model that checks a config. Nothing
+of the class is imported or run, so a config is checked without loading torch.
 """
 
+import ast
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeGuard
 
 from annotated_types import Ge, Gt, Le
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     StringConstraints,
     Tag,
     ValidationError,
     create_model,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from pipeline_steps.core import registry
 from pipeline_steps.core.amounts import Amount as Amount
 from pipeline_steps.core.amounts import Extent as Extent
 from pipeline_steps.core.amounts import Radius as Radius
+from pipeline_steps.core.errors import PipelineError
 
 CHANGES_NO_RESULT = True
 
@@ -81,11 +84,33 @@ class Published(Settings):
     """If it is an archive, the files in it that are used, with their checksums."""
 
 
+class Name(str):
+    """The name of a config entry, marked with what it is a name of."""
+
+    kind: str
+
+
 @dataclass(frozen=True)
 class Named:
     """Marks a setting that names an entry of another config file, by its word."""
 
     kind: str
+
+    def name_of(self, value: object) -> Name:
+        if not isinstance(value, str):
+            raise PydanticCustomError(
+                "name", "the name of a {kind}", {"kind": self.kind}
+            )
+        name = Name(value)
+        name.kind = self.kind
+        return name
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            self.name_of, core_schema.any_schema()
+        )
 
     def __get_pydantic_json_schema__(
         self, _core: CoreSchema, _handler: GetJsonSchemaHandler
@@ -93,27 +118,11 @@ class Named:
         return {"type": "string", "description": f"the name of a {self.kind}"}
 
 
-class Name(str):
-    """The name of a config entry, marked with what it is a name of."""
-
-    kind: str
-
-
-def _named(kind: str) -> Any:
-    def mark(value: Any) -> Any:
-        if not isinstance(value, str):
-            raise PydanticCustomError("name", "the name of a {kind}", {"kind": kind})
-        name = Name(value)
-        name.kind = kind
-        return name
-
-    return Annotated[Any, BeforeValidator(mark), Named(kind)]
-
-
 # In a config these are names; at run time the thing itself stands in their place.
-Generator = _named("generator")
-Threat = _named("threat")
-Defense = _named("defense")
+GeneratorName = Annotated[Name, Named("generator")]
+ThreatName = Annotated[Name, Named("threat")]
+DefenseName = Annotated[Name, Named("defense")]
+
 
 # In a spec all names are resolved: a registered thing stands there with its settings.
 Entry = dict[str, Any]
@@ -128,15 +137,9 @@ class Choice:
 
     kind: str
 
-    def __get_pydantic_json_schema__(
-        self, _core: CoreSchema, _handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        # What the words are and take is told once a kind, beside the other definitions.
-        return {"registered": self.kind}
-
-
-def _choice(kind: str) -> Any:
-    def check(value: Any) -> Any:
+    def entry_of(self, value: object) -> Entry:
+        """The word and all settings, those that are not stated by their defaults."""
+        kind = self.kind
         entry = {kind: value} if isinstance(value, str) else value
         if not isinstance(entry, Mapping) or not isinstance(entry.get(kind), str):
             raise PydanticCustomError(
@@ -154,28 +157,68 @@ def _choice(kind: str) -> Any:
         except ValidationError as error:
             first = error.errors()[0]
             text = sentence(dict(first), model_at(model, first["loc"][:-1]))
-            place = ".".join(str(part) for part in first["loc"])
-            text = f"in {kind} '{word}': {place}: {text}"
+            where = ".".join(str(part) for part in first["loc"])
+            text = f"in {kind} '{word}': {where}: {text}"
             raise PydanticCustomError("choice", text, {}) from None
         fields = type(checked).model_fields
         return {kind: word, **{name: getattr(checked, name) for name in fields}}
 
-    return Annotated[Any, BeforeValidator(check), Choice(kind)]
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            self.entry_of, core_schema.any_schema()
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _core: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        # What the words are and take is told once a kind, beside the other definitions.
+        return {"registered": self.kind}
 
 
-Perturbation = _choice("perturbation")
-Attack = _choice("attack")
-Objective = _choice("objective")
-Architecture = _choice("architecture")
-Recipe = _choice("recipe")
-Inference = _choice("inference")
-GeneratorModel = _choice("generator")
-Source = _choice("source")
-Corruption = _choice("corruption")
-Figure = _choice("figure")
+PerturbationEntry = Annotated[Entry, Choice("perturbation")]
+AttackEntry = Annotated[Entry, Choice("attack")]
+ObjectiveEntry = Annotated[Entry, Choice("objective")]
+ArchitectureEntry = Annotated[Entry, Choice("architecture")]
+RecipeEntry = Annotated[Entry, Choice("recipe")]
+InferenceEntry = Annotated[Entry, Choice("inference")]
+GeneratorEntry = Annotated[Entry, Choice("generator")]
+SourceEntry = Annotated[Entry, Choice("source")]
+FigureEntry = Annotated[Entry, Choice("figure")]
 
 
-VOCABULARY = MappingProxyType(dict(globals()))
+# What the config may state where a registered class declares this type. A class of a lower
+# floor, such as `Threat`, stands here by its name alone, so that no floor is imported.
+VOCABULARY: Mapping[str, Any] = MappingProxyType(
+    {
+        "bool": bool,
+        "int": int,
+        "float": float,
+        "str": str,
+        "list": list,
+        "dict": dict,
+        "Literal": Literal,
+        "Word": Word,
+        "Count": Count,
+        "Whole": Whole,
+        "Share": Share,
+        "Positive": Positive,
+        "NotNegative": NotNegative,
+        "Norm": Norm,
+        "Amount": Amount,
+        "Extent": Extent,
+        "Radius": Radius,
+        "Published": Published,
+        "Threat": ThreatName,
+        "Generator": GeneratorName,
+        "Victim": DefenseName,
+        "Perturbation": PerturbationEntry,
+        "Objective": ObjectiveEntry,
+        "Attack": AttackEntry,
+        "Architecture": ArchitectureEntry,
+    }
+)
 
 
 @cache
@@ -185,12 +228,53 @@ def settings_of(kind: str, word: str) -> type[Settings]:
     for parameter in registry.parameters(kind, word):
         if parameter.name in GIVEN:
             continue
-        annotation = eval(parameter.annotation, dict(VOCABULARY))
-        default = ... if parameter.default is None else eval(parameter.default)
-        fields[parameter.name] = (annotation, default)
+        try:
+            fields[parameter.name] = _field(parameter)
+        except _Unreadable as what:
+            raise PipelineError(
+                f"{registry.path_of(kind, word)}: {registry.class_name(word)}: the "
+                f"setting '{parameter.name}' {what}"
+            ) from None
     return create_model(
         word, __base__=Read, __doc__=registry.about(kind, word), **fields
     )
+
+
+class _Unreadable(Exception):
+    """Why a declaration can't be read without running it."""
+
+
+def _field(parameter: registry.Parameter) -> tuple[Any, Any]:
+    """A parameter as pydantic wants it: its type, and its default or `...`."""
+    if parameter.annotation is None:
+        raise _Unreadable("has no type")
+    kind = _type_of(parameter.annotation)
+    if parameter.default is None:
+        return kind, ...
+    try:
+        return kind, ast.literal_eval(parameter.default)
+    except ValueError:
+        text = ast.unparse(parameter.default)
+        raise _Unreadable(f"has the default {text}, which is no constant") from None
+
+
+def _type_of(node: ast.expr) -> Any:
+    """The type that an annotation spells in words of the vocabulary."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name) if name in VOCABULARY:
+            return VOCABULARY[name]
+        case ast.Name(id=name):
+            near = registry.did_you_mean(name, VOCABULARY)
+            raise _Unreadable(f"has the type {name}, which no config can state{near}")
+        case ast.Subscript(value=whole, slice=inside):
+            return _type_of(whole)[_type_of(inside)]
+        case ast.Tuple(elts=parts):
+            return tuple(map(_type_of, parts))
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _type_of(left) | _type_of(right)
+    raise _Unreadable(f"has the type {ast.unparse(node)}, which no config can state")
 
 
 def wanted(kind: str, word: str) -> set[str]:
@@ -198,18 +282,18 @@ def wanted(kind: str, word: str) -> set[str]:
     return {p.name for p in registry.parameters(kind, word)} & set(GIVEN)
 
 
-def model_at(kind: Any, place: Iterable[Any]) -> type[BaseModel] | None:
+def model_at(kind: object, path: Iterable[object]) -> type[BaseModel] | None:
     """The model that stands at a place inside of typed values, if one does."""
-    for part in place:
+    for part in path:
         kind = _inside(kind, part)
     return kind if _is_model(kind) else None
 
 
-def _is_model(kind: Any) -> bool:
+def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
-def _inside(kind: Any, part: Any) -> Any:
+def _inside(kind: object, part: object) -> object:
     """The type that stands at one part of a place inside a typed value."""
     if typing.get_origin(kind) is Annotated:
         kind = typing.get_args(kind)[0]
@@ -219,8 +303,8 @@ def _inside(kind: Any, part: Any) -> Any:
                 return typing.get_args(option)[0]
         kind = next(a for a in typing.get_args(kind) if a is not type(None))
     if _is_model(kind):
-        found = kind.model_fields.get(str(part))
-        return found.annotation if found else None
+        field = kind.model_fields.get(str(part))
+        return field.annotation if field else None
     arguments = typing.get_args(kind)
     return arguments[-1] if arguments else None
 

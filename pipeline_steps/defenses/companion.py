@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from pipeline_steps.core import workers
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.defenses.spec import Schedule
+from pipeline_steps.threats.victim import companion_of
 
 
 class Companion(nn.Module):
@@ -55,44 +52,18 @@ class Companion(nn.Module):
         self.lesson = tuple(tensor.detach() for tensor in lesson)
 
 
+def trained_companion(model: nn.Module) -> Companion | None:
+    """The network that is trained along with the model, if one is."""
+    companion = companion_of(model)
+    if companion is None or isinstance(companion, Companion):
+        return companion
+    raise PipelineError(
+        f"the companion of {type(model).__name__} is a {type(companion).__name__}, which "
+        "no recipe can train along"
+    )
+
+
 def own_parameters(model: nn.Module) -> list[nn.Parameter]:
     """What the model itself learns with: all parameters but its companion's."""
     named = model.named_parameters()
     return [tensor for name, tensor in named if not name.startswith("companion.")]
-
-
-class Tutor:
-    """Trains a companion by its own optimiser on what the recipe's loss has shown it."""
-
-    def __init__(self, companion: Companion, recipe: Any, schedule: Schedule) -> None:
-        self.companion, self.steps = companion, recipe.companion_steps
-        self.optimiser = torch.optim.SGD(
-            companion.parameters(),
-            lr=recipe.companion_rate,
-            momentum=schedule.momentum,
-            weight_decay=schedule.weight_decay,
-        )
-        self.loss_of = workers.shared(companion, recipe.companion_loss)
-
-    def teach(self) -> None:
-        for _ in range(self.steps):
-            self.optimiser.zero_grad(set_to_none=True)
-            self.loss_of(*self.companion.lesson).backward()
-            self.optimiser.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.optimiser.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimiser.load_state_dict(state)
-
-
-def tutor_of(model: nn.Module, recipe: Any, schedule: Schedule) -> Tutor | None:
-    """For recipes with a `companion_loss`; the others train the model alone."""
-    companion = getattr(model, "companion", None)
-    if (companion is None) != (not hasattr(recipe, "companion_loss")):
-        raise PipelineError(
-            "a recipe and its network must both have a companion, or neither; set or "
-            "remove `companion` of this defense in workflow/config/defenses.yaml"
-        )
-    return None if companion is None else Tutor(companion, recipe, schedule)

@@ -15,7 +15,7 @@ from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.companion import Companion
 from pipeline_steps.defenses.own_model import make_own
 from pipeline_steps.defenses.spec import defenses_in
-from pipeline_steps.defenses.transformed import Transformed
+from pipeline_steps.threats.victim import Transformed
 
 
 def new_model(architecture: Entry, seed: int) -> nn.Module:

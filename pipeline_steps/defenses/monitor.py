@@ -15,8 +15,8 @@ from pipeline_steps.defenses import snapshots
 from pipeline_steps.defenses.spec import MonitorSpec
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
 from pipeline_steps.threats.batch import Batch
-from pipeline_steps.threats.catalogue import Threat
 from pipeline_steps.threats.frozen import frozen, logits_of
+from pipeline_steps.threats.threat import Threat
 
 
 @dataclass
@@ -43,13 +43,13 @@ class Monitor:
     def look(self, model: nn.Module, epoch: int, folder: Path) -> dict[str, float]:
         """The accuracies; the weights are kept if no earlier ones withstood more."""
         right = [0, 0]
-        for some in cut(len(self.rows), self.batch):
-            numbers = self.rows[some.start : some.stop]
-            told = self.data.labels.new_tensor(numbers)
-            images, labels = self.data[told]
+        for part in cut(len(self.rows), self.batch):
+            numbers = self.rows[part.start : part.stop]
+            rows = self.data.labels.new_tensor(numbers)
+            images, labels = self.data[rows]
             draw = image_rng(self.seed, numbers, "monitor", device=images.device)
             with frozen(model):
-                batch = Batch(images, labels, projected=self.projected.of(told))
+                batch = Batch(images, labels, projected=self.projected.of(rows))
                 attacked = self.threat(model, batch, draw)
                 for i, shown in enumerate((images, attacked)):
                     right[i] += int((logits_of(model, shown).argmax(1) == labels).sum())

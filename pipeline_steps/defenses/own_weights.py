@@ -21,24 +21,24 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_tensors(path)
     try:
-        told: Any = torch.load(path, map_location="cpu", weights_only=True)
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of many kinds, for a file of any content
         raise PipelineError(
             f"{path} can't be read as tensors alone ({first_line(error)}); save it with "
             "torch.save(model.state_dict(), …), or as safetensors"
         ) from error
     for key in USUAL_KEYS:
-        if isinstance(told, Mapping) and isinstance(told.get(key), Mapping):
-            told = told[key]
-    if not isinstance(told, Mapping) or not all(
-        isinstance(tensor, Tensor) for tensor in told.values()
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(
+        isinstance(tensor, Tensor) for tensor in content.values()
     ):
         raise PipelineError(
             f"{path} holds something else than named tensors; save it with "
             "torch.save(model.state_dict(), …)"
         )
     # As DataParallel names them.
-    return {name.removeprefix("module."): tensor for name, tensor in told.items()}
+    return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def put_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
@@ -49,9 +49,9 @@ def put_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        told = [line.strip() for line in str(error).splitlines()[1:2]]
+        reasons = [line.strip() for line in str(error).splitlines()[1:2]]
         raise PipelineError(
-            f"{path} does not fit the model that the factory makes: {''.join(told)}"
+            f"{path} does not fit the model that the factory makes: {''.join(reasons)}"
         ) from None
 
 

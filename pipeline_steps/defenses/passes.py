@@ -14,7 +14,7 @@ def compute_in(model: nn.Module, precision: Precision) -> None:
     """Lets the model's own passes run in these numbers and answer in float32.
 
     What stands around a pass, a loss or a generator, keeps computing in float32: a flow
-    would no longer invert itself, and a logarithm would lose what an attack climbs on.
+    would no longer invert itself, and a logarithm would lose what an attack raises.
     """
     if precision == "float32":
         return
@@ -22,9 +22,9 @@ def compute_in(model: nn.Module, precision: Precision) -> None:
     dtype = getattr(torch, precision)
 
     class Lower(plain):
-        def forward(self, images: Tensor, *told: Any, **named: Any) -> Any:
+        def forward(self, images: Tensor, *more: object, **named: object) -> object:
             with torch.autocast(images.device.type, dtype):
-                answer = super().forward(images, *told, **named)
+                answer = super().forward(images, *more, **named)
             return answer.float() if isinstance(answer, Tensor) else answer
 
     # By its class, as `workers.shared` does it: names of weights stay what they are.

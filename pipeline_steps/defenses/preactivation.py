@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline_steps.defenses.architecture import Architecture
 
-class PreactivationNetwork(nn.Module):
+
+class PreactivationNetwork(Architecture):
     """A convolution, stages of residual blocks, and a last batch norm."""
 
     def __init__(
@@ -33,7 +35,6 @@ class PreactivationNetwork(nn.Module):
         self.head = nn.Linear(widths[-1], classes)
 
     def layers(self) -> list[nn.Module]:
-        """The modules between which features pass, from the image on."""
         return [self.stem, *self.stages]
 
     def forward(self, images: Tensor) -> Tensor:

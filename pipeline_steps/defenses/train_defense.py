@@ -20,14 +20,15 @@ from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import ImageSet, load_image_set
 from pipeline_steps.defenses import snapshots
 from pipeline_steps.defenses.averaging import Average
-from pipeline_steps.defenses.companion import own_parameters, tutor_of
+from pipeline_steps.defenses.companion import own_parameters
 from pipeline_steps.defenses.load import new_model, with_weights
 from pipeline_steps.defenses.monitor import Monitor
 from pipeline_steps.defenses.passes import compile_passes, compute_in
-from pipeline_steps.defenses.recipe import build_recipe, prepared
+from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.defenses.schedules import kept_epochs, learning_rate
 from pipeline_steps.defenses.spec import DefenseSpec, MonitorSpec, Schedule
-from pipeline_steps.generators.generator import load_generators
+from pipeline_steps.defenses.tutor import tutor_of
+from pipeline_steps.generators.generator import Generator, load_generators
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected, load_projected
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
@@ -39,7 +40,7 @@ EPOCHS_ENDS = "ends of epochs"
 def train_defense(
     spec: DefenseSpec,
     data: ImageSet,
-    generators: Mapping[str, Any],
+    generators: Mapping[str, Generator],
     scratch: Path,
     device: torch.device,
     projected: Projected = NOTHING,
@@ -89,7 +90,7 @@ def train_defense(
         images, labels, moves = data.augmented(rows, spec.augmentation, shift)
         draw = rng(seed, "recipe", epoch, step, device=device)
         batch = Batch(images, labels, projected=projected.of(rows), moves=moves)
-        batch = prepared(recipe, batch, draw)
+        batch = recipe.prepare(batch, draw)
         own = workers.share(len(images))
         share = (step + 1) / batch_order.steps_of_epoch
         for group in optimiser.param_groups:
@@ -190,7 +191,7 @@ def guarded(
 def watching(
     job: Job[DefenseSpec],
     data: ImageSet,
-    generators: Mapping[str, Any],
+    generators: Mapping[str, Generator],
     projected: Projected,
     device: torch.device,
 ) -> Monitor | None:
@@ -217,8 +218,8 @@ def write_history(path: Path, losses: list[float], monitor: Monitor | None) -> N
     lines: list[dict[str, Any]] = []
     for epoch, loss in enumerate(losses, 1):
         numbers = {"loss": loss, **seen.get(epoch, {})}
-        told = {name: f"{value:.6g}" for name, value in numbers.items()}
-        lines.append({"epoch": epoch, **told})
+        texts = {name: f"{value:.6g}" for name, value in numbers.items()}
+        lines.append({"epoch": epoch, **texts})
     write_lines(path, columns, lines)
 
 

@@ -13,7 +13,7 @@ from pipeline_steps.evaluation.gather_verdicts import metrics
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.spec import AttackSpec
 from pipeline_steps.evaluation.trained import defense_of, threat_of
-from pipeline_steps.evaluation.verdicts import Judge, VerdictLog, sees_inference
+from pipeline_steps.evaluation.verdicts import Judge, VerdictLog
 from pipeline_steps.manifolds.perceptual import perceptual_of
 
 
@@ -41,6 +41,6 @@ def attack(job: Job[AttackSpec]) -> dict[str, Any]:
     suspect = probe(model, *judge.probed)
     suspect["same_when_asked_twice"] &= log.same_when_asked_twice
     if suspect["optimises_at_inference"]:
-        suspect["attack_saw_inference"] = sees_inference(threat)
+        suspect["attack_saw_inference"] = threat.sees_inference
     # The numbers of a shard are those of no defense.
     return suspect if spec.shard else metrics(verdicts) | suspect

@@ -6,53 +6,35 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from pipeline_steps.defenses.transformed import Transformed
+from pipeline_steps.threats.victim import Transformed, Victim, companion_of
 
 # How far a folded network's answers may lie from the plain one's, in shares of the largest.
 TOLERANCE = 1e-4
 
 
 class FastModel(nn.Module):
-    """Frozen, its batch norms folded into convolutions, channels together in memory.
-
-    Attacks climb on this form; what they take for broken they ask of `exact`, the plain
-    network in float32, which gives the verdicts.
-    """
+    """Frozen, its batch norms folded into convolutions, channels together in memory."""
 
     def __init__(self, exact: nn.Module, images: Tensor, precision: str) -> None:
         super().__init__()
-        self.exact = exact
         self.dtype: torch.dtype = getattr(torch, precision)
         body = folded(exact, images).requires_grad_(False).to(self.dtype)
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # As it was trained; it sees few numbers, so there is nothing to make faster.
+        self.companion = companion_of(exact)
 
     def forward(self, images: Tensor) -> Tensor:
         together = images.to(self.dtype, memory_format=torch.channels_last)
         logits: Tensor = self.body(together)
         return logits.float()
 
-    @property
-    def companion(self) -> nn.Module:
-        """As it was trained; it sees few numbers, so there is nothing to make faster."""
-        return self.exact.companion  # type: ignore[return-value]
 
-
-def climbed_on(
-    model: nn.Module, images: Tensor, precision: str, sees_inference: bool
-) -> nn.Module:
-    """The model in the form on which a threat climbs.
-
-    Of one that moves its images before it answers, this is the static network, unless
-    the threat sees its inference.
-    """
+def victim_of(model: nn.Module, images: Tensor, precision: str) -> Victim:
+    """A defense as attacks see it: on a fast copy of its network."""
     if not isinstance(model, Transformed):
-        return FastModel(model, images, precision)
+        return Victim(FastModel(model, images, precision), model)
     fast = FastModel(model.static, images, precision)
-    if not sees_inference:
-        return fast
-    whole = Transformed(fast, model.inference)
-    whole.exact = model
-    return whole
+    return Victim(Transformed(fast, model.inference), model)
 
 
 def folded(model: nn.Module, images: Tensor) -> nn.Module:
@@ -87,12 +69,12 @@ def _without_norms(traced: fx.GraphModule) -> fx.GraphModule:
     return traced
 
 
-def _same(one: nn.Module, other: nn.Module, images: Tensor) -> bool:
+def _same(traced: nn.Module, plain: nn.Module, images: Tensor) -> bool:
     """Whether they agree, twice, on images that are not the same each time."""
     agree = len(images) > 0
     for seen in (images, images.flip(0)[:-1]):
         with torch.no_grad():
-            expected, told = other(seen), one(seen)
+            expected, logits = plain(seen), traced(seen)
         room = TOLERANCE * float(expected.abs().max().clamp_min(1)) if len(seen) else 0
-        agree &= bool(torch.allclose(told, expected, rtol=0, atol=room))
+        agree &= bool(torch.allclose(logits, expected, rtol=0, atol=room))
     return agree

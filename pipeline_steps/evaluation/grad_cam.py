@@ -6,7 +6,6 @@ as all of this project are, this is the class activation map of Zhou et al. itse
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +27,11 @@ class LastMap(TorchFunctionMode):
 
     def __torch_function__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., object],
         types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
+        args: Sequence[object] = (),
+        kwargs: Mapping[str, object] | None = None,
+    ) -> object:
         out = function(*args, **(kwargs or {}))
         if isinstance(out, Tensor) and out.requires_grad and out.dim() == 4:
             self.features = out if out.shape[2:].numel() > 1 else self.features

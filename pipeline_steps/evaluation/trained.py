@@ -11,7 +11,8 @@ from pipeline_steps.defenses.snapshots import best_of
 from pipeline_steps.evaluation.spec import AttackSpec
 from pipeline_steps.generators.generator import load_generators
 from pipeline_steps.manifolds.manifold_set import Projected, load_projected
-from pipeline_steps.threats.catalogue import Threat, build_threat
+from pipeline_steps.threats.catalogue import build_threat
+from pipeline_steps.threats.threat import Threat
 
 Spec = TypeVar("Spec", bound=AttackSpec)
 

@@ -14,14 +14,14 @@ from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
 from pipeline_steps.core.tables import Table, stacked
 from pipeline_steps.datasets.loader import ImageSet, check_range
-from pipeline_steps.evaluation.fast_model import climbed_on
+from pipeline_steps.evaluation.fast_model import victim_of
 from pipeline_steps.evaluation.probe import PROBED
 from pipeline_steps.manifolds.manifold_set import NOTHING, Projected
 from pipeline_steps.manifolds.perceptual import Perceptual
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.catalogue import Threat
-from pipeline_steps.threats.frozen import frozen, logits_of
+from pipeline_steps.threats.frozen import logits_of
 from pipeline_steps.threats.objectives.margin import margins
+from pipeline_steps.threats.threat import Threat
 
 
 @dataclass(frozen=True)
@@ -100,11 +100,6 @@ def as_table(columns: Mapping[str, Tensor], parts: Sequence[str]) -> Table:
     return table
 
 
-def sees_inference(threat: Threat) -> bool:
-    """Whether a threat climbs on all that a defense does before it answers."""
-    return getattr(threat.attack, "sees_inference", False)
-
-
 @dataclass
 class Judge:
     """Attacks images batch by batch; every image has random numbers of its own."""
@@ -120,8 +115,7 @@ class Judge:
     def __post_init__(self) -> None:
         # The same images for every shard, so that no shard decides otherwise.
         first, _ = self.probed
-        sees = sees_inference(self.threat)
-        self.fast = climbed_on(self.model, first, self.precision, sees)
+        self.victim = victim_of(self.model, first, self.precision)
         self.room = BatchFitter()
 
     @property
@@ -140,8 +134,8 @@ class Judge:
             check_range(images, "test images")
         batch = Batch(images, labels, projected=self.projected.of(numbers))
         draw = image_rng(self.seed, rows, "attack", device=images.device)
-        with frozen(self.fast):
-            attacked = self.threat.attack(self.fast, batch, draw)
+        with self.victim.frozen():
+            attacked = self.threat.against(self.victim, batch, draw)
             if not raw:
                 check_range(attacked.images, "attacked images")
             logits = logits_of(self.model, attacked.images)

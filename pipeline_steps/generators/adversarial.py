@@ -1,12 +1,11 @@
 """What a GAN's two networks lower, each against the other."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from pipeline_steps.core.rng import Rng
+from pipeline_steps.generators.generator import ApproximateGenerator
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanTraining
 
@@ -35,7 +34,7 @@ def discriminator_loss(
 
 
 def generator_loss(
-    generator: Any,
+    generator: ApproximateGenerator,
     discriminator: nn.Module,
     count: int,
     rng: Rng,

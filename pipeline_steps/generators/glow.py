@@ -27,11 +27,13 @@ from pipeline_steps.generators.flow_priors import (
     StandardPrior,
     TopPrior,
 )
+from pipeline_steps.generators.generator import ExactGenerator
 
 # Canonical images hold k/255, so a pixel's cell in [0, 1] is this wide.
 CELL = 1 / 255
 
-Method = TypeVar("Method", bound=Callable[..., Any])
+Network = TypeVar("Network", bound=nn.Module)
+Method = Callable[[Network, Tensor], Tensor]
 
 
 @contextmanager
@@ -49,15 +51,15 @@ def full_precision(device: torch.device) -> Iterator[None]:
             backend.allow_tf32 = allowed
 
 
-def precisely(method: Method) -> Method:
+def precisely(method: Method[Network]) -> Method[Network]:
     """A method of one tensor, in full precision whatever surrounds it."""
 
     @wraps(method)
-    def wrapped(self: nn.Module, x: Tensor) -> Any:
+    def wrapped(self: Network, x: Tensor) -> Tensor:
         with full_precision(x.device):
             return method(self, x.to(next(self.parameters()).dtype))
 
-    return wrapped  # type: ignore[return-value]
+    return wrapped
 
 
 class Level(nn.Module):
@@ -94,15 +96,13 @@ def prior_of(kind: str, channels: int, kept: int, size: int) -> Prior:
     return SplitPrior(channels) if kept else TopPrior(channels, size)
 
 
-class Glow(nn.Module):
+class Glow(ExactGenerator):
     """A flow of images: actnorm, invertible 1x1 convolution and affine coupling.
 
     Latents are raw and stand in one vector, level 1 first: METHODS 8.5 tells what
     standardised or drawn-again latents do to reconstructions. Without `levels` there
     are as many as leave two pixels a side.
     """
-
-    exact = True
 
     def __init__(
         self,

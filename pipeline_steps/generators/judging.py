@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, interpolate, max_pool2d, relu
 from pipeline_steps.core.rng import Rng, rng
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.generators.frechet import Moments, frechet_distance, moments
+from pipeline_steps.generators.generator import ApproximateGenerator
 from pipeline_steps.generators.plain_layers import Xavier
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanSpec
@@ -94,7 +95,9 @@ class Judge:
         if state:
             self.network.load_state_dict(state)
 
-    def distance(self, generator: Any, growth: Growth, *labels: str | int) -> float:
+    def distance(
+        self, generator: ApproximateGenerator, growth: Growth, *labels: str | int
+    ) -> float:
         """The distance of so many images of the generator to as many real ones."""
         seed = self.spec.seed
         if isinstance(self.network, Classifier) and not self.network.trained:

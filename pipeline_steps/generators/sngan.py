@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng, rng
 from pipeline_steps.core.settings import Count
+from pipeline_steps.generators.generator import ApproximateGenerator, Critic
 from pipeline_steps.generators.plain_layers import Xavier, draw_xavier
 from pipeline_steps.generators.resolution import (
     Growth,
@@ -96,10 +97,8 @@ class JudgingBlock(nn.Module):
         return self.resize(inside) + self.resize(self.around(x))
 
 
-class Sngan(nn.Module):
+class Sngan(ApproximateGenerator):
     """SNGAN: residual blocks with batch norm, edited in z."""
-
-    exact = False
 
     def __init__(
         self,
@@ -111,7 +110,7 @@ class Sngan(nn.Module):
     ) -> None:
         super().__init__()
         check_size(size, "SNGAN")
-        self.dimensions, self.width, self.size = latents, width, size
+        self.latents, self.width, self.size = latents, width, size
         self.colours, self.judging_width = channels, judging_width
         self.start = Xavier(16 * width, latents)
         self.blocks = nn.Sequential(
@@ -120,6 +119,10 @@ class Sngan(nn.Module):
         self.norm = nn.BatchNorm2d(width)
         self.to_colours = Xavier(channels, width, 3, 3)
         self.draw_weights(rng(0, "sngan"))
+
+    @property
+    def dimensions(self) -> int:
+        return self.latents
 
     def draw_weights(self, rng: Rng) -> None:
         draw_xavier(self, rng)
@@ -170,7 +173,7 @@ class Sngan(nn.Module):
             norm.momentum = momentum
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Judges images: above zero they look real."""
 
     def __init__(self, channels: int, width: int) -> None:

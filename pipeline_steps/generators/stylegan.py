@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng, rng
 from pipeline_steps.core.settings import Count
+from pipeline_steps.generators.generator import ApproximateGenerator, Critic
 from pipeline_steps.generators.resolution import (
     Growth,
     check_size,
@@ -43,10 +44,9 @@ def channels_at(size: int, width: int, base: int) -> int:
     return min(width, max(1, 2 * base // size))
 
 
-class Stylegan(nn.Module):
+class Stylegan(ApproximateGenerator):
     """StyleGAN v1: styles from a mapping network, AdaIN synthesis with noise, W+."""
 
-    exact = False
     mean_latent: Tensor
 
     def __init__(
@@ -182,7 +182,7 @@ class Stylegan(nn.Module):
         ]
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Judges images at any stage of growth: above zero they look real."""
 
     def __init__(self, channels: int, size: int, width: int, base: int) -> None:

@@ -22,7 +22,7 @@ from pipeline_steps.core.rng import rng
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import floats, mixtures
-from pipeline_steps.generators.generator import build_generator
+from pipeline_steps.generators.generator import ExactGenerator, Generator, build_flow
 from pipeline_steps.generators.spec import FlowSpec, FlowTraining
 
 WORST_ERROR = 1e-3
@@ -33,7 +33,7 @@ EPOCHS_ENDS = "ends of epochs"
 
 def train_flow(
     spec: FlowSpec, images: Tensor, scratch: Path, device: torch.device
-) -> tuple[Any, dict[str, list[float]]]:
+) -> tuple[ExactGenerator, dict[str, list[float]]]:
     """A trained flow; the mean bits per dimension and the worst error of each epoch.
 
     Step k draws the same images and noise whether or not the run was resumed before it.
@@ -48,6 +48,8 @@ def train_flow(
         model.parameters(), training.learning_rate, weight_decay=training.weight_decay
     )
     average = AveragedModel(model, multi_avg_fn=partial(remember, training.ema))
+    averaged = average.module
+    assert isinstance(averaged, ExactGenerator)
     history: dict[str, list[float]] = {"bits_per_dimension": [], "worst_error": []}
     running: list[float] = []
     parts = {
@@ -71,11 +73,11 @@ def train_flow(
             continue
         with meter.watch.apart(EPOCHS_ENDS):
             history["bits_per_dimension"].append(sum(running) / len(running))
-            history["worst_error"].append(worst_error(average.module, floats(chosen)))
+            history["worst_error"].append(worst_error(averaged, floats(chosen)))
             running.clear()
             meter.show(**{name: values[-1] for name, values in history.items()})
             check_error(history["worst_error"][-1], f"after epoch {epoch + 1}")
-    return average.module, history
+    return averaged, history
 
 
 class FlowSteps:
@@ -98,9 +100,9 @@ def remember(
     torch._foreach_lerp_(average, weights, 1 - share)
 
 
-def fresh_flow(spec: FlowSpec, images: Tensor, device: torch.device) -> Any:
+def fresh_flow(spec: FlowSpec, images: Tensor, device: torch.device) -> ExactGenerator:
     """An untrained flow whose actnorm layers have seen a first batch."""
-    model = build_generator(spec.model)
+    model = build_flow(spec.model)
     model.draw_weights(rng(spec.seed, "flow", "weights"))
     model = model.to(device)
     order = rng(spec.seed, "flow", "fit").permutation(len(images))[:IMAGES_TO_FIT]
@@ -110,9 +112,8 @@ def fresh_flow(spec: FlowSpec, images: Tensor, device: torch.device) -> Any:
     return model
 
 
-def mean_bits(model: Any, images: Tensor, noise: Tensor) -> Tensor:
-    bits: Tensor = model.bits_per_dimension(images, noise).mean()
-    return bits
+def mean_bits(model: ExactGenerator, images: Tensor, noise: Tensor) -> Tensor:
+    return model.bits_per_dimension(images, noise).mean()
 
 
 def likelihood_step(
@@ -127,10 +128,10 @@ def likelihood_step(
     stream = rng(spec.seed, "flow", "noise", step, device=chosen.device)
     noise, own = stream.uniform(chosen.shape), workers.share(len(chosen))
     bits = bits_of(floats(chosen[own]), noise[own])
-    told = workers.mean(float(bits.detach()))
-    if not math.isfinite(told):
+    mean = workers.mean(float(bits.detach()))
+    if not math.isfinite(mean):
         raise PipelineError(
-            f"the flow's likelihood became {told} at step {step} with learning rate "
+            f"the flow's likelihood became {mean} at step {step} with learning rate "
             f"{training.learning_rate:g}; lower learning_rate, or raise warm_up "
             f"(now {training.warm_up})"
         )
@@ -140,7 +141,7 @@ def likelihood_step(
         optimiser.param_groups[0]["params"], training.gradient_limit
     )
     optimiser.step()
-    return told
+    return mean
 
 
 def learning_rate(training: FlowTraining, step: int, total: int) -> float:
@@ -154,7 +155,7 @@ def learning_rate(training: FlowTraining, step: int, total: int) -> float:
 
 
 @torch.no_grad()
-def worst_error(model: Any, images: Tensor) -> float:
+def worst_error(model: Generator, images: Tensor) -> float:
     """The largest change of any pixel by encoding and decoding."""
     return float((model.decode(model.encode(images)) - images).abs().max())
 
@@ -171,7 +172,7 @@ def check_error(error: float, when: str) -> None:
 
 @torch.no_grad()
 def measure_flow(
-    spec: FlowSpec, model: Any, images: Tensor, device: torch.device
+    spec: FlowSpec, model: ExactGenerator, images: Tensor, device: torch.device
 ) -> dict[str, Any]:
     """Bits per dimension and errors of reconstruction on images never trained on."""
     bits, worst, mixed = [], 0.0, 0.0

@@ -19,7 +19,7 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import ImageSet, load_image_set
 from pipeline_steps.generators.adversarial import discriminator_loss, generator_loss
-from pipeline_steps.generators.generator import build_generator
+from pipeline_steps.generators.generator import ApproximateGenerator, build_gan
 from pipeline_steps.generators.judging import Judge
 from pipeline_steps.generators.resolution import Growth
 from pipeline_steps.generators.spec import GanSpec
@@ -34,11 +34,11 @@ class Gan:
 
     def __init__(self, spec: GanSpec, device: torch.device) -> None:
         self.spec, self.training, self.device = spec, spec.training, device
-        self.generator = build_generator(spec.model)
+        self.generator = build_gan(spec.model)
         self.discriminator = self.generator.discriminator()
-        for name in ("generator", "discriminator"):
-            network = getattr(self, name)
-            network.draw_weights(rng(spec.seed, "gan", name))
+        self.generator.draw_weights(rng(spec.seed, "gan", "generator"))
+        self.discriminator.draw_weights(rng(spec.seed, "gan", "discriminator"))
+        for network in (self.generator, self.discriminator):
             network.to(device).train()
         self.kept = self.generator
         if self.training.average:
@@ -65,7 +65,9 @@ class Gan:
             "discriminator_optimiser": self.optimisers[1],
         }
 
-    def step(self, images: Any, step: int, moment: Moment, fall: float) -> list[float]:
+    def step(
+        self, images: ImageSet, step: int, moment: Moment, fall: float
+    ) -> list[float]:
         """The discriminator's steps, then the generator's; gives their losses."""
         for optimiser in self.optimisers:
             # As the official code: where a resolution begins to fade in and where it has.
@@ -78,7 +80,7 @@ class Gan:
         made = self._make(step, moment)
         return [made, judged]
 
-    def _judge(self, images: Any, step: int, turn: int, moment: Moment) -> float:
+    def _judge(self, images: ImageSet, step: int, turn: int, moment: Moment) -> float:
         batch = moment.stage.batch
         draw = rng(self.spec.seed, "gan", "real", step, turn)
         rows = draw.integers(0, len(images), [batch])[workers.share(batch)]
@@ -103,11 +105,11 @@ class Gan:
             loss = self.generator_loss(
                 self.discriminator, own, draw, moment.growth, self.training
             )
-        told = self._learn(0, loss, step)
+        mean = self._learn(0, loss, step)
         self.discriminator.requires_grad_(True)
         if self.training.average:
             self._average(moment.stage.batch)
-        return told
+        return mean
 
     def _imagine(self, batch: int, moment: Moment, *labels: str | int) -> Tensor:
         own, draw = self._own(batch, *labels)
@@ -123,18 +125,18 @@ class Gan:
         return rows.stop - rows.start, PartRng(draw, batch, rows)
 
     def _learn(self, which: int, loss: Tensor, step: int) -> float:
-        told = workers.mean(float(loss.detach()))
-        if not math.isfinite(told):
+        mean = workers.mean(float(loss.detach()))
+        if not math.isfinite(mean):
             name = ("generator", "discriminator")[which]
             raise PipelineError(
-                f"the {name}'s loss became {told} at step {step + 1}; lower the "
+                f"the {name}'s loss became {mean} at step {step + 1}; lower the "
                 f"learning_rate ({self.training.learning_rate:g}) of this generator in "
                 "workflow/config/generators.yaml"
             )
         self.optimisers[which].zero_grad(set_to_none=True)
         loss.backward()
         self.optimisers[which].step()
-        return told
+        return mean
 
     @torch.no_grad()
     def _average(self, batch: int) -> None:
@@ -143,14 +145,14 @@ class Gan:
         for kept, now in pairs:
             kept.lerp_(now, 1 - remembered)
 
-    def _precision(self) -> Any:
+    def _precision(self) -> torch.autocast:
         mixed = self.training.precision == "mixed" and self.device.type == "cuda"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=mixed)
 
 
 def train_gan(
     spec: GanSpec, data: ImageSet, judge: Judge, scratch: Path, device: torch.device
-) -> tuple[Any, list[list[float]]]:
+) -> tuple[ApproximateGenerator, list[list[float]]]:
     """The trained generator, and a row of numbers for each time that it was judged."""
     gan, size = Gan(spec, device), spec.dataset.size
     growth_schedule = GrowthSchedule(spec.training, size, spec.steps)
@@ -192,7 +194,7 @@ def judged_steps(steps: int, times: int) -> set[int]:
 
 
 def measured(
-    generator: Any, judge: Judge, growth: Growth, step: int, seed: int
+    generator: ApproximateGenerator, judge: Judge, growth: Growth, step: int, seed: int
 ) -> float:
     """The Fréchet distance of the generator as it would be kept now."""
     training = generator.training

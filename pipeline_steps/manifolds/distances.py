@@ -1,16 +1,16 @@
 """How far images on a manifold lie from their originals."""
 
-from typing import Any
-
 from torch import Tensor
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import BatchRng
 from pipeline_steps.datasets.loader import mixtures
-from pipeline_steps.generators.generator import is_exact
+from pipeline_steps.manifolds.projection import Encoding, Search
 
 
-def distances(search: Any, projected: Tensor, start: int, rng: BatchRng) -> dict:
+def distances(
+    search: Encoding | Search, projected: Tensor, start: int, rng: BatchRng
+) -> dict:
     """A column for each way to measure, a number for each image of a batch.
 
     An exact generator is measured on mixtures too; one whose latents were sought, by
@@ -23,7 +23,7 @@ def distances(search: Any, projected: Tensor, start: int, rng: BatchRng) -> dict
         "mean": error.double().mean(dim=1),
         "psnr": psnr(projected, images),
     }
-    if is_exact(generator):
+    if isinstance(search, Encoding):
         mixture = mixtures(images, rng)
         again = generator.decode(generator.encode(mixture))
         columns["worst_of_mixture"] = errors(again, mixture, start).amax(dim=1)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,18 +10,18 @@ from torch import Tensor
 
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.generators.generator import is_exact, is_raw
+from pipeline_steps.generators.generator import Generator
 
 
 @dataclass(frozen=True)
 class Projected:
     """By generator the latents of all images, row by row; they stay on the disk."""
 
-    latents: Mapping[int, np.ndarray] = field(default_factory=dict)
+    latents: Mapping[str, np.ndarray] = field(default_factory=dict)
     raw: bool = False
     """Whether a generator's images are taken as they are, in [0, 1] or not."""
 
-    def of(self, rows: Tensor) -> dict[int, Tensor]:
+    def of(self, rows: Tensor) -> dict[str, Tensor]:
         """The latents of some images, as a batch holds them."""
         numbers = rows.cpu().numpy()
         return {
@@ -35,11 +34,11 @@ NOTHING = Projected()
 
 
 def load_projected(
-    generators: Mapping[str, Any], paths: Sequence[Path], images: int
+    generators: Mapping[str, Generator], paths: Sequence[Path], images: int
 ) -> Projected:
     """Latents from files in the order of the names of the approximate generators."""
-    found = {}
-    approximate = {n: g for n, g in generators.items() if not is_exact(g)}
+    latents_by_name = {}
+    approximate = {n: g for n, g in generators.items() if not g.exact}
     for (name, generator), path in zip(approximate.items(), paths, strict=True):
         latents = read_array(path)
         if len(latents) < images or latents.shape[1:] != (generator.dimensions,):
@@ -48,5 +47,6 @@ def load_projected(
                 f"{generator.dimensions} numbers for each of {images} images by {name}; "
                 "delete it and build it again"
             )
-        found[id(generator)] = latents
-    return Projected(found, any(map(is_raw, generators.values())))
+        latents_by_name[generator.name] = latents
+    raw = any(generator.raw for generator in generators.values())
+    return Projected(latents_by_name, raw)

@@ -95,7 +95,7 @@ class Rectified(nn.Module):
             norm = norms[(i + 1) * len(norms) // count - 1]
             norm.register_forward_hook(self._keep)
 
-    def _keep(self, _norm: nn.Module, _given: Any, values: Tensor) -> None:
+    def _keep(self, _norm: nn.Module, _images: object, values: Tensor) -> None:
         self.found.append(values.relu())
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -116,7 +116,7 @@ def _published(archive: Path) -> dict[str, Tensor]:
             ) from None
 
 
-def network_of(entry: Mapping[str, Any]) -> Any:
+def network_of(entry: Mapping[str, Any]) -> Vgg16 | Rectified:
     """The untrained network that a spec names: a classifier of the pipeline, or VGG16."""
     if "network" in entry:
         return Rectified(make("architecture", entry["network"]))

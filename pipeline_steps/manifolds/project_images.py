@@ -23,7 +23,7 @@ from pipeline_steps.core.step import Job
 from pipeline_steps.core.tables import read_table, stacked, write_table
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import floats
-from pipeline_steps.generators.generator import is_exact, is_raw, load_generator
+from pipeline_steps.generators.generator import load_generator
 from pipeline_steps.manifolds.distances import distances
 from pipeline_steps.manifolds.gather_manifold import write_manifold
 from pipeline_steps.manifolds.perceptual import perceptual_of
@@ -44,7 +44,7 @@ FILES = {
 
 
 def projected_batches(
-    spec: ManifoldSpec, images: np.ndarray, search: Any, scratch: Path
+    spec: ManifoldSpec, images: np.ndarray, search: Encoding | Search, scratch: Path
 ) -> list[Path]:
     """A folder of files for each batch, as they are done."""
     device = next(search.generator.parameters()).device
@@ -85,27 +85,29 @@ def _named(spec: ManifoldSpec) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def keep(spec: ManifoldSpec, search: Any, rows: range, folder: Path) -> None:
+def keep(
+    spec: ManifoldSpec, search: Encoding | Search, rows: range, folder: Path
+) -> None:
     """All that is to be known of a batch that is done."""
-    projected, raw = search.generator.decode(search.latents), is_raw(search.generator)
+    projected, raw = search.generator.decode(search.latents), search.generator.raw
     # What a flow gives back is measured as it is, for it claims to be exact.
-    if not raw and not is_exact(search.generator):
+    if not raw and not search.generator.exact:
         projected = projected.clamp(0, 1)
     draw = draws(spec, "mixtures", rows.start)
-    told = distances(search, projected, rows.start, draw)
+    measured = distances(search, projected, rows.start, draw)
     folder.mkdir(parents=True, exist_ok=True)
     latents = search.latents.cpu().numpy().astype(np.float32, copy=False)
     write_array(folder / FILES["latents"], latents)
     stored = projected.float() if raw else projected.clamp(0, 1).mul(255).round().byte()
     write_array(folder / FILES["images"], stored.cpu().numpy())
     numbers = np.arange(rows.start, rows.stop)
-    write_table(folder / FILES["errors"], {"image": numbers, **told})
+    write_table(folder / FILES["errors"], {"image": numbers, **measured})
     shown = pictures(spec, search, projected.clamp(0, 1), rows)
     write_tensors(folder / FILES["pictures"], shown)
 
 
 def pictures(
-    spec: ManifoldSpec, search: Any, projected: Tensor, rows: range
+    spec: ManifoldSpec, search: Encoding | Search, projected: Tensor, rows: range
 ) -> dict[str, Tensor]:
     """For figures: the first images, samples, and what lies between pairs of the first."""
     count, first = max(0, PICTURES - rows.start), 0 in rows
@@ -135,12 +137,12 @@ def check_images(images: np.ndarray, spec: ManifoldSpec) -> None:
         )
 
 
-def search_of(job: Job[ManifoldSpec], device: torch.device) -> Any:
+def search_of(job: Job[ManifoldSpec], device: torch.device) -> Encoding | Search:
     """The way from images to latents that the generator asks for."""
     spec = job.spec
     weights = job.verified("generator", "weights")
     generator = load_generator(spec.generator, weights).to(device)
-    if is_exact(generator):
+    if generator.exact:
         return Encoding(generator)
     perceptual = perceptual_of(job, device)
     if spec.projection is None or perceptual is None:

@@ -8,12 +8,12 @@ a noise that fades (METHODS 2.4). No image's search depends on another's.
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
+from pipeline_steps.generators.generator import Generator
 from pipeline_steps.manifolds.perceptual import Perceptual
 from pipeline_steps.manifolds.spec import Projection
 
@@ -26,7 +26,7 @@ class Encoding:
 
     steps = 1
 
-    def __init__(self, generator: Any) -> None:
+    def __init__(self, generator: Generator) -> None:
         self.generator = generator
 
     def aim_at(self, images: Tensor) -> None:
@@ -47,7 +47,11 @@ class Search:
     """The latents of one batch of images while they are sought."""
 
     def __init__(
-        self, generator: Any, perceptual: Perceptual, how: Projection, rng: Rng
+        self,
+        generator: Generator,
+        perceptual: Perceptual,
+        how: Projection,
+        rng: Rng,
     ) -> None:
         self.generator, self.perceptual, self.how = generator, perceptual, how
         self.steps = how.iterations

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pipeline_steps.core.rng import BatchRng, rng
 from pipeline_steps.core.seeds import derive
-from pipeline_steps.defenses.companion import Companion, Tutor, own_parameters, tutor_of
+from pipeline_steps.defenses.companion import Companion, own_parameters
 from pipeline_steps.defenses.recipes.at import At
 from pipeline_steps.defenses.recipes.atld import Atld
 from pipeline_steps.defenses.recipes.feature_scattering import FeatureScattering
@@ -23,16 +23,17 @@ from pipeline_steps.defenses.recipes.normal import Normal
 from pipeline_steps.defenses.recipes.trades import Trades
 from pipeline_steps.defenses.smoothing import smoothed
 from pipeline_steps.defenses.spec import Schedule
-from pipeline_steps.threats.ascent import Objective
+from pipeline_steps.defenses.tutor import Tutor, tutor_of
 from pipeline_steps.threats.attacks.ascent import Ascent
 from pipeline_steps.threats.batch import Batch
-from pipeline_steps.threats.catalogue import Threat
 from pipeline_steps.threats.frozen import logits_of
+from pipeline_steps.threats.objective import Objective
 from pipeline_steps.threats.objectives.cross_entropy import CrossEntropy
 from pipeline_steps.threats.objectives.discriminator import Discriminator
 from pipeline_steps.threats.objectives.kl import Kl
 from pipeline_steps.threats.objectives.optimal_transport import OptimalTransport
 from pipeline_steps.threats.perturbations.pixel import Pixel
+from pipeline_steps.threats.threat import Threat
 
 STANDARD = "standard"
 SEED, POINTS, CLASSES = 0, 400, 2

@@ -91,7 +91,7 @@ def load_released_generator(
     path = Path(layout.card("train_gan", **names))
     with _source(repository, revision) as source:
         card, weights = source.checked(path, "weights")
-        generator = load_generator(card.spec["model"], weights)
+        generator: Any = load_generator(card.spec["model"], weights)
     generator.card = card
     return generator
 

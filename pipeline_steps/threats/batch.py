@@ -1,14 +1,14 @@
 """Images with their labels, as a threat edits them and a recipe learns from them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.datasets.augmentation import Moves, mixup
-from pipeline_steps.generators.generator import is_exact, is_raw
+from pipeline_steps.generators.generator import Generator
 
 
 @dataclass(frozen=True)
@@ -19,55 +19,56 @@ class Batch:
     labels: Tensor
     targets: Tensor | None = None
     """The classes that a targeted attack leads to."""
-    projected: dict[int, Tensor] = field(default_factory=dict, repr=False)
-    """Latents for generators that have no exact `encode`; found before, by projection."""
+    projected: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    """Latents for generators that have no exact `encode`, by the generators' names; found
+    before, by projection."""
     moves: Moves | None = None
     """How the images were augmented, and so what their generated likenesses need too."""
-    latents: dict[int, Tensor] = field(default_factory=dict, repr=False)
-    answers: dict[int, Tensor] = field(default_factory=dict, repr=False)
+    latents: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
+    """Exact latents of the images, as far as an attack has encoded them beforehand."""
+    clean_logits: Tensor | None = field(default=None, repr=False)
+    """What the attacked network says of the images as they are; for objectives that
+    compare."""
 
     @property
     def classes(self) -> Tensor:
         """One class for each image; of a distribution, the likeliest."""
         return self.labels.argmax(1) if self.labels.dim() > 1 else self.labels
 
-    def latents_of(self, generator: Any) -> Tensor:
-        """The images on a generator's manifold: encoded when first asked for, or where a
-        generator can't encode, as they were projected before they were augmented."""
-        key = id(generator)
-        if not is_exact(generator):
-            if key not in self.projected:
-                raise PipelineError(
-                    "an approximate generator needs latents that were found before, and "
-                    "this batch has none for it; put them into `projected`"
-                )
-            return self.projected[key]
-        if key not in self.latents:
-            self.latents[key] = generator.encode(self.images)
-        return self.latents[key]
+    def latents_of(self, generator: Generator) -> Tensor:
+        """The images on a generator's manifold: encoded, or where a generator can't
+        encode, as they were projected before they were augmented."""
+        if generator.exact:
+            known = self.latents.get(generator.name)
+            return generator.encode(self.images) if known is None else known
+        if generator.name not in self.projected:
+            raise PipelineError(
+                "an approximate generator needs latents that were found before, and "
+                "this batch has none for it; put them into `projected`"
+            )
+        return self.projected[generator.name]
 
-    def decode(self, generator: Any, latents: Tensor) -> Tensor:
+    def encoded(self, generator: Generator) -> "Batch":
+        """The same batch, that need not encode its images again."""
+        if not generator.exact or generator.name in self.latents:
+            return self
+        encoded = {generator.name: generator.encode(self.images)}
+        return replace(self, latents={**self.latents, **encoded})
+
+    def decode(self, generator: Generator, latents: Tensor) -> Tensor:
         """Images of latents, moved as this batch's images were where that came after."""
-        images: Tensor = generator.decode(latents)
-        if self.moves is None or is_exact(generator):
+        images = generator.decode(latents)
+        if self.moves is None or generator.exact:
             return images
         return self.moves.apply(images)
 
     @torch.no_grad()
-    def on_manifold(self, generator: Any) -> Tensor:
+    def on_manifold(self, generator: Generator) -> Tensor:
         """What a generator can show of the images: an exact one, the images themselves."""
-        if is_exact(generator):
+        if generator.exact:
             return self.images
         shown = self.decode(generator, self.latents_of(generator))
-        return shown if is_raw(generator) else shown.clamp(0, 1)
-
-    def answer_of(self, model: nn.Module) -> Tensor:
-        """What a model says of the images as they are; asked once an attack."""
-        key = id(model)
-        if key not in self.answers:
-            with torch.no_grad():
-                self.answers[key] = model(self.images)
-        return self.answers[key]
+        return shown if generator.raw else shown.clamp(0, 1)
 
     def take(self, rows: Tensor | slice) -> "Batch":
         """Some of the images alone, by their numbers, a mask or a slice."""
@@ -76,10 +77,12 @@ class Batch:
             images=self.images[rows],
             labels=self.labels[rows],
             targets=None if self.targets is None else self.targets[rows],
-            projected={key: latents[rows] for key, latents in self.projected.items()},
+            projected={name: latents[rows] for name, latents in self.projected.items()},
             moves=None if self.moves is None else self.moves.take(rows),
-            latents={key: latents[rows] for key, latents in self.latents.items()},
-            answers={key: answers[rows] for key, answers in self.answers.items()},
+            latents={name: latents[rows] for name, latents in self.latents.items()},
+            clean_logits=(
+                None if self.clean_logits is None else self.clean_logits[rows]
+            ),
         )
 
 
@@ -87,7 +90,7 @@ def moved(batch: Batch, images: Tensor) -> Batch:
     """The batch with edited images: they lie elsewhere on a manifold, so all that was
     computed from them is computed anew. What was projected stays: it is near enough to
     begin from, and to project again would take longer than any attack."""
-    return replace(batch, images=images, latents={}, answers={})
+    return replace(batch, images=images, latents={}, clean_logits=None)
 
 
 def mixed(batch: Batch, labels: Tensor, other: Tensor, share: Tensor) -> Batch:
@@ -101,8 +104,8 @@ def mixed(batch: Batch, labels: Tensor, other: Tensor, share: Tensor) -> Batch:
         images=mixup(batch.images, batch.images[other], share),
         labels=mixup(labels, labels[other], share),
         projected={
-            key: mixup(latents, latents[other], share)
-            for key, latents in batch.projected.items()
+            name: mixup(latents, latents[other], share)
+            for name, latents in batch.projected.items()
         },
         moves=batch.moves,
     )

@@ -1,59 +1,71 @@
-"""Threats by their specs: the one interface `threat(model, batch, rng)`."""
+"""Threats by their specs: the one interface `threat(network, batch, rng)`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Protocol
+from dataclasses import dataclass, field
 
-from torch import Tensor, nn
+from torch import nn
 
-from pipeline_steps.core.registry import make
-from pipeline_steps.core.rng import Rng
-from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import make, parameters, path_of
+from pipeline_steps.generators.generator import Generator
+from pipeline_steps.threats.objective import Objective
+from pipeline_steps.threats.perturbation import Perturbation
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.threat import Attack, Threat
+from pipeline_steps.threats.victim import Victim
 
-NONE: Mapping[str, Any] = MappingProxyType({})
-KINDS = ("attack", "perturbation", "objective")
-
-
-class Attack(Protocol):
-    """Edits the images of a batch, and tells what that took."""
-
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked: ...
-
-
-@dataclass(frozen=True)
-class Threat:
-    """An attack that is ready to run."""
-
-    attack: Attack
-
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
-        return self.attack(model, batch, rng).images
+KINDS = {"attack": Attack, "perturbation": Perturbation, "objective": Objective}
 
 
 def build_threat(
     spec: ThreatSpec,
-    generators: Mapping[str, Any],
-    defenses: Mapping[str, nn.Module] = NONE,
+    generators: Mapping[str, Generator],
+    defenses: Mapping[str, nn.Module] | None = None,
 ) -> Threat:
-    return Threat(_built(spec.model_dump(), generators, defenses))
+    """A threat, with the trained things that its spec names."""
+    attack = _Builder(generators, defenses or {}).built(spec.model_dump())
+    assert isinstance(attack, Attack)
+    return Threat(attack)
 
 
-def _built(
-    value: Any, generators: Mapping[str, Any], defenses: Mapping[str, nn.Module]
-) -> Any:
-    """What a spec names, from the inside out; what was trained is there already."""
-    if isinstance(value, list):
-        return [_built(item, generators, defenses) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    if isinstance(value.get("generator"), str):
-        return generators[value["name"]]
-    if isinstance(value.get("defense"), str):
-        return defenses[value["defense"]]
-    inside = {k: _built(item, generators, defenses) for k, item in value.items()}
-    for kind in KINDS:
-        if isinstance(value.get(kind), str):
-            return make(kind, inside)
-    return inside
+@dataclass(frozen=True)
+class _Builder:
+    generators: Mapping[str, Generator]
+    defenses: Mapping[str, nn.Module] = field(default_factory=dict)
+
+    def built(self, value: object) -> object:
+        """What a spec names, from the inside out; what was trained is there already."""
+        if isinstance(value, list):
+            return [self.built(item) for item in value]
+        if not isinstance(value, Mapping):
+            return value
+        if isinstance(value.get("generator"), str):
+            return self.generators[value["name"]]
+        if isinstance(value.get("defense"), str):
+            return Victim.of(self.defenses[value["defense"]])
+        inside = {name: self.built(item) for name, item in value.items()}
+        for kind in KINDS:
+            if isinstance(value.get(kind), str):
+                return _made(kind, inside)
+        return inside
+
+
+def _made(kind: str, entry: dict[str, object]) -> object:
+    """A registered thing, to which attacks that it names by a name are given as threats."""
+    word = str(entry[kind])
+    for parameter in parameters(kind, word):
+        if parameter.name in entry and parameter.mentions("Threat"):
+            entry[parameter.name] = _as_threat(entry[parameter.name])
+    thing = make(kind, entry)
+    if not isinstance(thing, KINDS[kind]):
+        raise PipelineError(
+            f"{path_of(kind, word)}: {type(thing).__name__} must be derived from "
+            f"{KINDS[kind].__module__}.{KINDS[kind].__name__}"
+        )
+    return thing
+
+
+def _as_threat(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _as_threat(item) for name, item in value.items()}
+    return Threat(value) if isinstance(value, Attack) else value

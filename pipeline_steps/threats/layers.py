@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -10,35 +10,41 @@ from torch import Tensor, nn
 from pipeline_steps.core.errors import PipelineError
 
 
-def layers_of(model: nn.Module) -> list[nn.Module]:
-    """The layers that a network itself tells; of a fast form, those of the plain one."""
-    network: Any = getattr(model, "exact", model)
-    if not hasattr(network, "layers"):
+@runtime_checkable
+class Layered(Protocol):
+    """A network that names its layers, as all architectures do; a user's own may."""
+
+    def layers(self) -> list[nn.Module]:
+        """The modules between which features pass, from the image on."""
+        ...
+
+
+def layers_of(network: nn.Module) -> list[nn.Module]:
+    """The layers that a network itself names."""
+    if not isinstance(network, Layered):
         raise PipelineError(
             f"{type(network).__name__} does not tell its layers, which perceptual "
             "attacks look at; give its class a method `layers`"
         )
-    found: list[nn.Module] = network.layers()
-    return found
+    return network.layers()
 
 
-def features_of(model: nn.Module, images: Tensor) -> tuple[list[Tensor], Tensor]:
+def features_of(network: nn.Module, images: Tensor) -> tuple[list[Tensor], Tensor]:
     """What comes out of each layer, and the logits."""
-    network = getattr(model, "exact", model)
-    told: list[Tensor] = []
+    features: list[Tensor] = []
     with ExitStack() as hooks:
         for layer in layers_of(network):
-            hook = layer.register_forward_hook(lambda _, __, out: told.append(out))
+            hook = layer.register_forward_hook(lambda _, __, out: features.append(out))
             hooks.callback(hook.remove)
         logits: Tensor = network(images)
-    return told, logits
+    return features, logits
 
 
 @contextmanager
-def added(model: nn.Module, additions: Sequence[Tensor]) -> Iterator[None]:
+def added(network: nn.Module, additions: Sequence[Tensor]) -> Iterator[None]:
     """Each layer gives out its own addition on top, for a while."""
     with ExitStack() as hooks:
-        for layer, addition in zip(layers_of(model), additions, strict=True):
+        for layer, addition in zip(layers_of(network), additions, strict=True):
             hook = layer.register_forward_hook(
                 lambda _, __, out, addition=addition: out + addition
             )

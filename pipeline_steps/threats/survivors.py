@@ -1,28 +1,30 @@
-"""The images that a model still gets right while attacks of several parts go on."""
+"""The images that a network still gets right while attacks of several parts go on."""
 
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.frozen import logits_of, misclassified
+from pipeline_steps.threats.victim import Victim
 
 
 class Survivors:
     """Of a batch, what is left to break, and what became of the rest.
 
-    Part 0 of every such attack is none: the model was wrong about the clean image. An
+    Part 0 of every such attack is none: the network was wrong about the clean image. An
     image that no part breaks stays as it was.
     """
 
-    def __init__(self, model: nn.Module, batch: Batch, rng: Rng, *parts: str) -> None:
-        self.whole, self.rng = replace(batch, answers={}), rng
+    def __init__(self, victim: Victim, batch: Batch, rng: Rng, *parts: str) -> None:
+        self.whole, self.rng = batch, rng
         clean = Attacked.untouched(batch)
-        logits = logits_of(model, batch.images)
-        wrong = misclassified(model, batch.images, logits, batch.classes)
-        self.told = replace(clean, broken_by=wrong.long() - 1, parts=("clean", *parts))
+        logits = victim.logits_of(batch.images)
+        wrong = victim.misclassified(batch.images, logits, batch.classes)
+        self.attacked = replace(
+            clean, broken_by=wrong.long() - 1, parts=("clean", *parts)
+        )
         self.rows = (~wrong).nonzero().squeeze(1)
 
     def __len__(self) -> int:
@@ -40,11 +42,11 @@ class Survivors:
         self, images: Tensor, used: Tensor, broken: Tensor, part: int = 1
     ) -> None:
         """What a part made of them; those that it broke are survivors no more."""
-        assert self.told.broken_by is not None
-        self.told.used[self.rows] += used
+        assert self.attacked.broken_by is not None
+        self.attacked.used[self.rows] += used
         gone = self.rows[broken]
-        self.told.images[gone] = images[broken]
-        self.told.broken_by[gone] = part
+        self.attacked.images[gone] = images[broken]
+        self.attacked.broken_by[gone] = part
         self.rows = self.rows[~broken]
 
 
@@ -78,7 +80,7 @@ class Group:
         self.rows = self.rows[left]
         self.state = {name: tensor[left] for name, tensor in self.state.items()}
 
-    def asked(self, times: int = 1) -> None:
+    def spend(self, times: int = 1) -> None:
         """Counts what was spent on those that are left."""
         self.used[self.rows] += times
 

@@ -12,7 +12,7 @@ from pipeline_steps.config.load import load_config
 from pipeline_steps.core.rng import rng
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.defenses.recipe import build_recipe, prepared
+from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.generators.spec import generators_in
 from pipeline_steps.generators.stages import GrowthSchedule
@@ -70,7 +70,7 @@ def test_a_training_has_the_operations_of_a_real_one(plan, defense):
     recipe = build_recipe(spec.recipe, generators(spec.recipe))
     draw = rng(0, "test")
     with FlopCounterMode(display=False) as counter:
-        recipe.loss(model, prepared(recipe, batch(), draw), draw).backward()
+        recipe.loss(model, recipe.prepare(batch(), draw), draw).backward()
     told = Work("train_defense", spec.model_dump(), IMAGES, 0).operations()
     once = spec.schedule.epochs * counter.get_total_flops()
     assert told == pytest.approx(once)

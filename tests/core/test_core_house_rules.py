@@ -45,7 +45,6 @@ COMPUTES = {
 DYNAMIC = {"import_module", "__import__", "exec", "eval"}
 DYNAMIC_WHERE = {
     "core/registry.py": ["import_module", "import_module"],
-    "core/settings.py": ["eval", "eval"],
     "core/worker_pool.py": ["import_module"],  # installed packages, by a list of names
 }
 

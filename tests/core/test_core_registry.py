@@ -1,5 +1,6 @@
 """Each registered word is a class that loads, says what it is, and takes what is read."""
 
+import ast
 import dataclasses
 import inspect
 
@@ -37,7 +38,7 @@ def test_every_kind_has_a_word(kind):
 @every_word
 def test_what_is_read_from_the_source_is_what_the_class_takes(kind, word):
     read = {
-        p.name: None if p.default is None else eval(p.default)
+        p.name: None if p.default is None else ast.literal_eval(p.default)
         for p in registry.parameters(kind, word)
     }
     assert read == taken_by(registry.load(kind, word))

@@ -1,14 +1,18 @@
 """Settings are typed, amounts lie in [0, 1], and errors bring the nearest valid name."""
 
+from typing import Literal
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline_steps.core import registry
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.settings import (
     Amount,
+    Count,
     Extent,
-    Perturbation,
+    PerturbationEntry,
     settings_of,
 )
 
@@ -95,7 +99,7 @@ def test_a_multiple_that_leaves_0_to_1_is_refused_when_the_budget_is_known():
 
 
 def perturbation(value):
-    return TypeAdapter(Perturbation).validate_python(value)
+    return TypeAdapter(PerturbationEntry).validate_python(value)
 
 
 def test_a_choice_is_a_word_or_a_word_with_settings_and_brings_its_defaults():
@@ -140,6 +144,64 @@ def test_a_wrong_choice_is_told_with_the_nearest_valid_name(written, told):
     assert told in str(caught.value)
 
 
+@pytest.fixture
+def declared(monkeypatch, tmp_path):
+    """The settings of a class `Fuzzy`, from its source; the real registry is kept."""
+
+    def read(*lines):
+        folder = tmp_path / "pipeline_steps/threats/perturbations"
+        folder.mkdir(parents=True, exist_ok=True)
+        body = "".join(f"    {line}\n" for line in lines)
+        (folder / "fuzzy.py").write_text(f"class Fuzzy:\n{body}")
+        monkeypatch.setattr(registry, "ROOT", tmp_path)
+        forget()
+        return settings_of.__wrapped__("perturbation", "fuzzy")
+
+    def forget():
+        for cached in (registry._class, registry.parameters, registry.words):
+            cached.cache_clear()
+
+    yield read
+    forget()
+
+
+def test_settings_are_read_from_the_words_of_their_types_and_nothing_is_run(declared):
+    fields = declared(
+        "epsilon: Amount",
+        "norm: Literal['l1', 'l2'] = 'l1'",
+        "parts: dict[str, list[Count]] | None = None",
+        "offset: float = -0.5",
+    ).model_fields
+    assert [name for name, field in fields.items() if field.is_required()] == [
+        "epsilon"
+    ]
+    assert fields["norm"].annotation == Literal["l1", "l2"]
+    assert fields["parts"].annotation == dict[str, list[Count]] | None
+    assert fields["offset"].default == -0.5
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        (
+            "width: Cuont",
+            "the setting 'width' has the type Cuont, which no config can ",
+        ),
+        ("width: Cuont", "did you mean 'Count'?"),
+        ("width: torch.Tensor", "has the type torch.Tensor, which no config can state"),
+        ("width: print('x')", "has the type print('x'), which no config can state"),
+        ("width: Count = len('x')", "has the default len('x'), which is no constant"),
+        ("def __init__(self, width): pass", "the setting 'width' has no type"),
+    ],
+)
+def test_a_declaration_that_can_t_be_read_is_a_sentence(declared, line, complaint):
+    with pytest.raises(PipelineError) as caught:
+        declared(line)
+    assert complaint in str(caught.value)
+    where = "pipeline_steps/threats/perturbations/fuzzy.py: Fuzzy: the setting"
+    assert str(caught.value).startswith(where)
+
+
 def test_what_the_data_set_supplies_cannot_be_set():
     fields = settings_of("architecture", "small_cnn").model_fields
     assert set(fields) == {"width"}
@@ -161,7 +223,7 @@ def test_what_is_no_extent_is_told(written):
 
 def pixel(**more):
     entry = {"perturbation": "pixel", "step_size": 0, **more}
-    return TypeAdapter(Perturbation).validate_python(entry)
+    return TypeAdapter(PerturbationEntry).validate_python(entry)
 
 
 def test_a_radius_is_an_amount_under_linf_and_an_extent_elsewhere():

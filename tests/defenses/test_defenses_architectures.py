@@ -12,7 +12,7 @@ from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.defenses.architectures.auxiliary_norm import TwoNorms, auxiliary
 from pipeline_steps.defenses.load import load_model, new_model
 from pipeline_steps.defenses.recipe import build_recipe
-from pipeline_steps.evaluation.fast_model import FastModel
+from pipeline_steps.evaluation.fast_model import FastModel, victim_of
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.layers import added, features_of, layers_of
 
@@ -90,9 +90,10 @@ def test_features_pass_between_the_layers_that_a_network_tells(model):
 
 
 def test_the_fast_form_of_a_network_answers_as_it_does(model):
-    fast = FastModel(model, images(), "float32")
+    victim = victim_of(model, images(), "float32")
+    fast = victim.fast
     assert torch.allclose(fast(images(4)), model(images(4)), atol=1e-4)
-    assert [type(layer) for layer in layers_of(fast)] == [
+    assert [type(layer) for layer in layers_of(victim.exact)] == [
         type(layer) for layer in layers_of(model)
     ]
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in fast.body.modules())

@@ -7,13 +7,14 @@ from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import rng
-from pipeline_steps.defenses.companion import Companion, own_parameters, tutor_of
+from pipeline_steps.defenses.companion import Companion, own_parameters
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.defenses.recipes.atld import Atld, manifold_loss
 from pipeline_steps.defenses.smoothing import smoothed
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.defenses.train_defense import train_defense
+from pipeline_steps.defenses.tutor import tutor_of
 from pipeline_steps.threats.batch import Batch
 
 SCHEDULE = Schedule(epochs=1, batch=4, learning_rate=0.1, momentum=0.0)

@@ -10,7 +10,7 @@ from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import rng
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.defenses.load import load_model, new_model
-from pipeline_steps.defenses.transformed import Transformed
+from pipeline_steps.threats.victim import Transformed
 
 IMT = {"inference": "manifold_transformation", "epsilon": 0.1, "step_size": 0.1}
 

@@ -120,6 +120,7 @@ def test_a_training_in_bfloat16_learns_and_its_flow_stays_exact(
     before = toy_generator.decode
 
     class Listening(nn.Module):
+        exact, raw, name = True, False, "toy"
         encode = staticmethod(toy_generator.encode)
 
         @staticmethod

@@ -23,8 +23,8 @@ from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.datasets.loader import load_image_set
 from pipeline_steps.defenses.load import load_model
 from pipeline_steps.defenses.own_weights import put_weights, read_weights
-from pipeline_steps.defenses.transformed import Transformed
 from pipeline_steps.jobs.specs import Specs
+from pipeline_steps.threats.victim import Transformed
 
 PAGE = ROOT / "docs/your-own-model.md"
 # Of the form that the authors' modules have: tuples, and a probability.

@@ -11,7 +11,7 @@ from pipeline_steps.core.errors import Interrupted
 from pipeline_steps.core.rng import PartRng, rng
 from pipeline_steps.defenses.companion import own_parameters
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.defenses.recipe import build_recipe, prepared
+from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.defenses.train_defense import train_defense
 from pipeline_steps.threats.batch import Batch
 
@@ -63,7 +63,7 @@ def test_the_same_stream_gives_the_same_loss(
     def loss(seed):
         model = new_model(architecture_of(recipe_name), seed=0).train()
         recipe, draw = build(recipe_name), rng(seed)
-        return recipe.loss(model, prepared(recipe, batch, draw), draw).item()
+        return recipe.loss(model, recipe.prepare(batch, draw), draw).item()
 
     assert loss(0) == loss(0)
     assert (loss(0) == loss(1)) == (recipe_name in ("normal", "rlat"))
@@ -123,7 +123,7 @@ def test_parts_of_a_batch_have_the_loss_of_the_whole_as_their_mean(
 
     def loss(rows):
         draw = rng(0, "recipe")
-        whole = prepared(recipe, batch, draw)
+        whole = recipe.prepare(batch, draw)
         return recipe.loss(model, whole.take(rows), PartRng(draw, 24, rows)).item()
 
     halves = loss(slice(0, 12)), loss(slice(12, 24))

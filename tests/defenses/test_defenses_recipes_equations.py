@@ -11,7 +11,7 @@ from torch.nn import functional
 from pipeline_steps.core.rng import PartRng, rng
 from pipeline_steps.defenses.losses import boosted_cross_entropy, kl, kl_of_each
 from pipeline_steps.defenses.mixing import mixed, neighbours
-from pipeline_steps.defenses.recipe import build_recipe, prepared
+from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.threats.batch import Batch, moved
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
@@ -43,6 +43,8 @@ class Linear(nn.Module):
 
 class Halved:
     """An exact manifold: images are half of their latents."""
+
+    exact, raw, name = True, False, "halved"
 
     def encode(self, images):
         return 2 * images.flatten(1)
@@ -244,7 +246,7 @@ def test_a_mixture_s_loss_is_the_mixed_loss_of_both_labels():
 def test_mixup_learns_from_mixtures_of_one_share_a_batch():
     recipe, draw = built("mixup", classes=3), rng(4)
     other, share = draw.permutation(4), draw.beta(1, 1)
-    told = recipe.loss(Linear(), prepared(recipe, BATCH, rng(4)), rng(0))
+    told = recipe.loss(Linear(), recipe.prepare(BATCH, rng(4)), rng(0))
     mixture = share * IMAGES + (1 - share) * IMAGES[other]
     one, two = (entropy(mixture, labels) for labels in (LABELS, LABELS[other]))
     assert same(told, share * one + (1 - share) * two)
@@ -253,7 +255,7 @@ def test_mixup_learns_from_mixtures_of_one_share_a_batch():
 def test_robust_mixup_attacks_the_mixture_by_both_labels():
     """The attack raises the mixed loss too (IJSAT eq. 6), here by one signed step."""
     recipe = built("ijsat", threat=step(), classes=3, tau=1.0)
-    mixture = prepared(recipe, BATCH, rng(4))
+    mixture = recipe.prepare(BATCH, rng(4))
     attacked = crafted(mixture.images, mixture.labels)
     told = recipe.loss(Linear(), mixture, rng(0))
     assert same(told, entropy(attacked, mixture.labels))
@@ -266,7 +268,7 @@ def test_a_joint_attack_of_a_mixture_climbs_by_both_labels_in_both_spaces():
     pixel = {**step()["edit"], "boxed": False}
     together = {"perturbation": "together", "parts": [ON_MANIFOLD["edit"], pixel]}
     recipe = built("ijsat", threat={**step(), "edit": together}, classes=3, tau=1.0)
-    mixture = prepared(recipe, BATCH, rng(4))
+    mixture = recipe.prepare(BATCH, rng(4))
     uphill_of_both = uphill(mixture.images, mixture.labels).sign()
     attacked = (mixture.images + 1.5 * EPSILON * uphill_of_both).clamp(0, 1)
     told = recipe.loss(Linear(), mixture, rng(0))

@@ -12,6 +12,7 @@ from pipeline_steps.defenses.recipe import build_recipe
 from pipeline_steps.threats.balls import length
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.layers import features_of, perceived
+from pipeline_steps.threats.victim import Victim
 
 
 class Chain(nn.Module):
@@ -85,7 +86,8 @@ def trained(toy_architecture, toy_images):
 
 
 def attack(**settings):
-    return make("attack", {"attack": "fast_lagrange", **settings})
+    run = make("attack", {"attack": "fast_lagrange", **settings})
+    return lambda model, *rest: run(Victim.of(model), *rest)
 
 
 def distances(model, batch, images):

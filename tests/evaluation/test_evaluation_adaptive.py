@@ -11,14 +11,14 @@ from pipeline_steps.core.rng import rng
 from pipeline_steps.core.shards import cut
 from pipeline_steps.core.tables import stacked
 from pipeline_steps.defenses.companion import Companion
-from pipeline_steps.defenses.transformed import Transformed
 from pipeline_steps.evaluation.probe import probe
 from pipeline_steps.evaluation.red_flags import Symptom, red_flags
 from pipeline_steps.evaluation.threat_relations import Reason
-from pipeline_steps.evaluation.verdicts import judge, sees_inference, worst_case
+from pipeline_steps.evaluation.verdicts import judge, worst_case
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.victim import Transformed, Victim
 
 IMT = {"inference": "manifold_transformation", "epsilon": 0.05, "step_size": 0.05}
 
@@ -95,7 +95,7 @@ def test_only_a_threat_that_does_not_see_the_inference_is_flagged(
     plain = {"attack": "ascent", **threat_entry()}
     threats = {"pgd20": plain, "pgd20-adaptive": adaptive(plain)}
     cards = {
-        name: told | {"attack_saw_inference": sees_inference(built(entry))}
+        name: told | {"attack_saw_inference": built(entry).sees_inference}
         for name, entry in threats.items()
     }
     flags = red_flags({"pgd20": 60.0, "pgd20-adaptive": 40.0}, cards, threats)
@@ -221,8 +221,8 @@ def test_the_second_ascent_goes_on_inside_the_first_one_s_ball(
     last = {"edit": then, "objective": {"objective": "discriminator"}, "steps": 1}
     continued = built({"attack": "continued", "first": first, **last})
     batch, model = Batch(*toy_images[torch.arange(24)]), defense.static
-    whole = continued.attack(model, batch, rng(0))
-    begun = built(first).attack(model, batch, rng(0)).images
+    whole = continued.against(Victim.of(model), batch, rng(0))
+    begun = built(first).against(Victim.of(model), batch, rng(0)).images
     assert not torch.equal(whole.images, begun)
     assert (whole.images - batch.images).abs().max() <= 0.1 + 1e-6
     assert whole.used.tolist() == [6] * 24

@@ -9,8 +9,8 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.defenses.transformed import Transformed
 from pipeline_steps.evaluation.grad_cam import LastMap, grad_cam
+from pipeline_steps.threats.victim import Transformed
 
 SMALL = {"classes": 3, "channels": 3}
 NETWORKS = {

@@ -6,7 +6,7 @@ from torch import nn
 
 from pipeline_steps.core.rng import rng
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.evaluation.fast_model import FastModel, folded
+from pipeline_steps.evaluation.fast_model import FastModel, folded, victim_of
 from pipeline_steps.threats.frozen import frozen
 
 
@@ -50,14 +50,14 @@ def test_the_gradient_is_the_plain_network_s(word):
 def test_the_plain_network_stays_as_it_was():
     model = network("resnet18").train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    fast = FastModel(model, images(), "float32")
-    with frozen(fast):
-        fast(images(2))
+    victim = victim_of(model, images(), "float32")
+    with victim.frozen():
+        victim(images(2))
         assert not model.training
     assert model.training
     assert all(torch.equal(before[n], t) for n, t in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
-    assert fast.exact is model
+    assert victim.exact is model
 
 
 def test_half_the_bits_answer_nearly_the_same_in_float32():

@@ -14,8 +14,9 @@ from pipeline_steps.core.shards import cut
 from pipeline_steps.core.tables import stacked
 from pipeline_steps.evaluation.verdicts import Judge, judge
 from pipeline_steps.threats.batch import Attacked
-from pipeline_steps.threats.catalogue import Threat, build_threat
+from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.threat import Attack, Threat
 
 
 @pytest.fixture
@@ -95,16 +96,16 @@ def test_a_defense_that_answers_differently_is_noticed(
 
 
 @dataclass
-class Greedy:
+class Greedy(Attack):
     """An attack that needs more memory than there is for so many images."""
 
     attack: Any
     most: int
 
-    def __call__(self, model, batch, rng):
+    def __call__(self, victim, batch, rng):
         if len(batch.images) > self.most:
             raise torch.OutOfMemoryError
-        return self.attack(model, batch, rng)
+        return self.attack(victim, batch, rng)
 
 
 @pytest.mark.parametrize("most", [20, 7, 1], ids="at most {}".format)
@@ -128,10 +129,11 @@ def test_a_device_without_memory_for_one_image_is_told(
 
 
 def test_edited_images_out_of_range_are_refused(trained, toy_images):
-    def attack(model, batch, rng):
-        return replace(Attacked.untouched(batch), images=batch.images + 2)
+    class Brightening(Attack):
+        def __call__(self, victim, batch, rng):
+            return replace(Attacked.untouched(batch), images=batch.images + 2)
 
-    threat = Threat(attack)
+    threat = Threat(Brightening())
     with pytest.raises(PipelineError, match="attacked images run from 2"):
         next(judge(trained, toy_images, threat, cut(48, 8), seed=0))
 

@@ -14,7 +14,7 @@ SIZE, DIMENSIONS = 8, 12
 class ToyGan(nn.Module):
     """Smooth images from a short vector; its weights are drawn, not learned."""
 
-    exact, dimensions = False, DIMENSIONS
+    exact, raw, dimensions, name = False, False, DIMENSIONS, "toy"
 
     def __init__(self) -> None:
         super().__init__()

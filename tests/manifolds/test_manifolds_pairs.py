@@ -19,6 +19,7 @@ from pipeline_steps.manifolds.manifold_set import Projected, load_projected
 from pipeline_steps.threats.batch import Batch, mixed, moved
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.victim import Victim
 
 COUNT = 10
 HOW = Augmentation(pad=2, flip=True, cutout=3)
@@ -34,7 +35,7 @@ def batch(toy_gan, latents):
     """Natural images near their projections, and both augmented as a training step does."""
     natural = (toy_gan.decode(latents) + 0.05).clamp(0, 1)
     drawn = moves(natural, HOW, rng(0, "augment"))
-    projected = {id(toy_gan): latents}
+    projected = {toy_gan.name: latents}
     labels = torch.arange(COUNT) % 3
     return Batch(drawn.apply(natural), labels, projected=projected, moves=drawn)
 
@@ -129,7 +130,9 @@ def test_jsa_takes_a_gan_s_manifold_and_a_flow_s_by_one_path(
 ):
     for generator in (toy_gan, toy_generator):
         threat = build_threat(joint("glow"), {"glow": generator})
-        told = threat.attack(model, batch, image_rng(0, range(COUNT), "attack"))
+        told = threat.against(
+            Victim.of(model), batch, image_rng(0, range(COUNT), "attack")
+        )
         edited, base = told.images, batch.on_manifold(generator)
         assert edited.min() >= 0 and edited.max() <= 1
         loss = torch.nn.functional.cross_entropy
@@ -141,10 +144,10 @@ def test_jsa_takes_a_gan_s_manifold_and_a_flow_s_by_one_path(
 def test_stop_any_keeps_latents_with_their_images(toy_gan, batch, model):
     spec = joint("glow").model_copy(update={"stop": "any"})
     threat = build_threat(spec, {"glow": toy_gan})
-    told = threat.attack(model, batch, image_rng(0, range(COUNT), "attack"))
+    told = threat.against(Victim.of(model), batch, image_rng(0, range(COUNT), "attack"))
     for row in range(COUNT):  # each alone comes to the same
         alone = batch.take(slice(row, row + 1))
-        one = threat.attack(model, alone, image_rng(0, [row], "attack"))
+        one = threat.against(Victim.of(model), alone, image_rng(0, [row], "attack"))
         assert torch.allclose(one.images[0], told.images[row], atol=1e-4)
 
 
@@ -160,7 +163,7 @@ def test_a_judge_gives_each_image_its_own_latents(toy_gan, latents, model):
         objective={"objective": "cross_entropy"},
         steps=1,
     )
-    projected = Projected({id(toy_gan): latents.numpy()})
+    projected = Projected({toy_gan.name: latents.numpy()})
     threat = build_threat(spec, {"toy": toy_gan})
     judged = Judge(model, data, threat, 0, projected=projected)(range(4, 9))
     assert (judged.edited - images[4:9] / 255).abs().max() < 0.51 / 255
@@ -174,5 +177,5 @@ def test_latents_come_from_files_in_the_order_of_their_generators(
     generators = {"a-flow": toy_generator, "toy": toy_gan}
     projected = load_projected(generators, [path], COUNT)
     found = projected.of(torch.tensor([3, 0]))
-    assert found.keys() == {id(toy_gan)}
-    assert np.array_equal(found[id(toy_gan)], latents[[3, 0]])
+    assert found.keys() == {toy_gan.name}
+    assert np.array_equal(found[toy_gan.name], latents[[3, 0]])

@@ -24,7 +24,6 @@ from pipeline_steps.defenses.inferences.manifold_transformation import (
     ManifoldTransformation,
 )
 from pipeline_steps.defenses.load import new_model
-from pipeline_steps.defenses.transformed import Transformed
 from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.release import loading
 from pipeline_steps.release.loading import (
@@ -32,6 +31,7 @@ from pipeline_steps.release.loading import (
     load_manifold,
     load_released_generator,
 )
+from pipeline_steps.threats.victim import Transformed
 
 ARCHITECTURE = {"architecture": "small_cnn", "classes": 3, "channels": 3, "width": 8}
 GLOW = {"generator": "glow", "name": "glow", "channels": 3, "size": 8}

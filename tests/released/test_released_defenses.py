@@ -1,6 +1,7 @@
 """Recipes beside their authors' own code: losses, gradients and attacked images."""
 
 import ast
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from pipeline_steps.defenses.smoothing import adversarial_labels, smoothed
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.victim import Victim
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -206,7 +208,9 @@ def test_bilateral_s_images_and_labels(noise, monkeypatch, kind) -> None:
         told = build_threat(
             ThreatSpec(**threat("unclipped", objective, 1, epsilon)), {}
         )
-        aims = iter(told.attack.objective.aim(batch, net, stream).tolist())
+        answered = replace(batch, clean_logits=logits)
+        aims = told.attack.objective.aim(answered, Victim.of(net), stream)
+        aims = iter(aims.tolist())
         monkeypatch.setattr(np.random, "choice", lambda *_, **__: next(aims))
     else:
         stream = draw()

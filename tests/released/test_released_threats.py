@@ -12,6 +12,7 @@ from torch.nn import functional
 from pipeline_steps.threats.batch import Attacked, Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.victim import Victim
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -31,7 +32,9 @@ def trained() -> nn.Module:
 
 
 def attacked(spec: dict[str, Any], model: nn.Module, batch: Batch) -> Attacked:
-    told: Attacked = build_threat(ThreatSpec(**spec), {}).attack(model, batch, draw())
+    told: Attacked = build_threat(ThreatSpec(**spec), {}).against(
+        Victim.of(model), batch, draw()
+    )
     return told
 
 

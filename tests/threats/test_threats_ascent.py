@@ -3,15 +3,16 @@
 import foolbox
 import pytest
 import torch
+from threats_house import ascend
 from torch.nn import functional
 
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import image_rng, rng
-from pipeline_steps.threats.ascent import ascend
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.frozen import frozen
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.victim import Victim
 
 EPSILON = 0.03
 
@@ -145,7 +146,9 @@ def test_the_loss_of_mixed_labels_is_the_mixed_loss(model, batch):
     other, alpha = batch.labels.roll(1), rng(0, "alpha").uniform([len(batch.labels)])
     one_hot = functional.one_hot(torch.stack([batch.labels, other]), 3).float()
     mixed = alpha[:, None] * one_hot[0] + (1 - alpha[:, None]) * one_hot[1]
-    told = objective()(model(batch.images), Batch(batch.images, mixed), model)
+    told = objective()(
+        model(batch.images), Batch(batch.images, mixed), Victim.of(model)
+    )
     parts = [loss(model, batch.images, labels) for labels in (batch.labels, other)]
     assert torch.allclose(told, alpha * parts[0] + (1 - alpha) * parts[1], atol=1e-6)
 

@@ -17,6 +17,7 @@ from pipeline_steps.threats.attacks.square import Square
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.victim import Victim
 
 ATTACKS = {
     "apgd": {"attack": "apgd", "steps": 20},
@@ -30,7 +31,9 @@ every_attack = pytest.mark.parametrize("name", ATTACKS)
 
 
 def attack(name, epsilon, **more):
-    return make("attack", {**ATTACKS[name], "epsilon": epsilon, **more})
+    """An attack on networks just as they are."""
+    run = make("attack", {**ATTACKS[name], "epsilon": epsilon, **more})
+    return lambda model, *rest: run(Victim.of(model), *rest)
 
 
 def told_of(name, defense, count=30, **more):

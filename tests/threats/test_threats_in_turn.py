@@ -13,6 +13,7 @@ from pipeline_steps.threats.perturbations.in_turn import InTurn
 from pipeline_steps.threats.perturbations.pixel import Pixel
 from pipeline_steps.threats.perturbations.together import Together
 from pipeline_steps.threats.perturbations.warp import Warp, generalised_sign
+from pipeline_steps.threats.victim import Victim
 from pipeline_steps.threats.warping import warped
 
 WARP = Warp(epsilon=0.3, step_size=0.15)
@@ -160,9 +161,9 @@ def test_a_cascade_is_one_attack_on_what_another_has_left(model, batch):
     still, pixel = replace(WARP, start_at="zero"), replace(PIXEL, start_at="zero")
     first, second = ascent(still, 3), ascent(pixel, 2)
     cascade = make("attack", {"attack": "cascade", "parts": [first, second]})
-    told = cascade(model, batch, rng(0))
-    placed = first(model, batch, rng(0)).images
-    expected = second(model, Batch(placed, batch.labels), rng(0)).images
+    told = cascade(Victim.of(model), batch, rng(0))
+    placed = first(Victim.of(model), batch, rng(0)).images
+    expected = second(Victim.of(model), Batch(placed, batch.labels), rng(0)).images
     assert torch.equal(told.images, expected)
     assert torch.equal(told.used, torch.full([3], 5))
     assert (told.images - placed).abs().max() <= 8 / 255 + 1e-6
@@ -170,5 +171,7 @@ def test_a_cascade_is_one_attack_on_what_another_has_left(model, batch):
 
 
 def test_a_cascade_of_nothing_leaves_the_images(model, batch):
-    told = make("attack", {"attack": "cascade", "parts": []})(model, batch, rng(0))
+    told = make("attack", {"attack": "cascade", "parts": []})(
+        Victim.of(model), batch, rng(0)
+    )
     assert torch.equal(told.images, batch.images)

@@ -1,21 +1,24 @@
 """Every objective is its paper's formula, an image at a time."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
+from threats_house import ascend
 from torch import nn
 from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import make, words
 from pipeline_steps.core.rng import image_rng, rng
-from pipeline_steps.threats.ascent import ascend
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.frozen import frozen
 from pipeline_steps.threats.objectives.margin import margins
 from pipeline_steps.threats.objectives.optimal_transport import transport
+from pipeline_steps.threats.victim import Victim
 
 CLASSES = 3
 
@@ -44,18 +47,23 @@ def pixel(epsilon=0.05, **more):
     return make("perturbation", {"perturbation": "pixel", **settings})
 
 
+def compared(batch, model):
+    """The batch with what the model says of its images."""
+    with torch.no_grad():
+        return replace(batch, clean_logits=model(batch.images))
+
+
 def gain(told, model, images, batch):
     with frozen(model), torch.no_grad():
-        return told(model(images), batch, model)
+        return told(model(images), compared(batch, model), Victim.of(model))
 
 
 @pytest.mark.parametrize("word", words("objective"))
 def test_an_attack_raises_its_objective(model, batch, word):
     told = objective(word)
     edited = ascend(model, batch, pixel(), told, 10, rng(0))
-    if hasattr(told, "aim"):
-        targets = told.aim(batch, model.eval(), rng(0))
-        batch = Batch(batch.images, batch.labels, targets)
+    targets = told.aim(compared(batch, model.eval()), Victim.of(model), rng(0))
+    batch = Batch(batch.images, batch.labels, targets)
     near = batch.images + 0.001 * rng(0, "near").normal(batch.images.shape)
     before, after = (gain(told, model, i, batch) for i in (near, edited))
     assert after.mean() > before.mean()
@@ -100,10 +108,10 @@ def test_a_margin_above_zero_is_a_fooled_model(model, batch):
 
 
 def test_kl_is_nothing_at_the_clean_image_and_pytorch_s_elsewhere(model, batch):
-    model.eval()
-    assert objective("kl")(model(batch.images), batch, model).abs().max() < 1e-6
+    batch, victim = compared(batch, model.eval()), Victim.of(model)
+    assert objective("kl")(model(batch.images), batch, victim).abs().max() < 1e-6
     edited = model(batch.images.flip(0))
-    told = objective("kl")(edited, batch, model)
+    told = objective("kl")(edited, batch, victim)
     clean = torch.distributions.Categorical(logits=model(batch.images))
     other = torch.distributions.Categorical(logits=edited)
     expected = torch.distributions.kl_divergence(clean, other)
@@ -117,11 +125,32 @@ def test_the_clean_prediction_is_asked_for_once_an_attack(model, batch):
     assert len(asked) == 6
 
 
+def test_what_was_said_before_an_attack_is_not_believed_in_it(model, batch):
+    """A batch may have been attacked before the network learned from it."""
+    stale = replace(batch, clean_logits=torch.full((6, CLASSES), torch.nan))
+    fresh = ascend(model, batch, pixel(), objective("kl"), 2, rng(0))
+    assert torch.equal(ascend(model, stale, pixel(), objective("kl"), 2, rng(0)), fresh)
+
+
+def test_an_objective_that_compares_wants_clean_logits(model, batch):
+    with pytest.raises(ValueError, match="no clean logits"):
+        objective("kl")(model(batch.images), batch, Victim.of(model))
+
+
+def test_a_discriminator_s_classifier_may_lead_to_a_class_too(model, batch):
+    told = objective("discriminator", classifier=objective("targeted"))
+    assert told.compares
+    aims = told.aim(compared(batch, model.eval()), Victim.of(model), rng(0))
+    assert (aims != batch.labels).all()
+    assert not objective("discriminator", classifier=objective("margin")).compares
+
+
 @pytest.mark.parametrize("target", ["random", "likeliest", "nearest"])
 def test_a_target_is_a_wrong_class_and_all_are_chosen(model, target):
     images = rng(0, "many").uniform([60, 3, 8, 8])
     batch = Batch(images, torch.arange(60) % CLASSES)
-    aims = objective("targeted", target=target).aim(batch, model.eval(), rng(0))
+    batch, victim = compared(batch, model.eval()), Victim.of(model)
+    aims = objective("targeted", target=target).aim(batch, victim, rng(0))
     assert (aims != batch.labels).all()
     assert aims.min() >= 0
     assert aims.max() < CLASSES
@@ -139,18 +168,21 @@ def test_the_nearest_class_is_the_one_whose_boundary_is_closest():
         head.weight.copy_(torch.tensor([[0.0], [1.0], [4.0], [-1.0]]))
     model = nn.Sequential(nn.Flatten(), head)
     batch = Batch(torch.zeros(1, 1, 1, 1), torch.tensor([0]))
-    batch.answers[id(model)] = torch.tensor([[5.0, 4.0, 3.0, 8.0]])
-    told = objective("targeted", target="nearest")
-    assert told.aim(batch, model, rng(0)).tolist() == [2], "2 of 4, not 1 of 1"
-    batch.answers[id(model)] = torch.tensor([[5.0, 6.0, 7.0, 8.0]])
-    assert told.aim(batch, model, rng(0)).tolist() == [2], "all are ahead"
+    told, victim = objective("targeted", target="nearest"), Victim.of(model)
+
+    def aim(*logits):
+        answered = replace(batch, clean_logits=torch.tensor([logits]))
+        return told.aim(answered, victim, rng(0)).tolist()
+
+    assert aim(5.0, 4.0, 3.0, 8.0) == [2], "2 of 4, not 1 of 1"
+    assert aim(5.0, 6.0, 7.0, 8.0) == [2], "all are ahead"
 
 
 def test_without_a_linear_layer_there_is_no_nearest_class(batch):
     told = objective("targeted", target="nearest")
     model = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten())
     with pytest.raises(PipelineError, match="has none with 3 answers"):
-        told.aim(batch, model, rng(0))
+        told.aim(compared(batch, model), Victim.of(model), rng(0))
 
 
 def test_a_targeted_attack_is_foolbox_s_descent(model, batch):
@@ -161,7 +193,8 @@ def test_a_targeted_attack_is_foolbox_s_descent(model, batch):
     edited = ascend(model, batch, pixel(start_at="zero"), told, 5, rng(0))
     attack = foolbox.attacks.LinfPGD(rel_stepsize=0.25, steps=5, random_start=False)
     peer = foolbox.PyTorchModel(model, bounds=(0, 1), device="cpu")
-    aims = foolbox.criteria.TargetedMisclassification(told.aim(batch, model, rng(0)))
+    targets = told.aim(compared(batch, model), Victim.of(model), rng(0))
+    aims = foolbox.criteria.TargetedMisclassification(targets)
     theirs, _, _ = attack(peer, batch.images, aims, epsilons=0.05)
     assert torch.allclose(edited, theirs, atol=1e-6)
 
@@ -179,13 +212,13 @@ def test_the_discriminator_s_objective_is_its_loss(model, batch, both, towards):
     loss = functional.binary_cross_entropy_with_logits(verdict, goal, reduction="none")
     own = functional.cross_entropy(logits, batch.labels, reduction="none")
     expected = both * own - loss
-    assert torch.allclose(told(logits, batch, model), expected, atol=1e-6)
+    assert torch.allclose(told(logits, batch, Victim.of(model)), expected, atol=1e-6)
 
 
 def test_a_defense_without_a_discriminator_is_one_sentence(batch):
     logits = torch.zeros(6, CLASSES)
     with pytest.raises(PipelineError, match="trained with one; give this defense a"):
-        objective("discriminator")(logits, batch, nn.Identity())
+        objective("discriminator")(logits, batch, Victim.of(nn.Identity()))
 
 
 @given(st.integers(0, 100), st.integers(2, 7))
@@ -202,10 +235,10 @@ def test_the_plan_moves_everything_and_little_dearer_than_the_best(seed, count):
 
 
 def test_no_transport_is_needed_where_nothing_moved(model, batch):
-    model.eval()
+    batch, victim = compared(batch, model.eval()), Victim.of(model)
     told = objective("optimal_transport", iterations=500, plan="fixed")
-    here = told(model(batch.images), batch, model).sum()
-    far = told(model(batch.images.flip(2) * 0.2), batch, model).sum()
+    here = told(model(batch.images), batch, victim).sum()
+    far = told(model(batch.images.flip(2) * 0.2), batch, victim).sum()
     assert here < 1e-2
     assert far > here
 
@@ -238,9 +271,10 @@ def released_transport(edited, clean):
 def test_the_released_transport_stops_early_and_is_differentiated(count, spread, last):
     clean, edited = scattered(count, spread)
     edited.requires_grad_()
-    batch = Batch(clean, torch.zeros(count).long())
+    batch = Batch(clean, torch.zeros(count).long(), clean_logits=clean)
+    victim = Victim.of(nn.Identity())
     ours, apart = (
-        objective("optimal_transport", plan=plan)(edited, batch, nn.Identity()).sum()
+        objective("optimal_transport", plan=plan)(edited, batch, victim).sum()
         for plan in ("released", "fixed")
     )
     theirs, passes = released_transport(edited, clean)
@@ -255,6 +289,7 @@ def test_the_released_transport_stops_early_and_is_differentiated(count, spread,
 
 def test_the_transport_is_the_released_one_if_nothing_else_is_said():
     clean, edited = scattered(40, 0.5)
-    batch = Batch(clean, torch.zeros(40).long())
-    told = objective("optimal_transport")(edited, batch, nn.Identity()).sum()
+    batch = Batch(clean, torch.zeros(40).long(), clean_logits=clean)
+    victim = Victim.of(nn.Identity())
+    told = objective("optimal_transport")(edited, batch, victim).sum()
     assert told.item() == pytest.approx(released_transport(edited, clean)[0].item())

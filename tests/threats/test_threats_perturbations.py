@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threats_house import ascend
 from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
@@ -435,13 +436,24 @@ def test_a_joint_edit_is_cut_once_as_in_the_paper_or_in_between_too(edit, case):
     )
 
 
-def test_images_are_encoded_once_an_attack(edit, toy_generator):
-    counting = Mock(wraps=toy_generator)
-    batch, perturbation = a_batch(), edit("latent", generator=counting)
-    found = perturbation.start(batch, rng(0))
-    for _ in range(3):
-        perturbation.apply(batch, found)
-    assert counting.encode.call_count == 1
+@pytest.mark.parametrize("case", ["alone", "together", "in_turn", "any", "restarts"])
+def test_images_are_encoded_once_an_attack(
+    model, batch, toy_generator, monkeypatch, case
+):
+    """However many steps and starts it has, and though broken images leave."""
+    encode = Mock(wraps=toy_generator.encode)
+    monkeypatch.setattr(toy_generator, "encode", encode)
+    edit = make(
+        "perturbation", {"perturbation": "latent", **BALL}, generator=toy_generator
+    )
+    if case in ("together", "in_turn"):
+        pixel = make("perturbation", {"perturbation": "pixel", **BALL})
+        edit = make("perturbation", {"perturbation": case}, parts=[edit, pixel])
+    options = {"any": {"stop": "any"}, "restarts": {"restarts": 3}}.get(case, {})
+    objective = make("objective", {"objective": "cross_entropy"})
+    ascend(model, batch, edit, objective, 3, rng(0), **options)
+    assert encode.call_count == 1
+    assert not batch.latents, "an attack leaves the batch as it was"
 
 
 @pytest.mark.parametrize("first", ["pixel", "latent of a Glow"])

@@ -2,16 +2,16 @@
 
 import pytest
 import torch
+from threats_house import ascend, attacked
 from torch import nn
 from torch.nn import functional
 
 from pipeline_steps.core.registry import make
 from pipeline_steps.core.rng import image_rng, rng
-from pipeline_steps.threats.ascent import AscentOptions, ascend, climb
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
-from pipeline_steps.threats.frozen import misclassified
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.victim import Victim
 
 
 def pixel(epsilon, **more):
@@ -26,7 +26,7 @@ def told_of(defense, steps=8, count=60, model=None, start_at="random", **course)
     edit, batch = pixel(defense.epsilon, start_at=start_at), defense.first(count)
     draw = image_rng(0, range(count), "attack")
     model = model or defense.model
-    return climb(model, batch, edit, OBJECTIVE, steps, draw, AscentOptions(**course))
+    return attacked(model, batch, edit, OBJECTIVE, steps, draw, **course)
 
 
 def wrong(defense, images):
@@ -99,7 +99,7 @@ def test_an_image_s_course_does_not_depend_on_its_neighbours(defense, course):
         draw = image_rng(0, rows, "attack")
         part = defense.batch.take(torch.tensor(rows))
         model = defense.model
-        return climb(model, part, edit, OBJECTIVE, 3, draw, AscentOptions(**course))
+        return attacked(model, part, edit, OBJECTIVE, 3, draw, **course)
 
     whole, part = edited(list(range(40))), edited([30, 7, 21])
     rows = [30, 7, 21]
@@ -147,9 +147,7 @@ def test_the_momentum_iterative_attack_is_its_paper_s(model, batch):
         edited = edited + step * gathered.sign()
         edited = edited.clamp(images - epsilon, images + epsilon).clamp(0, 1)
     edit = pixel(epsilon, start_at="zero")
-    ours = ascend(
-        model, batch, edit, OBJECTIVE, 10, rng(0), AscentOptions(momentum=1.0)
-    )
+    ours = ascend(model, batch, edit, OBJECTIVE, 10, rng(0), momentum=1.0)
     assert torch.allclose(ours, edited, atol=1e-6)
     without = ascend(model, batch, edit, OBJECTIVE, 10, rng(0))
     assert not torch.allclose(ours, without, atol=1e-6)
@@ -164,27 +162,43 @@ class Blind(nn.Module):
 
 def test_momentum_without_a_gradient_is_no_move_and_no_number_that_isn_t(batch):
     edit = pixel(0.03, start_at="zero")
-    edited = ascend(
-        Blind(), batch, edit, OBJECTIVE, 3, rng(0), AscentOptions(momentum=1.0)
-    )
+    edited = ascend(Blind(), batch, edit, OBJECTIVE, 3, rng(0), momentum=1.0)
     assert torch.equal(edited, batch.images)
 
 
-class Doubted(nn.Module):
-    """A model that errs everywhere, beside the exact one, which does not."""
+class Negated(nn.Module):
+    """A network that errs everywhere, since it answers the contrary of another."""
 
-    def __init__(self, exact):
+    def __init__(self, model):
         super().__init__()
-        self.exact = exact
+        self.model = model
 
     def forward(self, images):
-        return -self.exact(images)
+        return -self.model(images)
 
 
-def test_only_what_the_exact_model_errs_on_is_broken(defense):
-    batch, model = defense.first(60), Doubted(defense.model)
-    told = misclassified(model, batch.images, model(batch.images), batch.labels)
+def test_only_what_the_exact_network_errs_on_is_broken(defense):
+    batch = defense.first(60)
+    victim = Victim(fast=Negated(defense.model), exact=defense.model)
+    told = victim.misclassified(batch.images, victim(batch.images), batch.labels)
     assert torch.equal(told, wrong(defense, batch.images))
+
+
+def test_the_exact_network_is_asked_only_of_what_the_fast_one_errs_on(defense):
+    """And not at all where both are one, or every attack would cost more passes."""
+    batch, asked = defense.first(60), []
+    handle = defense.model.register_forward_hook(lambda _, i, o: asked.append(len(o)))
+    logits = defense.model(batch.images)
+    Victim.of(defense.model).misclassified(batch.images, logits, batch.labels)
+    assert asked == [60]
+    victim = Victim(fast=nn.Identity(), exact=defense.model)
+    victim.misclassified(batch.images, logits, batch.labels)
+    assert asked[1:] == [int(wrong(defense, batch.images).sum())]
+    asked.clear()
+    right = functional.one_hot(batch.labels, 10)
+    victim.misclassified(batch.images, right, batch.labels)
+    handle.remove()
+    assert asked == []
 
 
 def test_options_stand_in_the_spec(model, batch):
@@ -194,17 +208,15 @@ def test_options_stand_in_the_spec(model, batch):
     spec = ThreatSpec(edit=edit, objective=objective, steps=3, **options)
     assert spec.model_dump()["attack"] == "ascent"
     built, direct = build_threat(spec, {}), make("perturbation", edit)
-    course = AscentOptions(**options)
-    ours = ascend(model, batch, direct, OBJECTIVE, 3, rng(0), course)
+    ours = ascend(model, batch, direct, OBJECTIVE, 3, rng(0), **options)
     assert torch.equal(built(model, batch, rng(0)), ours)
 
 
 def test_mixed_labels_are_fooled_away_from_their_likeliest_class(model, batch):
     mixed = torch.full((6, 3), 0.1)
     mixed.scatter_(1, batch.labels[:, None], 0.8)
-    course = AscentOptions(stop="any")
     soft = Batch(batch.images, mixed)
-    told = climb(model, soft, pixel(0.05), OBJECTIVE, 4, rng(0), course)
+    told = attacked(model, soft, pixel(0.05), OBJECTIVE, 4, rng(0), stop="any")
     model.eval()
     left = model(told.images).argmax(dim=1) == batch.labels
     assert torch.equal(told.used == 4, left)
@@ -228,8 +240,7 @@ def test_options_hold_for_several_edits_at_once(
     for stop in ("last", "any"):
         batch = Batch(middle.images, labels)
         draw = image_rng(0, range(6), "attack")
-        course = AscentOptions(stop=stop, **options)
-        told = climb(model, batch, edit, OBJECTIVE, 6, draw, course)
+        told = attacked(model, batch, edit, OBJECTIVE, 6, draw, stop=stop, **options)
         fates.append(model(told.images).argmax(dim=1) != labels)
     assert (fates[1] >= fates[0]).all()
     assert fates[1].any()

@@ -16,11 +16,7 @@ def test_a_threat_is_added_as_the_docs_say(made: TinyDemo, tmp_path: Path) -> No
     code = re.search(r"```python\n(.*?)```", section, re.DOTALL).group(1)
     entry = re.search(r"```yaml\n(.*?)```", section, re.DOTALL).group(1)
     file = re.search(r"# (pipeline_steps/\S+\.py)", code).group(1)
-    imports = (
-        "from dataclasses import dataclass\n\n"
-        "from pipeline_steps.core.settings import Amount\n\n"
-    )
-    (house.root / file).write_text(imports + code)
+    (house.root / file).write_text(code)
     house.append("workflow/config/threats.yaml", entry)
     verdicts = "results/demo/verdicts/digits/normal/brightness.parquet"
     house.build(verdicts)

@@ -149,7 +149,9 @@ def test_an_edit_of_a_table_s_form_remakes_that_table(house: House) -> None:
 
 
 def test_a_docstring_plans_nothing(house: House) -> None:
-    house.edit(f"{STEPS}/threats/ascent.py", r'^"""The loop', '"""This is the loop')
+    house.edit(
+        f"{STEPS}/threats/attacks/ascent.py", r'^"""The loop', '"""This is the loop'
+    )
     assert house.planned() == set()
 
 

@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.registry import make
-from pipeline_steps.core.settings import Architecture
+from pipeline_steps.defenses.architecture import Architecture
 
 
-class AuxiliaryNorm(nn.Module):
+class AuxiliaryNorm(Architecture):
     """Any network, each of its batch norms beside an auxiliary one.
 
     It answers by the main ones, and inside of `auxiliary(model)` by the others. Both are
@@ -20,13 +19,12 @@ class AuxiliaryNorm(nn.Module):
 
     def __init__(self, network: Architecture) -> None:
         super().__init__()
-        self.network = make("architecture", network)
+        self.network = network
         for name, module in list(self.network.named_modules()):
             if isinstance(module, nn.BatchNorm2d):
                 self.network.set_submodule(name, TwoNorms(module))
 
     def layers(self) -> list[nn.Module]:
-        """The modules between which features pass, from the image on."""
         return self.network.layers()
 
     def forward(self, images: Tensor) -> Tensor:

@@ -2,22 +2,21 @@
 
 from torch import Tensor, nn
 
-from pipeline_steps.core.registry import make
-from pipeline_steps.core.settings import Architecture, Positive, Share
+from pipeline_steps.core.settings import Positive, Share
+from pipeline_steps.defenses.architecture import Architecture
 
 
-class Normalised(nn.Module):
+class Normalised(Architecture):
     """A network that sees (x - mean) / spread; by 0.5 and 0.5, images in [-1, 1]."""
 
     def __init__(
         self, network: Architecture, mean: Share = 0.5, spread: Positive = 0.5
     ) -> None:
         super().__init__()
-        self.network = make("architecture", network)
+        self.network = network
         self.mean, self.spread = mean, spread
 
     def layers(self) -> list[nn.Module]:
-        """The modules between which features pass, from the image on."""
         return self.network.layers()
 
     def forward(self, images: Tensor) -> Tensor:

@@ -4,9 +4,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_steps.core.settings import Count
+from pipeline_steps.defenses.architecture import Architecture
 
 
-class Resnet18(nn.Module):
+class Resnet18(Architecture):
     """Four stages of two residual blocks, at full, half, quarter and eighth size."""
 
     def __init__(self, classes: Count, channels: Count, width: Count = 64) -> None:
@@ -26,7 +27,6 @@ class Resnet18(nn.Module):
         self.head = nn.Linear(8 * width, classes)
 
     def layers(self) -> list[nn.Module]:
-        """The modules between which features pass, from the image on."""
         return [self.stem, *self.stages]
 
     def forward(self, images: Tensor) -> Tensor:

@@ -4,12 +4,13 @@ from torch import Tensor, nn
 
 from pipeline_steps.core.settings import Count
 from pipeline_steps.core.torchvision_ops import KEPT_ALIVE as KEPT_ALIVE
+from pipeline_steps.defenses.architecture import Architecture
 
 # isort: split
 from torchvision.models.resnet import Bottleneck, ResNet
 
 
-class Resnet50(nn.Module):
+class Resnet50(Architecture):
     """Four stages of 3, 4, 6 and 3 bottlenecks behind a pooled 7x7 convolution."""
 
     def __init__(self, classes: Count, channels: Count, width: Count = 64) -> None:
@@ -21,7 +22,6 @@ class Resnet50(nn.Module):
             self.network.conv1 = nn.Conv2d(channels, 64, 7, 2, padding=3, bias=False)
 
     def layers(self) -> list[nn.Module]:
-        """The modules between which features pass, from the image on."""
         stages = [getattr(self.network, f"layer{stage}") for stage in (1, 2, 3, 4)]
         return [self.network.conv1, *stages]
 

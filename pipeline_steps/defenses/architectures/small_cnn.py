@@ -3,9 +3,10 @@
 from torch import Tensor, nn
 
 from pipeline_steps.core.settings import Count
+from pipeline_steps.defenses.architecture import Architecture
 
 
-class SmallCnn(nn.Module):
+class SmallCnn(Architecture):
     """Four convolutions and a linear head; trains in seconds on two cores."""
 
     def __init__(self, classes: Count, channels: Count, width: Count = 32) -> None:
@@ -24,7 +25,6 @@ class SmallCnn(nn.Module):
         return [convolution, nn.BatchNorm2d(outside), nn.ReLU()]
 
     def layers(self) -> list[nn.Module]:
-        """The modules between which features pass, from the image on."""
         return [part for part in self.features if isinstance(part, nn.ReLU)]
 
     def forward(self, images: Tensor) -> Tensor:

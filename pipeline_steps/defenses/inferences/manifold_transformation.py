@@ -8,10 +8,11 @@ from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.settings import Amount, Share
+from pipeline_steps.threats.victim import Inference, companion_of
 
 
 @dataclass(frozen=True)
-class ManifoldTransformation:
+class ManifoldTransformation(Inference):
     """One step of each image to where the discriminator finds it more natural (eq. 8).
 
     The paper says both that the step is smaller where the discriminator is below a
@@ -54,14 +55,14 @@ class ManifoldTransformation:
         self, model: nn.Module, images: Tensor, differentiable: bool = False
     ) -> tuple[Tensor, Tensor]:
         """The discriminator's logit for natural, and which way an image is less so."""
-        companion = getattr(model, "companion", None)
+        companion = companion_of(model)
         if companion is None:
             raise PipelineError(
                 "manifold_transformation asks a discriminator, and this model has none as "
                 "its `companion`; see docs/your-own-model.md"
             )
         # A view, since torch's counter of operations can't follow the leaf itself.
-        natural = companion(model(images.view_as(images)))[:, 0]
+        natural: Tensor = companion(model(images.view_as(images)))[:, 0]
         loss = functional.softplus(-natural).sum()  # BCE(D(f(x)), 1)
         (gradient,) = torch.autograd.grad(loss, images, create_graph=differentiable)
         return natural.detach(), gradient

@@ -4,12 +4,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Threat
 from pipeline_steps.defenses.architectures.auxiliary_norm import auxiliary
+from pipeline_steps.defenses.recipe import Recipe
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.threat import Threat
 
 
-class AdvProp:
+class AdvProp(Recipe):
     """The mean of the loss on clean and on attacked images; the latter are crafted and
     learned by the auxiliary batch norms, and the main ones are tested."""
 

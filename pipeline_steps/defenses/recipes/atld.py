@@ -7,15 +7,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_steps.core import workers
+from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Count, NotNegative, Positive, Share, Threat
-from pipeline_steps.defenses.companion import Companion
+from pipeline_steps.core.settings import Count, NotNegative, Positive, Share
+from pipeline_steps.defenses.companion import Companion, trained_companion
+from pipeline_steps.defenses.recipe import CompanionRecipe
 from pipeline_steps.defenses.smoothing import smoothed
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.frozen import frozen, logits_of
+from pipeline_steps.threats.threat import Threat
 
 
-class Atld:
+class Atld(CompanionRecipe):
     """Images are attacked by what a discriminator of logits makes of them (ATLD eq. 7).
 
     Paper and authors' code differ in what keeps attacked logits near natural ones: in the
@@ -45,7 +48,7 @@ class Atld:
         self.companion_mode = companion_mode
 
     def loss(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
-        companion: Companion = model.companion  # type: ignore[assignment]
+        companion = discriminator_of(model)
         with frozen(model):
             natural = logits_of(model, batch.images)
         with companion.by_batch(self.companion_mode == "batch"):
@@ -62,7 +65,7 @@ class Atld:
         # A view, since torch's counter of operations can't follow the leaf itself.
         logits = model(attacked.view_as(attacked))
         loss = functional.cross_entropy(logits, labels)  # L_f
-        companion: Companion = model.companion  # type: ignore[assignment]
+        companion = discriminator_of(model)
         companion.show(natural, logits, labels)
         if self.held_by == "discriminator":
             with frozen(companion):
@@ -73,7 +76,7 @@ class Atld:
         return loss + self.share * scale * distance
 
     def companion_loss(
-        self, companion: Companion, natural: Tensor, attacked: Tensor, labels: Tensor
+        self, companion: nn.Module, natural: Tensor, attacked: Tensor, labels: Tensor
     ) -> Tensor:
         of_attacked, of_natural = companion(attacked), companion(natural)
         classes = [
@@ -83,6 +86,16 @@ class Atld:
         return (
             manifold_loss(of_natural, of_attacked) + classes[0] + classes[1]
         )  # L_d^0 and L_d^1:C
+
+
+def discriminator_of(model: nn.Module) -> Companion:
+    companion = trained_companion(model)
+    if companion is None:
+        raise PipelineError(
+            "the recipe 'atld' needs a discriminator; set `companion` of its defense in "
+            "workflow/config/defenses.yaml"
+        )
+    return companion
 
 
 def manifold_loss(natural: Tensor, attacked: Tensor) -> Tensor:

@@ -4,13 +4,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import NotNegative, Positive, Threat
+from pipeline_steps.core.settings import NotNegative, Positive
+from pipeline_steps.defenses.recipe import Recipe
 from pipeline_steps.defenses.smoothing import adversarial_labels
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.frozen import frozen, logits_of
+from pipeline_steps.threats.threat import Threat
 
 
-class Bilateral:
+class Bilateral(Recipe):
     """Images and labels are attacked, each by itself (Bilateral; JAT, Algorithm 3).
 
     JAT smooths labels by "a variant of" Bilateral's without saying which; it is taken as

@@ -8,10 +8,11 @@ from pipeline_steps.core.rng import BatchRng, Rng
 from pipeline_steps.core.settings import Count
 from pipeline_steps.datasets.augmentation import augment
 from pipeline_steps.datasets.spec import Augmentation
+from pipeline_steps.defenses.recipe import Recipe
 from pipeline_steps.threats.batch import Batch, moved
 
 
-class Cutout:
+class Cutout(Recipe):
     """Cross-entropy on images from each of which a square is cut out.
 
     The authors cut normalised images, so their squares have the mean colour.

@@ -6,11 +6,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Generator, Threat
+from pipeline_steps.defenses.recipe import Recipe
+from pipeline_steps.generators.generator import Generator
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.threat import Threat
 
 
-class Dmat:
+class Dmat(Recipe):
     """Half the loss on images attacked in image space, half on those in latent space.
 
     DMAT eq. 10 with its released code's weights; the paper prints the plain sum.

@@ -6,12 +6,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Generator, NotNegative, Threat
+from pipeline_steps.core.settings import NotNegative
 from pipeline_steps.defenses.losses import kl
+from pipeline_steps.defenses.recipe import Recipe
+from pipeline_steps.generators.generator import Generator
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.threat import Threat
 
 
-class DmatTrades:
+class DmatTrades(Recipe):
     """The clean loss, and how far attacks in both spaces move the prediction."""
 
     def __init__(

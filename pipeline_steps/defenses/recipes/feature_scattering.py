@@ -6,12 +6,14 @@ from torch.nn import functional
 from pipeline_steps.core import workers
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Count, Share, Threat
+from pipeline_steps.core.settings import Count, Share
+from pipeline_steps.defenses.recipe import Recipe
 from pipeline_steps.defenses.smoothing import smoothed
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.threat import Threat
 
 
-class FeatureScattering:
+class FeatureScattering(Recipe):
     """Smoothed cross-entropy on images that were moved away from the batch as a whole,
     in the distance of optimal transport between logits (METHODS 5.3)."""
 

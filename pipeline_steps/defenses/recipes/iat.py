@@ -4,12 +4,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline_steps.core.rng import BatchRng, PartRng
-from pipeline_steps.core.settings import Count, Share, Threat
+from pipeline_steps.core.settings import Count, Share
 from pipeline_steps.defenses.mixing import mixed, neighbours
+from pipeline_steps.defenses.recipe import Recipe
 from pipeline_steps.threats.batch import Batch, moved
+from pipeline_steps.threats.threat import Threat
 
 
-class Iat:
+class Iat(Recipe):
     """Mixup's loss on clean images and on attacked ones, each with a mixture of its own.
 
     With `clean` 0 it is AT + mixup of IJSAT's ablation (table 4).

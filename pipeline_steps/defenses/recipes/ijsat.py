@@ -6,9 +6,10 @@ from typing import Literal
 from torch import Tensor, nn
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Count, Share, Threat
+from pipeline_steps.core.settings import Count, Share
 from pipeline_steps.defenses.recipes.mixup import Mixup
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.threat import Threat
 
 
 class Ijsat(Mixup):

@@ -3,12 +3,14 @@
 from torch import Tensor, nn
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import NotNegative, Threat
+from pipeline_steps.core.settings import NotNegative
 from pipeline_steps.defenses.losses import boosted_cross_entropy, kl_of_each
+from pipeline_steps.defenses.recipe import Recipe
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.threat import Threat
 
 
-class Mart:
+class Mart(Recipe):
     """A boosted loss on attacked images; the less sure of the clean image, the more it
     counts how far the attack moves the prediction."""
 

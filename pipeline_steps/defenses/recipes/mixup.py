@@ -8,10 +8,11 @@ from torch.nn import functional
 from pipeline_steps.core.rng import BatchRng, Rng
 from pipeline_steps.core.settings import Count, Share
 from pipeline_steps.defenses.mixing import mixed
+from pipeline_steps.defenses.recipe import Recipe
 from pipeline_steps.threats.batch import Batch
 
 
-class Mixup:
+class Mixup(Recipe):
     """Cross-entropy on mixtures of two images (IJSAT eq. 5), α ~ Beta(τ, τ)."""
 
     def __init__(

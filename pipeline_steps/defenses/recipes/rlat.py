@@ -6,13 +6,14 @@ from torch.nn import functional
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Extent
+from pipeline_steps.defenses.recipe import Recipe
 from pipeline_steps.threats.balls import normalised
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.frozen import frozen
 from pipeline_steps.threats.layers import added, features_of
 
 
-class Rlat:
+class Rlat(Recipe):
     """Cross-entropy on images and features, all moved by one step from where they are.
 
     A perceptual ball holds edits of all layers at once; its relaxation is a ball around

@@ -2,23 +2,22 @@
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Threat
 from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.threat import Attack, Threat
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class Adaptive:
+class Adaptive(Attack):
     """A threat to the defense as it answers, its inference in every pass (BPDA).
 
-    All other threats to such a defense climb on its static network, as in ATLD's code.
+    All other threats to such a defense run on its static network, as in ATLD's code.
     """
 
     threat: Threat
 
     sees_inference = True
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        return self.threat(model, batch, rng)
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        return self.threat.attack(victim, batch, rng)

@@ -4,15 +4,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.survivors import Group, Survivors
+from pipeline_steps.threats.threat import Attack
+from pipeline_steps.threats.victim import Victim
 
 MOMENTUM = 0.75  # The share of the new step; the rest goes on as before.
 RISES = 0.75  # A step is halved where fewer steps of a window than this share rose.
@@ -20,7 +21,7 @@ WINDOW, SHORTER, SHORTEST = 0.22, 0.03, 0.06  # In shares of all steps.
 
 
 @dataclass(frozen=True)
-class Apgd:
+class Apgd(Attack):
     """PGD in L∞ with momentum, whose step is halved for each image when it stalls.
 
     With the loss `targeted` (DLR), once towards each of the model's next best classes.
@@ -32,32 +33,32 @@ class Apgd:
     restarts: Count = 1
     targets: Count = 9
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with frozen(model):
-            survivors = Survivors(model, batch, rng, f"apgd-{self.loss}")
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        with victim.frozen():
+            survivors = Survivors(victim, batch, rng, f"apgd-{self.loss}")
             # Ranks of the classes to aim at, the next best first; 0 where none is.
             ranks = range(1, 1 + self.targets) if self.loss == "targeted" else [0]
             for target in ranks:
                 for _ in range(self.restarts):
                     if len(survivors):
-                        self._run(model, survivors, target)
-            return survivors.told
+                        self._run(victim, survivors, target)
+            return survivors.attacked
 
-    def _run(self, model: nn.Module, survivors: Survivors, target: int) -> None:
+    def _run(self, victim: Victim, survivors: Survivors, target: int) -> None:
         batch = survivors.batch
         targets = batch.classes
         if target:
-            ranked = ranking(logits_of(model, batch.images))
+            ranked = ranking(victim.logits_of(batch.images))
             if target >= ranked.shape[1]:
                 return
             targets = ranked[:, target]
         noise = 2 * survivors.draws.uniform(batch.images.shape).to(batch.images) - 1
         largest = noise.abs().flatten(1).amax(dim=1)[:, None, None, None]
         start = (batch.images + self.epsilon * noise / largest).clamp(0, 1)
-        survivors.after(*self._climb(model, batch, targets, start).outcome)
+        survivors.after(*self._climb(victim, batch, targets, start).outcome)
 
     def _climb(
-        self, model: nn.Module, batch: Batch, targets: Tensor, start: Tensor
+        self, victim: Victim, batch: Batch, targets: Tensor, start: Tensor
     ) -> Group:
         column = torch.zeros(len(start), device=start.device)
         group = Group(
@@ -77,7 +78,7 @@ class Apgd:
             reduced=column + 1,
             best_at_check=column,
         )
-        self._look(model, group)
+        self._look(victim, group)
         group["loss"] = torch.zeros_like(group["loss"])
         group["rises"] = torch.zeros_like(group["rises"])
         group["best_at_check"] = group["best_loss"]
@@ -86,7 +87,7 @@ class Apgd:
             if not len(group):
                 break
             self._move(group, MOMENTUM if number else 1.0)
-            self._look(model, group)
+            self._look(victim, group)
             since += 1
             if since == window:
                 _check(group, window)
@@ -103,14 +104,14 @@ class Apgd:
         high = (clean + self.epsilon).clamp_max(1)
         there = point + group["step"] * group["gradient"].sign()
         there = there.clamp(low, high)
-        onward = (point - group["before"]) * (1 - share)
-        there = (point + (there - point) * share + onward).clamp(low, high)
+        momentum = (point - group["before"]) * (1 - share)
+        there = (point + (there - point) * share + momentum).clamp(low, high)
         group["before"], group["point"] = point, there
 
-    def _look(self, model: nn.Module, group: Group) -> None:
+    def _look(self, victim: Victim, group: Group) -> None:
         """The loss and its gradient here; what is broken leaves, the best is kept."""
         leaf = group["point"].detach().requires_grad_()
-        logits = model(leaf)
+        logits = victim(leaf)
         if self.loss == "targeted":
             loss = difference_of_logits(logits, group["classes"], group["targets"])
         else:
@@ -126,9 +127,9 @@ class Apgd:
             group[best] = torch.where(
                 better[:, None, None, None], group[name], group[best]
             )
-        group.asked()
+        group.spend()
         point = group["point"]
-        group.leave(misclassified(model, point, logits, group["classes"]), point)
+        group.leave(victim.misclassified(point, logits, group["classes"]), point)
 
 
 def _check(group: Group, window: int) -> None:

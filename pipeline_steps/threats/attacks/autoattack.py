@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count
 from pipeline_steps.threats.attacks.apgd import Apgd
 from pipeline_steps.threats.attacks.fab import Fab
 from pipeline_steps.threats.attacks.square import Square
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.frozen import frozen
 from pipeline_steps.threats.survivors import Survivors
+from pipeline_steps.threats.threat import Attack
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class Autoattack:
+class Autoattack(Attack):
     """APGD-CE, APGD-T, FAB-T and Square in L∞, each from the clean image.
 
     As it stands here it is the standard version (METHODS 7.1); fewer steps or queries
@@ -27,19 +26,19 @@ class Autoattack:
     queries: Count = 5000
     targets: Count = 9
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
         parts: dict[str, Apgd | Fab | Square] = {
             "apgd-ce": Apgd(self.epsilon, "cross_entropy", self.steps),
             "apgd-t": Apgd(self.epsilon, "targeted", self.steps, 1, self.targets),
             "fab-t": Fab(self.epsilon, self.steps, self.targets),
             "square": Square(self.epsilon, self.queries),
         }
-        with frozen(model):
-            survivors = Survivors(model, batch, rng, *parts)
+        with victim.frozen():
+            survivors = Survivors(victim, batch, rng, *parts)
             for number, part in enumerate(parts.values(), 1):
                 if len(survivors):
-                    told = part(model, survivors.batch, survivors.draws)
-                    assert told.broken_by is not None
-                    broken = told.broken_by >= 0
-                    survivors.after(told.images, told.used, broken, number)
-            return survivors.told
+                    attacked = part(victim, survivors.batch, survivors.draws)
+                    assert attacked.broken_by is not None
+                    broken = attacked.broken_by >= 0
+                    survivors.after(attacked.images, attacked.used, broken, number)
+            return survivors.attacked

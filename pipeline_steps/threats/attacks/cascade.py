@@ -2,22 +2,22 @@
 
 from dataclasses import dataclass, replace
 
-from torch import nn
-
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Attack
 from pipeline_steps.threats.batch import Attacked, Batch, moved
+from pipeline_steps.threats.threat import Attack
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class Cascade:
+class Cascade(Attack):
     """Each attack edits what the one before it has left (JAT's Cascade, table 2)."""
 
     parts: list[Attack]
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        told = Attacked.untouched(batch)
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        attacked = Attacked.untouched(batch)
         for part in self.parts:
-            one = part(model, moved(batch, told.images), rng)
-            told = replace(told, images=one.images, used=told.used + one.used)
-        return told
+            further = part(victim, moved(batch, attacked.images), rng)
+            used = attacked.used + further.used
+            attacked = replace(attacked, images=further.images, used=used)
+        return attacked

@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Attack, Count, Objective, Perturbation
-from pipeline_steps.threats.ascent import climb
+from pipeline_steps.core.settings import Count
+from pipeline_steps.threats.attacks.ascent import Ascent
 from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.objective import Objective
+from pipeline_steps.threats.perturbation import Perturbation
+from pipeline_steps.threats.threat import Attack
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class Continued:
+class Continued(Attack):
     """Goes on from where another attack ended (ATLD table V, 'Cla-step20 + D-step1').
 
     The edit is of pixels. In a cascade its budget would lie around what the first attack
@@ -24,29 +28,31 @@ class Continued:
     objective: Objective
     steps: Count
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        told = self.first(model, batch, rng)
-        edit = _Begun(self.edit, told.images - batch.images)
-        then = climb(model, batch, edit, self.objective, self.steps, rng)
-        return replace(then, used=told.used + then.used)
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        first = self.first(victim, batch, rng)
+        edit = _Begun(self.edit, first.images - batch.images)
+        then = Ascent(edit, self.objective, self.steps)(victim, batch, rng)
+        return replace(then, used=first.used + then.used)
 
 
 @dataclass(frozen=True)
-class _Begun:
+class _Begun(Perturbation):
     """An edit that starts from an addition which is there already."""
 
     edit: Perturbation
     addition: Tensor
 
-    size = passes = 1
-
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         return [self.addition]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
-        edited: Tensor = self.edit.apply(batch, parameters)
-        return edited
+        return self.edit.apply(batch, parameters)
 
-    def step(self, *told: Batch | Sequence[Tensor] | int) -> list[Tensor]:
-        stepped: list[Tensor] = self.edit.step(*told)
-        return stepped
+    def step(
+        self,
+        batch: Batch,
+        parameters: Sequence[Tensor],
+        gradients: Sequence[Tensor],
+        iteration: int,
+    ) -> list[Tensor]:
+        return self.edit.step(batch, parameters, gradients, iteration)

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count
 from pipeline_steps.threats.attacks.apgd import ranking
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.survivors import Group, Survivors
+from pipeline_steps.threats.threat import Attack
+from pipeline_steps.threats.victim import Victim
 
 TOWARDS_CLEAN = 0.1  # At most so much of a step leads from the clean image (alpha_max).
 OVERSHOOT = 1.05  # eta
@@ -18,7 +19,7 @@ BACK = 0.9  # beta
 
 
 @dataclass(frozen=True)
-class Fab:
+class Fab(Attack):
     """The nearest image of another class in L∞, sought along linearised boundaries.
 
     Targeted: once towards each of the model's next best classes. What it finds counts
@@ -29,19 +30,19 @@ class Fab:
     steps: Count = 100
     targets: Count = 9
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with frozen(model):
-            survivors = Survivors(model, batch, rng, "fab-t")
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        with victim.frozen():
+            survivors = Survivors(victim, batch, rng, "fab-t")
             for target in range(1, 1 + self.targets):
                 if not len(survivors):
                     break
-                ranked = ranking(logits_of(model, survivors.batch.images))
+                ranked = ranking(victim.logits_of(survivors.batch.images))
                 if target < ranked.shape[1]:
-                    group = self._search(model, survivors.batch, ranked[:, target])
+                    group = self._search(victim, survivors.batch, ranked[:, target])
                     survivors.after(*group.outcome)
-            return survivors.told
+            return survivors.attacked
 
-    def _search(self, model: nn.Module, batch: Batch, targets: Tensor) -> Group:
+    def _search(self, victim: Victim, batch: Batch, targets: Tensor) -> Group:
         group = Group(
             batch.images,
             clean=batch.images,
@@ -52,24 +53,24 @@ class Fab:
         for _ in range(self.steps):
             if not len(group):
                 break
-            point, clean = self._towards_boundary(model, group), group["clean"]
-            logits, classes = logits_of(model, point), group["classes"]
-            group.asked(2)
+            point, clean = self._towards_boundary(victim, group), group["clean"]
+            logits, classes = victim.logits_of(point), group["classes"]
+            group.spend(2)
             wrong = logits.argmax(dim=1) != classes
             back = clean + BACK * (point - clean)
             group["point"] = torch.where(wrong[:, None, None, None], back, point)
-            found = wrong & (_largest(point - clean) <= self.epsilon)
-            if found.any():
-                sure = misclassified(model, point[found], logits[found], classes[found])
-                found[found.nonzero().squeeze(1)] = sure
-                group.leave(found, point)
+            near = wrong & (_largest(point - clean) <= self.epsilon)
+            if near.any():
+                sure = victim.misclassified(point[near], logits[near], classes[near])
+                near[near.nonzero().squeeze(1)] = sure
+                group.leave(near, point)
         return group
 
-    def _towards_boundary(self, model: nn.Module, group: Group) -> Tensor:
+    def _towards_boundary(self, victim: Victim, group: Group) -> Tensor:
         """The next point: near the boundary, and drawn towards the clean image."""
         point, clean = group["point"], group["clean"]
         leaf = point.detach().requires_grad_()
-        logits = model(leaf)
+        logits = victim(leaf)
         wanted = logits.gather(1, group["targets"][:, None])
         gap = (wanted - logits.gather(1, group["classes"][:, None])).squeeze(1)
         (slope,) = torch.autograd.grad(gap.sum(), leaf)

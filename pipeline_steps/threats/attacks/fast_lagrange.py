@@ -9,15 +9,16 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Count, Extent
 from pipeline_steps.threats.balls import length, normalised, over_image
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.frozen import frozen, logits_of
 from pipeline_steps.threats.layers import features_of, perceived
 from pipeline_steps.threats.objectives.margin import margins
+from pipeline_steps.threats.threat import Attack
+from pipeline_steps.threats.victim import Victim
 
 PROBE = 0.1  # how far the distance is looked ahead along the gradient
 
 
 @dataclass(frozen=True)
-class FastLagrange:
+class FastLagrange(Attack):
     """Raises the margin, less a growing penalty on what is seen beyond a bound.
 
     The distance is seen by the attacked network's own layers. A last projection is left
@@ -27,22 +28,22 @@ class FastLagrange:
     bound: Extent
     steps: Count = 10
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with frozen(model):
-            right = logits_of(model, batch.images).argmax(1) == batch.classes
-            climbed = self._climb(model, batch, rng)
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        with victim.frozen():
+            right = victim.logits_of(batch.images).argmax(1) == batch.classes
+            climbed = self._climb(victim.exact, batch, rng)
         images = torch.where(over_image(right, climbed), climbed, batch.images)
         return Attacked(images, self.steps * right.long())
 
-    def _climb(self, model: nn.Module, batch: Batch, rng: Rng) -> Tensor:
+    def _climb(self, network: nn.Module, batch: Batch, rng: Rng) -> Tensor:
         images = batch.images
         with torch.no_grad():
-            clean = perceived(features_of(model, images)[0])
+            clean = perceived(features_of(network, images)[0])
         addition = 0.01 * rng.normal(images.shape).to(images)
         for step in range(self.steps):
             passed = step / self.steps
             leaf = addition.detach().requires_grad_()
-            features, logits = features_of(model, images + leaf)
+            features, logits = features_of(network, images + leaf)
             seen = perceived(features)
             beyond = (length(seen - clean) - self.bound).relu()
             penalty = 10 * 0.1 ** (1 - passed)
@@ -50,7 +51,7 @@ class FastLagrange:
             (gradient,) = torch.autograd.grad(gain.sum(), leaf)
             with torch.no_grad():
                 uphill = normalised(gradient)
-                ahead = features_of(model, images + leaf + PROBE * uphill)[0]
+                ahead = features_of(network, images + leaf + PROBE * uphill)[0]
                 slope = length(perceived(ahead) - seen) / PROBE
                 # So far as changes what is seen by the step's share of the bound.
                 size = self.bound * 0.1**passed / (slope + 1e-8)

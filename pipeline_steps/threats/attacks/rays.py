@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count, Positive
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.survivors import Group, Survivors
+from pipeline_steps.threats.threat import Attack
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class Rays:
+class Rays(Attack):
     """Flips the signs of ever smaller blocks where that shortens the way to the boundary.
 
     An image is done when its way is within the budget or its queries are used up. The
@@ -24,15 +25,15 @@ class Rays:
     queries: Count = 10_000
     tolerance: Positive = 1e-3
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with frozen(model), torch.no_grad():
-            survivors = Survivors(model, batch, rng, "rays")
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        with victim.frozen(), torch.no_grad():
+            survivors = Survivors(victim, batch, rng, "rays")
             if len(survivors):
-                survivors.after(*self._search(model, survivors.batch).outcome)
-            survivors.told.used.clamp_max_(self.queries)
-            return survivors.told
+                survivors.after(*self._search(victim, survivors.batch).outcome)
+            survivors.attacked.used.clamp_max_(self.queries)
+            return survivors.attacked
 
-    def _search(self, model: nn.Module, batch: Batch) -> Group:
+    def _search(self, victim: Victim, batch: Batch) -> Group:
         images = batch.images
         group = Group(
             images,
@@ -40,38 +41,37 @@ class Rays:
             classes=batch.classes,
             signs=torch.ones_like(images),
             length=torch.full([len(images)], torch.inf, device=images.device),
-            asked=torch.zeros(len(images), device=images.device),
+            queries=torch.zeros(len(images), device=images.device),
         )
         size, level, block = images[0].numel(), 0, 0
         for _ in range(self.queries):
-            group.keep(group["asked"] < self.queries)
+            group.keep(group["queries"] < self.queries)
             if not len(group):
                 break
             wide = -(-size // 2**level)
             start, end = block * wide, min(size, (block + 1) * wide)
             signs = group["signs"].flatten(1).clone()
             signs[:, start:end] *= -1
-            self._try(model, group, signs.reshape_as(group["signs"]))
+            self._try(victim, group, signs.reshape_as(group["signs"]))
             block += 1
             if block == 2**level or end == size:
                 level, block = level + 1, 0
         return group
 
-    def _try(self, model: nn.Module, group: Group, signs: Tensor) -> None:
+    def _try(self, victim: Victim, group: Group, signs: Tensor) -> None:
         """Other signs are taken where the boundary is nearer along them."""
-        shorter = self._wrong(model, group, signs, group["length"])
-        tried = shorter.nonzero().squeeze(1)
-        if not len(tried):
+        shorter = self._wrong(victim, group, signs, group["length"])
+        left = shorter.nonzero().squeeze(1)
+        if not len(left):
             return
         high = group["length"].clamp_max(signs[0].numel() ** 0.5)
         low = torch.zeros_like(high)
-        open_ = tried
-        while len(open_):
+        while len(left):
             middle = (low + high) / 2
-            wrong = self._wrong(model, group, signs, middle, open_)
-            high[open_[wrong]] = middle[open_[wrong]]
-            low[open_[~wrong]] = middle[open_[~wrong]]
-            open_ = open_[(high - low)[open_] > self.tolerance]
+            wrong = self._wrong(victim, group, signs, middle, left)
+            high[left[wrong]] = middle[left[wrong]]
+            low[left[~wrong]] = middle[left[~wrong]]
+            left = left[(high - low)[left] > self.tolerance]
         nearer = shorter & (high < group["length"])
         group["length"] = torch.where(nearer, high, group["length"])
         group["signs"] = torch.where(nearer[:, None, None, None], signs, group["signs"])
@@ -81,7 +81,7 @@ class Rays:
 
     def _wrong(
         self,
-        model: nn.Module,
+        victim: Victim,
         group: Group,
         signs: Tensor,
         length: Tensor,
@@ -91,10 +91,10 @@ class Rays:
         if rows is None:
             rows = torch.arange(len(group), device=length.device)
         edited = _along(group["clean"][rows], signs[rows], length[rows])
-        group["asked"][rows] += 1
+        group["queries"][rows] += 1
         group.used[group.rows[rows]] += 1
-        logits = logits_of(model, edited)
-        return misclassified(model, edited, logits, group["classes"][rows])
+        logits = victim.logits_of(edited)
+        return victim.misclassified(edited, logits, group["classes"][rows])
 
 
 def _along(clean: Tensor, signs: Tensor, length: Tensor) -> Tensor:

@@ -2,15 +2,14 @@
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Threat
 from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.threat import Attack, Threat
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class Softened:
+class Softened(Attack):
     """As `adaptive`, but for the backward pass: where BPDA takes the inference for no
     change at all, the inference is differentiated here, with a soft sign for its sign.
 
@@ -21,6 +20,5 @@ class Softened:
 
     sees_inference = True
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        softened = getattr(model, "softened", None)
-        return self.threat(softened() if softened else model, batch, rng)
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        return self.threat.attack(victim.softened(), batch, rng)

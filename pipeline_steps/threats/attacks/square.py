@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Amount, Count, Share
 from pipeline_steps.threats.batch import Attacked, Batch
-from pipeline_steps.threats.frozen import frozen, logits_of, misclassified
 from pipeline_steps.threats.objectives.margin import margins
 from pipeline_steps.threats.survivors import Group, Survivors
+from pipeline_steps.threats.threat import Attack
+from pipeline_steps.threats.victim import Victim
 
 # The squares' area is halved after so many of 10,000 queries.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -19,7 +20,7 @@ DRAWN = 250
 
 
 @dataclass(frozen=True)
-class Square:
+class Square(Attack):
     """Random squares at full budget, kept where they lower the margin; no gradients.
 
     Each image has squares of its own, where the released code shares them in a batch.
@@ -29,15 +30,15 @@ class Square:
     queries: Count = 5000
     area: Share = 0.8
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        with frozen(model), torch.no_grad():
-            survivors = Survivors(model, batch, rng, "square")
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        with victim.frozen(), torch.no_grad():
+            survivors = Survivors(victim, batch, rng, "square")
             if len(survivors):
-                group = self._search(model, survivors.batch, survivors.draws)
+                group = self._search(victim, survivors.batch, survivors.draws)
                 survivors.after(*group.outcome)
-            return survivors.told
+            return survivors.attacked
 
-    def _search(self, model: nn.Module, batch: Batch, rng: Rng) -> Group:
+    def _search(self, victim: Victim, batch: Batch, rng: Rng) -> Group:
         images = batch.images
         count, channels, height, width = images.shape
         stripes = _signs(rng.uniform([count, channels, 1, width]).to(images))
@@ -48,7 +49,7 @@ class Square:
             best=images,
             margin=torch.full([count], -torch.inf, device=images.device),
         )
-        self._try(model, group, (images + self.epsilon * stripes).clamp(0, 1))
+        self._try(victim, group, (images + self.epsilon * stripes).clamp(0, 1))
         for query in range(self.queries):
             if not len(group):
                 break
@@ -61,17 +62,17 @@ class Square:
             inside = inside & _window(drawn[:, 1], width, side)[:, None, None, :]
             signs = _signs(drawn[:, 2:])[:, :, None, None]
             square = (group["clean"] + self.epsilon * signs).clamp(0, 1)
-            self._try(model, group, torch.where(inside, square, group["best"]))
+            self._try(victim, group, torch.where(inside, square, group["best"]))
         return group
 
-    def _try(self, model: nn.Module, group: Group, images: Tensor) -> None:
-        logits = logits_of(model, images)
+    def _try(self, victim: Victim, group: Group, images: Tensor) -> None:
+        logits = victim.logits_of(images)
         margin = margins(logits, group["classes"])
         better = margin > group["margin"]
         group["margin"] = torch.where(better, margin, group["margin"])
         group["best"] = torch.where(better[:, None, None, None], images, group["best"])
-        group.asked()
-        group.leave(misclassified(model, images, logits, group["classes"]), images)
+        group.spend()
+        group.leave(victim.misclassified(images, logits, group["classes"]), images)
 
     def _side(self, query: int, height: int, width: int) -> int:
         """The side of the squares at this query."""

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass
 
-from torch import nn
-
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Defense, Threat
 from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.threat import Attack, Threat
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """The model at hand is never asked (ATLD, table III; JAT, table 5)."""
+class Transfer(Attack):
+    """The network at hand is never asked (ATLD, table III; JAT, table 5)."""
 
-    crafted_on: Defense
+    crafted_on: Victim
     threat: Threat
 
-    def __call__(self, model: nn.Module, batch: Batch, rng: Rng) -> Attacked:
-        return self.threat(self.crafted_on, batch, rng)
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        return self.threat.attack(self.crafted_on, batch, rng)

@@ -1,22 +1,23 @@
 """The margin: how far the best wrong class is above the true one."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from pipeline_steps.core.settings import NotNegative
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.objective import Objective
+from pipeline_steps.threats.victim import Victim
 
 
 @dataclass(frozen=True)
-class Margin:
+class Margin(Objective):
     """The margin of Carlini and Wagner's attack, no further than the confidence asks."""
 
     confidence: NotNegative = 50.0
 
-    def __call__(self, logits: Tensor, batch: Batch, model: Any) -> Tensor:
+    def __call__(self, logits: Tensor, batch: Batch, victim: Victim) -> Tensor:
         return -(self.confidence - margins(logits, batch.classes)).clamp_min(0)
 
 

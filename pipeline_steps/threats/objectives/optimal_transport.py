@@ -1,7 +1,7 @@
 """The optimal transport between a batch's clean and edited logits (Feature Scattering)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -9,6 +9,8 @@ from torch.nn import functional
 
 from pipeline_steps.core.settings import Count, Positive
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.objective import Comparing, clean_logits
+from pipeline_steps.threats.victim import Victim
 
 # As in Feature Scattering's code: the pass that changes the rows' potentials by less than
 # SETTLED in all is the last. FLOOR is added to each sum, and decides wherever an image is
@@ -17,7 +19,7 @@ SETTLED, FLOOR = 0.1, 1e-6
 
 
 @dataclass(frozen=True)
-class OptimalTransport:
+class OptimalTransport(Comparing):
     """Each image's part of the cost of moving the edited logits onto the clean ones.
 
     The one objective that ties the images of a batch together: it is for training.
@@ -29,8 +31,8 @@ class OptimalTransport:
     """`released` stops Sinkhorn's iteration after a few passes and differentiates it, as
     Feature Scattering's code does; `fixed` makes all passes and holds their plan fixed."""
 
-    def __call__(self, logits: Tensor, batch: Batch, model: Any) -> Tensor:
-        clean = functional.normalize(batch.answer_of(model), dim=1)
+    def __call__(self, logits: Tensor, batch: Batch, victim: Victim) -> Tensor:
+        clean = functional.normalize(clean_logits(batch), dim=1)
         cost = (1 - functional.normalize(logits, dim=1) @ clean.T).clamp_min(0)
         if self.plan == "released":
             plan = stopped_transport(cost.T, self.regularisation, self.iterations).T

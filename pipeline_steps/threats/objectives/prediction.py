@@ -1,16 +1,16 @@
 """Cross-entropy to what the model itself predicts, so that no label leaks."""
 
-from typing import Any
-
 from torch import Tensor
 from torch.nn import functional
 
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.objective import Comparing, clean_logits
+from pipeline_steps.threats.victim import Victim
 
 
-class Prediction:
+class Prediction(Comparing):
     """The cross-entropy to the class predicted for the clean image (Adversarial-LA)."""
 
-    def __call__(self, logits: Tensor, batch: Batch, model: Any) -> Tensor:
-        predicted = batch.answer_of(model).argmax(dim=1)
+    def __call__(self, logits: Tensor, batch: Batch, victim: Victim) -> Tensor:
+        predicted = clean_logits(batch).argmax(dim=1)
         return functional.cross_entropy(logits, predicted, reduction="none")

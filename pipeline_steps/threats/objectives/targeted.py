@@ -1,7 +1,7 @@
 """Targeted attacks: towards one class, instead of away from the true one."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,13 +10,15 @@ from torch.nn import functional
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.objective import Comparing, clean_logits
+from pipeline_steps.threats.victim import Victim
 
 # A class must be so far behind the true one to be a target, or counts as so far behind.
 LEAST, FAR = 1e-4, 1e4
 
 
 @dataclass(frozen=True)
-class Targeted:
+class Targeted(Comparing):
     """The log-likelihood of a wrong class.
 
     It is a random one, the model's second choice, or the `nearest`: that whose boundary
@@ -25,19 +27,19 @@ class Targeted:
 
     target: Literal["random", "likeliest", "nearest"] = "random"
 
-    def aim(self, batch: Batch, model: Any, rng: Rng) -> Tensor:
+    def aim(self, batch: Batch, victim: Victim, rng: Rng) -> Tensor:
         """One wrong class for each image."""
-        logits, classes = batch.answer_of(model), batch.classes
+        logits, classes = clean_logits(batch), batch.classes
         if self.target == "likeliest":
             return logits.scatter(1, classes[:, None], -torch.inf).argmax(dim=1)
         if self.target == "nearest":
-            return nearest(logits, classes, last_weights(model, logits.shape[1]))
+            return nearest(logits, classes, last_weights(victim.fast, logits.shape[1]))
         others = logits.shape[1] - 1
         drawn = (rng.uniform([len(classes)]).to(logits) * others).long()
         drawn = drawn.clamp_max(others - 1)
         return drawn + (drawn >= classes)
 
-    def __call__(self, logits: Tensor, batch: Batch, model: Any) -> Tensor:
+    def __call__(self, logits: Tensor, batch: Batch, victim: Victim) -> Tensor:
         assert batch.targets is not None
         return -functional.cross_entropy(logits, batch.targets, reduction="none")
 
@@ -54,18 +56,18 @@ def nearest(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
     return steps.scatter(1, classes[:, None], torch.inf).argmin(dim=1)
 
 
-def last_weights(model: nn.Module, classes: int) -> Tensor:
+def last_weights(network: nn.Module, classes: int) -> Tensor:
     """Those of the linear layer from which the logits come, a row for each class."""
-    found = [
+    weights = [
         module.weight
-        for name, module in model.named_modules()
+        for name, module in network.named_modules()
         if isinstance(module, nn.Linear)
         and module.out_features == classes
         and "companion" not in name.split(".")
     ]
-    if not found:
+    if not weights:
         raise PipelineError(
             f"the target 'nearest' compares the weights of a last linear layer, and this "
             f"model has none with {classes} answers; give its threat another target"
         )
-    return found[-1].detach().float()
+    return weights[-1].detach().float()

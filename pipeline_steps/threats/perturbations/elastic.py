@@ -14,11 +14,12 @@ from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.balls import Ball
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.filters import gaussian
+from pipeline_steps.threats.perturbation import Perturbation
 from pipeline_steps.threats.warping import warped
 
 
 @dataclass(frozen=True)
-class Elastic:
+class Elastic(Perturbation):
     """A smoothed flow, bounded in L∞ before it is smoothed (METHODS 1.4).
 
     Arrows are in pixels: the released code takes a pixel for 2/size of the image, not
@@ -34,8 +35,6 @@ class Elastic:
     """What the ends of the released grid are in the image: the centres of its outermost
     pixels, as PyTorch took them when UAR was written, or since 1.3 their outer edges. Then
     even a flow of zeros zooms, by 256/255 at 256 pixels, and darkens the border."""
-
-    size, passes = 1, 1
 
     @property
     def identity(self) -> bool:

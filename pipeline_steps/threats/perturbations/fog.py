@@ -11,6 +11,7 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.filters import SMALLEST, stretched
+from pipeline_steps.threats.perturbation import Perturbation
 
 # How far a map of a batch of 16 goes from 0 either way, on average, where its first numbers
 # move it by 1 at most: of a side of 64 as of 256, at the start of an attack as at its end.
@@ -18,7 +19,7 @@ TYPICAL = 1.27
 
 
 @dataclass(frozen=True)
-class Fog:
+class Fog(Perturbation):
     """A fog in front of the image, of which the shape is edited (METHODS 1.6).
 
     Its parameters are the random numbers in [0, 1] that the diamond-square algorithm
@@ -38,7 +39,7 @@ class Fog:
     average; its own; or the batch's, as released. Then an image's fog depends on its
     neighbours, and on how many they are."""
 
-    size, passes, identity = 1, 1, False
+    identity = False
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         numbers = self._side(batch) ** 2 - 1

@@ -12,6 +12,7 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.filters import SMALLEST, filtered, stretched
+from pipeline_steps.threats.perturbation import Perturbation
 
 KERNEL = 23
 # One pixel of so many carries a point of noise.
@@ -19,7 +20,7 @@ SPARSITY = 14
 
 
 @dataclass(frozen=True)
-class Gabor:
+class Gabor(Perturbation):
     """Grey Gabor noise on the image, of which the sparse points are edited (METHODS 1.8)."""
 
     epsilon: Extent
@@ -30,7 +31,7 @@ class Gabor:
     """The points, or all other pixels while the points vanish with the first step: so the
     released code does in effect, which keeps `x == 0` where it speaks of a mask."""
 
-    size, passes, identity = 3, 1, True
+    size = 3
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         images = batch.images

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Perturbation
 from pipeline_steps.threats.batch import Batch, moved
+from pipeline_steps.threats.perturbation import Perturbation
 from pipeline_steps.threats.perturbations.together import shared_out
 
 
 @dataclass(frozen=True)
-class InTurn:
+class InTurn(Perturbation):
     """Edits one after the other on the image, each with a pass of its own (JAT, Algorithm 2).
 
     A step takes the passes in the order of the parts: a warp before pixels is JAT's
@@ -33,9 +33,14 @@ class InTurn:
     def identity(self) -> bool:
         return all(part.identity for part in self.parts)
 
+    def prepare(self, batch: Batch) -> Batch:
+        # What the other parts edit is known only when those before them have moved.
+        return self.parts[0].prepare(batch) if self.parts else batch
+
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         parameters: list[Tensor] = []
         for part in self.parts:
+            batch = part.prepare(batch)
             own = part.start(batch, rng)
             parameters += own
             batch = moved(batch, part.apply(batch, own))

@@ -15,6 +15,7 @@ from pipeline_steps.core.settings import Extent, Norm
 from pipeline_steps.threats.balls import Ball, frank_wolfe, vertex
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.filters import Table, mixed
+from pipeline_steps.threats.perturbation import Perturbation
 
 # What may be added to one coefficient under l2 and l1.
 LARGEST = 2.0
@@ -45,7 +46,7 @@ TO_COLOURS = ((1, 0, 1.402), (1, -0.344136, -0.714136), (1, 1.772, 0))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jpeg:
+class Jpeg(Perturbation):
     """An addition to the quantised coefficients of an image's JPEG (METHODS 1.5).
 
     Nothing is rounded, so all that the image itself loses is detail of its colours; this
@@ -62,7 +63,7 @@ class Jpeg:
     """Under l1, how far a step may lead: as released, to 2 less what a coefficient is
     moved already, so that it ends at 1; `fixed` leads to 2, twice as far."""
 
-    size, passes, identity = 1, 1, False
+    identity = False
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         count, channels, height, width = batch.images.shape

@@ -9,14 +9,15 @@ from torch import Tensor
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Count, Generator, Norm, Radius
-from pipeline_steps.generators.generator import is_raw
+from pipeline_steps.core.settings import Count, Norm, Radius
+from pipeline_steps.generators.generator import Generator
 from pipeline_steps.threats.balls import Ball
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.perturbation import Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Latent:
+class Latent(Perturbation):
     """An addition to the latents of a generator, bounded in L∞, L2 or L1."""
 
     generator: Generator
@@ -30,11 +31,12 @@ class Latent:
     """Whether what is decoded is cut to [0, 1]. Off where another edit follows: the paper
     cuts the outcome once, clip(G(z + λ) + δ) (IJSAT section 3)."""
 
-    size, passes, identity = 1, 1, True
-
     @property
     def ball(self) -> Ball:
         return Ball(self.norm, self.epsilon)
+
+    def prepare(self, batch: Batch) -> Batch:
+        return batch.encoded(self.generator)
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         latents = batch.latents_of(self.generator)[:, self._edited()]
@@ -43,15 +45,15 @@ class Latent:
         return [self.ball.start(rng, latents.shape, latents)]
 
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
-        latents, place = batch.latents_of(self.generator), self._edited()
+        latents, level = batch.latents_of(self.generator), self._edited()
         if self.level is None:
             latents = latents + parameters[0]
         else:
-            edited = latents[:, place] + parameters[0]
-            before, after = latents[:, : place.start], latents[:, place.stop :]
+            edited = latents[:, level] + parameters[0]
+            before, after = latents[:, : level.start], latents[:, level.stop :]
             latents = torch.cat([before, edited, after], 1)
         decoded = batch.decode(self.generator, latents)
-        if not self.boxed or is_raw(self.generator):
+        if not self.boxed or self.generator.raw:
             return decoded
         return decoded + (decoded.clamp(0, 1) - decoded).detach()
 
@@ -68,7 +70,7 @@ class Latent:
         """Where the edited latents stand in the vector."""
         if self.level is None:
             return slice(None)
-        levels = getattr(self.generator, "level_slices", [])
+        levels = self.generator.level_slices
         if self.level > len(levels):
             raise PipelineError(
                 f"level {self.level} of the edit in threats.yaml does not exist: this "

@@ -6,12 +6,13 @@ from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.perturbation import Perturbation
 
 
-class Nothing:
+class Nothing(Perturbation):
     """Leaves every image as it is."""
 
-    size, passes, identity = 0, 1, True
+    size = 0
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         return []

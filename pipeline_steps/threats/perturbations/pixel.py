@@ -12,10 +12,11 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Norm, Radius
 from pipeline_steps.threats.balls import Ball, frank_wolfe, vertex
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.perturbation import Perturbation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pixel:
+class Pixel(Perturbation):
     """An addition to the image, bounded in L∞, L2 or L1."""
 
     norm: Norm = "linf"
@@ -36,8 +37,6 @@ class Pixel:
     """For l1: whether a step goes towards the point of ball and box that lies furthest
     uphill (METHODS 1.3), and no step size counts; else it moves the one strongest value
     of the image."""
-
-    size, passes, identity = 1, 1, True
 
     def __post_init__(self) -> None:
         if self.frank_wolfe and self.norm != "l1":

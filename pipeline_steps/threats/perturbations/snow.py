@@ -13,6 +13,7 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.filters import mixed
+from pipeline_steps.threats.perturbation import Perturbation
 
 LAYERS = 7
 STRIDE = 4
@@ -23,7 +24,7 @@ LUMINANCE = ((0.2126, 0.7152, 0.0722),)
 
 
 @dataclass(frozen=True)
-class Snow:
+class Snow(Perturbation):
     """Snow in front of the image, of which the flakes' intensities are edited (METHODS 1.7).
 
     The image is also greyed as on a snowy day, so this family does not hold the unedited
@@ -36,7 +37,7 @@ class Snow:
     step_size: Extent
     """Of the intensities in [0, 1]; METHODS: √(0.001/steps) whatever epsilon is."""
 
-    size, passes, identity = 2, 1, False
+    size, identity = 2, False
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         count = len(batch.images)

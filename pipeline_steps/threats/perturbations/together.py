@@ -2,22 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
-from pipeline_steps.core.settings import Perturbation
 from pipeline_steps.threats.batch import Batch, moved
+from pipeline_steps.threats.perturbation import Perturbation
 
 
 @dataclass(frozen=True)
-class Together:
+class Together(Perturbation):
     """Edits one after the other on the image, ascended simultaneously (IJSAT eq. 7, 8)."""
 
     parts: list[Perturbation]
-
-    passes = 1
 
     @property
     def size(self) -> int:
@@ -26,6 +23,11 @@ class Together:
     @property
     def identity(self) -> bool:
         return all(part.identity for part in self.parts)
+
+    def prepare(self, batch: Batch) -> Batch:
+        for part in self.parts:
+            batch = part.prepare(batch)
+        return batch
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         return [p for part in self.parts for p in part.start(batch, rng)]
@@ -55,8 +57,8 @@ class Together:
 
 
 def shared_out(
-    parts: Sequence[Any], tensors: Sequence[Tensor]
-) -> Iterator[tuple[Any, Sequence[Tensor]]]:
+    parts: Sequence[Perturbation], tensors: Sequence[Tensor]
+) -> Iterator[tuple[Perturbation, Sequence[Tensor]]]:
     """Every part with its own tensors."""
     begin = 0
     for part in parts:

@@ -11,11 +11,12 @@ from torch import Tensor
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.perturbation import Perturbation
 from pipeline_steps.threats.warping import warped
 
 
 @dataclass(frozen=True)
-class Warp:
+class Warp(Perturbation):
     """A flow of no arrow longer than a budget in pixels: ‖ω‖₂,∞ ≤ ε (JAT eq. 6)."""
 
     epsilon: Extent
@@ -26,8 +27,6 @@ class Warp:
     outside: Literal["black", "grey", "nearest"] = "grey"
     """What lies outside of the image. JAT 5 warps by the kernel of spatial transformers, a
     sum over the image's own pixels: outside is zero, grey on its images in [-1, 1]."""
-
-    size, passes, identity = 1, 1, True
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         shape = (len(batch.images), 2, *batch.images.shape[2:])

@@ -1,0 +1,41 @@
+"""What every objective is: a number for each image, which an attack raises."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.threats.batch import Batch
+from pipeline_steps.threats.victim import Victim
+
+
+class Objective(ABC):
+    """What an attack raises, for each image, from the network's answer to the edit."""
+
+    @property
+    def compares(self) -> bool:
+        """Whether it wants `batch.clean_logits`, which cost an attack one more pass."""
+        return False
+
+    def aim(self, batch: Batch, victim: Victim, rng: Rng) -> Tensor | None:
+        """Of an objective that leads to a class: which one, for each image."""
+        return None
+
+    @abstractmethod
+    def __call__(self, logits: Tensor, batch: Batch, victim: Victim) -> Tensor:
+        """The gain of each image."""
+
+
+class Comparing(Objective, ABC):
+    """An objective that looks at what the network says of the image as it is."""
+
+    @property
+    def compares(self) -> bool:
+        return True
+
+
+def clean_logits(batch: Batch) -> Tensor:
+    """What the network says of the images as they are."""
+    if batch.clean_logits is None:
+        raise ValueError("this objective compares, and the batch has no clean logits")
+    return batch.clean_logits

@@ -1,0 +1,41 @@
+"""Attacks, and threats: attacks with all their settings, ready to run."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from pipeline_steps.core.rng import Rng
+from pipeline_steps.threats.batch import Attacked, Batch
+from pipeline_steps.threats.victim import Victim
+
+
+class Attack(ABC):
+    """Edits the images of a batch so that a network errs on them."""
+
+    sees_inference = False
+    """Whether it runs on all that a defense does before it answers."""
+
+    @abstractmethod
+    def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        """The edited images, and what they cost."""
+
+
+@dataclass(frozen=True)
+class Threat:
+    """An attack that the config has named; ready to run."""
+
+    attack: Attack
+
+    @property
+    def sees_inference(self) -> bool:
+        return self.attack.sees_inference
+
+    def __call__(self, network: nn.Module, batch: Batch, rng: Rng) -> Tensor:
+        """The edited images, against a network just as it is."""
+        return self.attack(Victim.of(network), batch, rng).images
+
+    def against(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
+        """As it is judged: against the static network, if the attack sees no more."""
+        seen = victim if self.sees_inference else victim.static()
+        return self.attack(seen, batch, rng)
