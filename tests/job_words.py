@@ -38,9 +38,10 @@ def job_words(
 def _named(files: Files) -> dict[str, list[str]]:
     """`a=1 2 b=3` as names with lists of paths."""
     if isinstance(files, Mapping):
+        lists = {n: p if isinstance(p, list) else [p] for n, p in files.items()}
         return {
-            name: [*map(str, path if isinstance(path, list) else [path])]
-            for name, path in files.items()
+            name: [str(path) for path in paths if path != ""]
+            for name, paths in lists.items()
         }
     named: dict[str, list[str]] = {}
     name = ""

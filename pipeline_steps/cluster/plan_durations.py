@@ -147,6 +147,9 @@ def _runs(job: PlannedJob, counter: Counter, root: Path) -> Iterator[Run]:
     for number, part in enumerate(parts if shards else [], 1):
         shard = {**spec, "shard": {"number": number, "of": len(parts)}}
         yield from _run(shards[0], shard, part, part["seconds"], counter)
+    if parts and not shards:  # it was made in shards, and is one job now
+        yield from _run(job, spec, parts[0], record["seconds"], counter)
+        return
     own = record["seconds"] - sum(part["seconds"] for part in parts)
     here = {"device": "cpu"} if parts else record
     yield from _run(job, spec, here, own, counter)

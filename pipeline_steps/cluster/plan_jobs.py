@@ -33,9 +33,9 @@ class PlannedJob:
     """What its step is told; empty for a rule that only gathers targets."""
     made: dict[str, Path] = field(default_factory=dict)
     """Its outputs by their roles."""
-    scale: str | None = None
     needs: tuple[int, ...] = ()
     to_do: bool = False
+    scale: str | None = None
 
     @property
     def name(self) -> str:

@@ -105,12 +105,11 @@ def _records(
     if not (card.is_file() and record.is_file()):
         return
     spec, recorded = read_card(card).spec, read_json(record)
+    # Either of them may be in shards, and the other not.
+    tried = next(iter(recorded.get("parts", [])), recorded)
     shards = [need for need in job.needs if "shard" in jobs[need].spec]
-    for need in shards:
-        if parts := recorded.get("parts"):
-            yield need, spec, parts[0]
-    if not shards:
-        yield index, spec, recorded
+    for need in shards or [index]:
+        yield need, spec, tried
 
 
 def _trial(

@@ -155,12 +155,12 @@ def test_counts_are_kept_until_the_code_changes(config, tmp_path, monkeypatch):
     job = training(config, "normal")
     first = durations([job], config, tmp_path)
 
-    def never(*told: Any) -> float:
+    def never(work: Work) -> float:
         raise AssertionError("counted again")
 
-    monkeypatch.setattr(plan_counts, "operations", never)
+    monkeypatch.setattr(Work, "operations", never)
     assert durations([job], config, tmp_path) == first
-    monkeypatch.setattr(plan_counts, "code", lambda *told: Code("new", {}, {}))
+    monkeypatch.setattr(plan_counts, "code", lambda *_: Code("new", {}, {}))
     (known,) = durations([job], config, tmp_path)
     assert known.basis == "unknown"
 

@@ -143,14 +143,14 @@ def test_a_gan_has_the_operations_of_a_real_one(plan, gan):
 
 
 def test_shards_add_up_to_the_whole(plan):
-    for step, whole, shard, names in [
-        ("attack_defense", plan.attack, plan.attack_shard, ("at", "pgd20")),
-        ("project_dataset", plan.manifold, plan.manifold_shard, ("glow", "test")),
+    for step, spec_of, names in [
+        ("attack_defense", plan.attack, ("at", "pgd20")),
+        ("project_dataset", plan.manifold, ("glow", "test")),
     ]:
-        all_of_it = whole("digits", *names).model_dump()
+        all_of_it = spec_of("digits", *names).model_dump()
         parts = [
             Work(
-                step, shard("digits", *names, f"{n}-of-3").model_dump(), 0, 539
+                step, spec_of("digits", *names, f"{n}-of-3").model_dump(), 0, 539
             ).operations()
             for n in (1, 2, 3)
         ]

@@ -144,11 +144,13 @@ def evaluation(
     return [*jobs, whole]
 
 
-def test_each_shard_takes_its_own_batches(root):
+@pytest.mark.parametrize("in_shards", [False, True], ids=["whole", "in shards"])
+def test_each_shard_takes_its_own_batches(root, in_shards):
     """20 batches of the test set, of which a trial attacked one: five in each of four."""
     part = {**H100, "pace": {"batches": {"done": 1, "seconds_each": 40.0}}}
     trial = evaluation("jsa50", 1, "preflight")[-1]
-    record(root, trial, device="NVIDIA H100", seconds=102.0, parts=[part])
+    made = {"device": "NVIDIA H100", "parts": [part]} if in_shards else part
+    record(root, trial, **{"seconds": 102.0, **made})
     *shards, gather = expected(root, *evaluation("jsa50", 4))
     assert [shard.seconds for shard in shards] == [pytest.approx(60 + 5 * 40)] * 4
     assert {shard.basis for shard in shards} == {"from preflight on NVIDIA H100"}
@@ -181,7 +183,7 @@ def test_a_curve_has_the_batches_of_every_kept_epoch(root):
 
     def curve(scale: str) -> list[PlannedJob]:
         spec = plan_of(scale).curve("cifar10", "at", "pgd20").model_dump(mode="json")
-        files = {"outputs": outputs("cards/curves/cifar10/at/pgd20", scale)}
+        files = outputs("cards/curves/cifar10/at/pgd20", scale)
         images = ["data/cifar10/test.images.npy"]
         return [
             training("at", scale=scale),
@@ -199,7 +201,7 @@ def test_a_curve_has_the_batches_of_every_kept_epoch(root):
 def test_a_projection_has_the_steps_of_every_batch(root):
     """69,480 images in batches of 32, a thousand steps each."""
     plan = plan_of("paper")
-    spec = plan.manifold_shard("mixed10", "stylegan", "train", "1-of-1")
+    spec = plan.manifold("mixed10", "stylegan", "train", "1-of-1")
     job = PlannedJob(
         "project_dataset",
         ["data/mixed10/train.images.npy"],

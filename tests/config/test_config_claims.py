@@ -108,7 +108,7 @@ def test_what_claims_rest_on_is_trained_three_times(paper: Specs) -> None:
             # A row is repeated as a whole, so that it has an average.
             for row, several in seeds(paper.pages.table(name, table).runs).items():
                 assert len(several) == (3 if row in claimed else 1), row
-    fit = paper.calibration("ijsat", "calibration-elastic")
+    fit = paper.pages.calibration("ijsat", "calibration-elastic")
     assert {run.seed for run in fit.runs} == {0}
 
 

@@ -28,8 +28,8 @@ BESIDE = {
     "release": {"dvc"},
     "cluster": set(),
 }
-# A path below the folders of results, or the beginning of one.
-SPELLED = re.compile(r"(results|data)(/|$)")
+# A path below the folders of results; `data` alone is a word of many uses.
+SPELLED = re.compile(r"(results|data)/|results$")
 COMPUTES = {
     "torch",
     "torchvision",
