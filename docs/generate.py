@@ -27,7 +27,7 @@ from pipeline_steps.config.threats import ThreatConfig
 from pipeline_steps.config.user_models import Own
 from pipeline_steps.core import registry
 from pipeline_steps.core.settings import Word, settings_of
-from pipeline_steps.jobs.rules import Jobs
+from pipeline_steps.jobs.rules import Rules
 
 HERE = Path(__file__).parent
 
@@ -174,12 +174,12 @@ def _type_of_mapping(field: dict[str, Any]) -> str:
 
 # A flow of a data set on a manifold learns from the images that a GAN has projected: the
 # rules go in a circle, their jobs don't.
-BACK = {("gather_manifold", "train_flow")}
+BACK = {(rule, "train_flow") for rule in ("project_dataset", "gather_manifold")}
 
 
 def rule_graph(scale: str) -> tuple[set[str], set[tuple[str, str]]]:
     """The rules of a scale's whole pipeline, and which feeds which."""
-    jobs = Jobs(scale)
+    jobs = Rules(scale)
     pages = [jobs.target(p, page) for p, some in jobs.papers.items() for page in some]
     command = [sys.executable, "-m", "snakemake", "--rulegraph", "dot", "--forceall"]
     told = subprocess.run(

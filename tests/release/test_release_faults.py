@@ -177,7 +177,7 @@ def judge_again(checkout: Checkout) -> str:
     done = checkout.run("--cores", "1", "--force", str(VERDICTS))
     assert done.returncode != 0
     return (
-        checkout.root / "results/demo/logs/attack_defense/digits/at/clean/1-of-1.log"
+        checkout.root / "results/demo/logs/attack_defense/digits/at/clean.log"
     ).read_text()
 
 

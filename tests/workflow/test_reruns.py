@@ -14,7 +14,7 @@ FETCH = {"fetch_dataset digits"}
 BUILD = {"build_dataset digits"}
 FLOW = {
     "train_flow digits glow",
-    *(f"project_dataset digits glow test {shard}" for shard in ("1-of-2", "2-of-2")),
+    *(f"project_shard digits glow test {shard}" for shard in ("1-of-2", "2-of-2")),
     "gather_manifold digits glow test",
 }
 GANS = {"train_gan digits sngan", "train_gan digits stylegan"}
@@ -23,12 +23,12 @@ SOUGHT = {
     job
     for gan in ("sngan", "stylegan")
     for job in (
-        *(f"project_dataset digits {gan} test {n}-of-3" for n in (1, 2, 3)),
+        *(f"project_shard digits {gan} test {n}-of-3" for n in (1, 2, 3)),
         f"gather_manifold digits {gan} test",
     )
 }
 TRAIN = {f"train_defense digits {d}" for d in ("normal", "at", "ijsat")}
-SHARDS = {"clean": ["1-of-1"], "pgd20": ["1-of-1"], "jsa50": ["1-of-2", "2-of-2"]}
+SHARDS = {"clean": [], "pgd20": [], "jsa50": ["1-of-2", "2-of-2"]}
 LEVELS = [f"ia{level}{budget}" for level in (1, 2, 3) for budget in ("", "-5eta")]
 PICTURED = ["om-pgd", "om-pgd-gan", *LEVELS]
 
@@ -38,14 +38,14 @@ def judged(defense: str, threats: dict[str, list[str]]) -> set[str]:
         job
         for threat, shards in threats.items()
         for job in (
-            f"gather_verdicts digits {defense} {threat}",
-            *(f"attack_defense digits {defense} {threat} {shard}" for shard in shards),
+            f"{'gather_verdicts' if shards else 'attack_defense'} digits {defense} {threat}",
+            *(f"attack_shard digits {defense} {threat} {shard}" for shard in shards),
         )
     }
 
 
 TABLE = {job for d in ("normal", "at", "ijsat") for job in judged(d, SHARDS)}
-ATTACK = TABLE | judged("normal", {threat: ["1-of-1"] for threat in PICTURED})
+ATTACK = TABLE | judged("normal", {threat: [] for threat in PICTURED})
 CURVES = {f"attack_snapshots digits {d} pgd20" for d in ("at", "ijsat")}
 IJSAT = {job for job in TRAIN | ATTACK | CURVES if " ijsat" in job}
 ON_GAN = {job for job in ATTACK if "om-pgd-gan" in job}
@@ -56,14 +56,17 @@ ALL = FETCH | BUILD | FLOW | GANS | SOUGHT | TRAIN | ATTACK | CURVES
 PAGES = {
     "make_table ijsat table1": TABLE,
     "make_figure ijsat figure1": {
-        f"gather_verdicts digits normal {threat}"
-        for threat in ("pgd20", "om-pgd-gan", "om-pgd", "jsa50")
+        "gather_verdicts digits normal jsa50",
+        *(
+            f"attack_defense digits normal {threat}"
+            for threat in ("pgd20", "om-pgd-gan", "om-pgd")
+        ),
     },
     "make_figure ijsat figure2": CURVES,
     "make_figure ijsat figure4": {"gather_verdicts digits at jsa50"},
     "make_figure ijsat figure6": {"gather_manifold digits sngan test"},
     "make_figure ijsat figure8-cifar10": {
-        f"gather_verdicts digits normal {t}" for t in LEVELS
+        f"attack_defense digits normal {t}" for t in LEVELS
     },
     "make_figure ijsat figure10": {"gather_verdicts digits ijsat jsa50"},
     "make_figure ijsat figure-glow": {"gather_manifold digits glow test"},
@@ -218,7 +221,10 @@ def test_a_second_seed_plans_its_own_runs(house: House) -> None:
 def test_how_many_shards_made_a_result_is_no_reason_to_make_it_again(
     house: House,
 ) -> None:
-    house.configure(DEMO, "shards.threats.jsa50", 3)
+    """Nor whether it was made in shards at all."""
+    house.configure(DEMO, "shards.threats", {"pgd20": 2})
+    assert "Nothing to be done" in house.run("--dry-run").stdout
+    house.configure(DEMO, "shards.threats", {"jsa50": 3})
     house.configure(DEMO, "shards.generators.glow", 1)
     assert "Nothing to be done" in house.run("--dry-run").stdout
     house.append(f"{STEPS}/evaluation/attack_defense.py", A_LINE)
