@@ -1,88 +1,55 @@
-"""How long Snakemake takes to plan: `snakemake --profile slurm -n` on many more jobs.
+"""How long Snakemake takes to plan: `snakemake --profile slurm -n`, in processor seconds.
 
-python -m benchmarks.planning [--jobs 1500 6000] [--repeats 3] [--profile FILE]
+python -m benchmarks.planning [CHECKOUT ...] [--scales preflight paper] [--repeats 2]
 
-In a copy of the project a paper is added whose table has a row for each of so many
-defenses, under every threat. The time to start is that of a graph of one job; the time a
-job is what the others add. Each is the least of the repeats. `--profile` writes what the
-largest graph spends where.
+The start is that of a graph of one job: what each job of a cluster pays on its node, too. The
+time a job is what the others add. Each is the least of the repeats. Several checkouts are
+measured by turns, and the first is what the others are compared with. `--profile` writes
+what the last plan spends where.
 """
 
 import argparse
+import os
 import re
 import resource
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import yaml
-
+from pipeline_steps import layout
 from pipeline_steps.core.registry import ROOT
 
-PARTS = ("Snakefile", "environment.yml", "requirements.lock", "pyproject.toml")
-PARTS += ("pipeline_steps", "workflow", "profiles", "slurm")
-CONFIG = "workflow/config"
+ONE_JOB = layout.file("fetch_dataset", "archive", dataset="cifar10")
 
 
-def copied(root: Path) -> None:
-    ignored = shutil.ignore_patterns("__pycache__")
-    for part in PARTS:
-        source = ROOT / part
-        if source.is_dir():
-            shutil.copytree(source, root / part, ignore=ignored)
-        else:
-            shutil.copy2(source, root / part)
-
-
-def enlarge(root: Path, wanted: int) -> None:
-    """Adds defenses and a table of them until the graph has about so many jobs."""
-    file = root / CONFIG / "defenses.yaml"
-    defenses = yaml.safe_load(file.read_text())
-    threats = list(yaml.safe_load((root / CONFIG / "threats.yaml").read_text()))
-    scale = yaml.safe_load((root / CONFIG / "scales/paper.yaml").read_text())
-    cut = scale.get("shards", {}).get("threats", {})
-    # A defense is trained, and under each threat judged in shards and gathered.
-    each = 1 + sum(1 + cut.get(threat, 1) for threat in threats)
-    names = [f"added-{number}" for number in range(wanted // each)]
-    models = list(defenses["defenses"].values())
-    for number, name in enumerate(names):
-        defenses["defenses"][name] = models[number % len(models)]
-    file.write_text(yaml.safe_dump(defenses))
-    columns = [{"name": threat, "threat": threat} for threat in threats]
-    rows = [{"name": n, "defense": n, "published": [0.0] * len(threats)} for n in names]
-    table = {"title": "added", "dataset": "cifar10", "columns": columns, "rows": rows}
-    paper = {"title": "Added", "authors": "nobody", "tables": {"added": table}}
-    (root / CONFIG / "papers" / "added.yaml").write_text(yaml.safe_dump(paper))
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """What a dry run took: time on the clock, and time of a processor."""
+class DryRun(NamedTuple):
+    """What a dry run took of a processor, and how many jobs it planned."""
 
     seconds: float
-    processor: float
     jobs: int
 
 
-def dry_run(root: Path, *arguments: str, python: tuple[str, ...] = ()) -> DryRun:
+def dry_run(
+    root: Path, scale: str, *targets: str, python: Sequence[str] = ()
+) -> DryRun:
     command = [sys.executable, *python, "-m", "snakemake", "--profile", "slurm", "-n"]
-    begin, used = time.perf_counter(), _processor()
+    command += ["--quiet", "rules", "--config", f"scale={scale}", "gpus=gpu", "--"]
+    before = _processor()
     done = subprocess.run(
-        [*command, "--quiet", "rules", "--", *arguments],
+        [*command, *targets],
         cwd=root,
+        env=os.environ | {"PYTHONPATH": str(root)},
         capture_output=True,
         text=True,
         check=False,
     )
-    seconds, processor = time.perf_counter() - begin, _processor() - used
+    seconds = _processor() - before
     if done.returncode:
         sys.exit(done.stderr[-2000:])
     total = re.search(r"^total\s+(\d+)", done.stdout + done.stderr, re.MULTILINE)
-    return DryRun(seconds, processor, int(total[1]) if total else 0)
+    return DryRun(seconds, int(total[1]) if total else 0)
 
 
 def _processor() -> float:
@@ -90,32 +57,30 @@ def _processor() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def told_of(kind: str, starts: list[float], wholes: list[float], jobs: int) -> str:
-    start, whole = min(starts), min(wholes)
-    each = 1000 * (whole - start) / jobs
-    return f"{kind} {whole:.2f} s, {start:.2f} s of them to start, {each:.2f} ms a job"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--jobs", type=int, nargs="+", default=[1500, 6000])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checkouts", nargs="*", type=Path, default=[ROOT])
+    parser.add_argument("--scales", nargs="+", default=["preflight", "paper"])
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--profile", help="a file for cProfile's figures")
-    told = parser.parse_args()
-    for wanted in told.jobs:
-        with tempfile.TemporaryDirectory() as folder:
-            root = Path(folder)
-            copied(root)
-            enlarge(root, wanted)
-            first = "data/cifar10/archive"
-            starts = [dry_run(root, first) for _ in range(told.repeats)]
-            wholes = [dry_run(root) for _ in range(told.repeats)]
-            jobs = wholes[0].jobs
-            for kind, key in [("clock", "seconds"), ("processor", "processor")]:
-                times = [[getattr(r, key) for r in runs] for runs in (starts, wholes)]
-                print(f"{jobs} jobs:", told_of(kind, *times, jobs), flush=True)
-            if told.profile and wanted == max(told.jobs):
-                dry_run(root, python=("-m", "cProfile", "-o", told.profile))
+    options = parser.parse_args()
+    plans = [("start", options.scales[0], [ONE_JOB])]
+    plans += [(scale, scale, []) for scale in options.scales]
+    for name, scale, targets in plans:
+        runs = [
+            [dry_run(root, scale, *targets) for root in options.checkouts]
+            for _ in range(options.repeats)
+        ]
+        for root, own in zip(options.checkouts, zip(*runs, strict=True), strict=True):
+            best, first = min(own), min(run[0] for run in runs)
+            print(
+                f"{name:10} {best.seconds:6.2f} s for {best.jobs:5} jobs, "
+                f"{best.seconds / first.seconds:.2f} of the first: {root}",
+                flush=True,
+            )
+    if options.profile:
+        python = ("-m", "cProfile", "-o", options.profile)
+        dry_run(options.checkouts[-1], options.scales[-1], python=python)
 
 
 if __name__ == "__main__":
