@@ -34,6 +34,27 @@ TOY_ARCHITECTURE = {
 }
 
 
+def pytest_make_parametrize_id(val: Any) -> str | None:
+    """Readable names of cases: settings and lists tell what they hold."""
+    if isinstance(val, Mapping):
+        return ",".join(f"{key}={_short(item)}" for key, item in val.items()) or "empty"
+    if isinstance(val, list | tuple | set | frozenset | range):
+        return ",".join(_short(item) for item in val) or "empty"
+    if isinstance(val, bytes):
+        return f"{len(val)} bytes"
+    if isinstance(val, Tensor | np.ndarray):
+        return _short(val)
+    name = getattr(val, "__name__", None)
+    return name if isinstance(name, str) else None
+
+
+def _short(item: Any) -> str:
+    if isinstance(item, Tensor | np.ndarray):
+        return "x".join(map(str, item.shape))
+    text = " ".join(str(getattr(item, "__name__", item)).split())
+    return text if len(text) <= 30 else f"{text[:27]}..."
+
+
 def toy_arrays(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Noise, and a bright column of blocks whose place is the class."""
     draw = np.random.default_rng(seed)
