@@ -15,11 +15,11 @@ from pipeline_steps.config.load import load_config
 from pipeline_steps.core.digest import code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.job_file import JobFile, place_of
-from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.datasets.places import MIRROR
 from pipeline_steps.jobs.inputs import InputFiles, Inputs
 from pipeline_steps.jobs.specs import Specs
-from pipeline_steps.jobs.wildcards import patterns, patterns_of
+from pipeline_steps.jobs.wildcards import known_names, patterns, patterns_of
 
 # What makes the spec of each rule's jobs.
 SPEC_OF: Mapping[str, Callable[..., BaseModel]] = MappingProxyType(
@@ -138,15 +138,23 @@ class Planner:
 
     def that_makes(self, result: str) -> RuleJob:
         """The job that a path is a result of."""
-        known = patterns(self.specs.config)
+        known, reasons = patterns(self.specs.config), []
         for kind, names in layout.kinds_of(result):
-            names.pop("scale", None)
+            scale = names.pop("scale", self.scale)
             allowed = {**known, **patterns_of(kind.rule, self.specs.config)}
-            if all(re.fullmatch(allowed[key], name) for key, name in names.items()):
+            wrong = [
+                key for key, n in names.items() if not re.fullmatch(allowed[key], n)
+            ]
+            if scale != self.scale:
+                reasons.append(f"it is of another scale; add --config scale={scale}")
+            elif wrong:
+                names_known = known_names(self.specs.config, wrong[0], names)
+                near = did_you_mean(names[wrong[0]], names_known)
+                reasons.append(f"there is no {wrong[0]} '{names[wrong[0]]}'{near}")
+            else:
                 return self.job(kind.rule, *(names[key] for key in kind.wildcards))
-        raise PipelineError(
-            f"no job makes {result}: no rule has results of such a name"
-        )
+        why = reasons[0] if reasons else "no rule has results of such a name"
+        raise PipelineError(f"no job makes {result}: {why}")
 
 
 @cache

@@ -1,7 +1,7 @@
 """What each wildcard of the rules may be: the names that the config knows."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pipeline_steps.config.schema import Config
@@ -30,6 +30,28 @@ def patterns(config: Config) -> dict[str, str]:
         "shard": r"\d+-of-\d+",
         "split": "train|test",
     }
+
+
+def known_names(
+    config: Config, wildcard: str, others: Mapping[str, str]
+) -> Collection[str]:
+    """What a wildcard may be, for a sentence that tells the nearest."""
+    papers = [
+        p for name, p in config.papers.items() if name == others.get("paper", name)
+    ]
+    known: dict[str, Collection[str]] = {
+        "dataset": config.datasets,
+        "corruption": words("corruption"),
+        "generator": config.generators,
+        "threat": config.threats,
+        "defense": {*config.defenses.defenses, *config.own.models},
+        "paper": config.papers,
+        "table": {name for paper in papers for name in paper.tables},
+        "figure": {name for paper in papers for name in paper.figures},
+        "calibration": {name for paper in papers for name in paper.calibrations},
+        "split": ("train", "test"),
+    }
+    return known.get(wildcard, ())
 
 
 def patterns_of(rule: str, config: Config) -> dict[str, str]:
