@@ -38,7 +38,7 @@ def test_on_om_imagenet_latents_are_there_and_no_flow_is_needed(
 
 
 def test_table_3_shows_the_gan_s_variant_and_no_job_trains_the_flow_s(paper):
-    shown = {run.defense for run in paper.table("ijsat", "table3").runs}
+    shown = {run.defense for run in paper.pages.table("ijsat", "table3").runs}
     assert "ijsat-om" in shown and "ijsat-om-flow" not in shown
 
 
