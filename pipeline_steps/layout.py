@@ -73,10 +73,17 @@ class Result:
 
     def names_in(self, path: str) -> dict[str, str] | None:
         """The wildcards by which one of its outputs lies at this path, if they exist."""
-        for place in self.outputs.values():
-            if match := _pattern(place).fullmatch(path):
+        for pattern in self._patterns:
+            if match := pattern.fullmatch(path):
                 return match.groupdict()
         return None
+
+    @cached_property
+    def _patterns(self) -> list[re.Pattern[str]]:
+        # `at.record.json` is the record of `at`, not the card of an `at.record`: the place
+        # that leaves less to names comes first.
+        places = sorted(self.outputs.values(), key=len, reverse=True)
+        return [_pattern(place) for place in places]
 
 
 @cache

@@ -11,6 +11,7 @@ out, and the job is what the config says now.
 import argparse
 import runpy
 import sys
+from contextlib import suppress
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.job_file import JobFile, place_of
@@ -20,10 +21,12 @@ from pipeline_steps.core.progress import say
 def described(result: str, scale: str, spec: str | None, code: str | None) -> JobFile:
     """The job that makes a result: as it was planned, or from the config."""
     place = place_of(result)
-    if spec and code and place.is_file():
-        job = JobFile.read(place)
-        if (job.spec_digest, job.code) == (spec, code):
-            return job
+    if spec and code:
+        # What can't be read, or is of another plan, is planned again below.
+        with suppress(PipelineError):
+            job = JobFile.read(place)
+            if (job.spec_digest, job.code) == (spec, code):
+                return job
     # It takes half a second to read the config, which few jobs need.
     from pipeline_steps.jobs.planned import planned_for
 

@@ -13,7 +13,7 @@ from workflow_house import DEMO, House
 FIELDS = "JobIDRaw,State,Start,End,NodeList,AllocTRES,Comment,WorkDir"
 WEIGHTS = "results/demo/checkpoints/defenses/digits/at.safetensors"
 LOG = "results/demo/logs/train_defense/digits/at.log"
-STEP = "pipeline_steps defenses.train_defense"
+TRAINING = f"pipeline_steps {WEIGHTS}"
 PAGES = ("index.html", "runs.csv", "runs.html", "summary.json")
 OF_TIME_AND_MACHINE = (".record.json", *PAGES)
 
@@ -126,7 +126,9 @@ class ClusterHouse(House):
 
     def trainings(self) -> list[int]:
         """The processes that train in this checkout."""
-        found = subprocess.run(["pgrep", "-f", STEP], capture_output=True, text=True)
+        found = subprocess.run(
+            ["pgrep", "-f", TRAINING], capture_output=True, text=True
+        )
         return [pid for pid in map(int, found.stdout.split()) if self._trains(pid)]
 
     def _trains(self, pid: int) -> bool:
@@ -135,7 +137,7 @@ class ClusterHouse(House):
             where = os.readlink(f"/proc/{pid}/cwd")
         except OSError:
             return False
-        return words[1:4] == ["-m", *STEP.split()] and where == str(self.root)
+        return words[1:4] == ["-m", *TRAINING.split()] and where == str(self.root)
 
     def amid_training(self, hold: bool = False) -> str:
         """Waits until the training has saved its state; the number of its job.
