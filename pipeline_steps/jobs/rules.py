@@ -112,7 +112,10 @@ class Rule:
     @property
     def shell(self) -> str:
         """The line that all rules run (`pipeline_steps/run_job.py`): the name of a result,
-        and which settings and code were planned for it."""
+        and which settings and code were planned for it.
+
+        Snakemake asks for it once more when the job runs, so a rule names itself there.
+        """
         return (
             f"python -m pipeline_steps {{output.{next(iter(self.outputs))}}}"
             " --spec {params.spec} --code {params.code} --minutes {resources.runtime}"
