@@ -53,15 +53,15 @@ def main() -> None:
     parser.add_argument("--minutes", help="the job's time limit")
     parser.add_argument("--processes", default="1", help="one for each GPU")
     parser.add_argument("--scale", default="demo", help="of a data set's own results")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     try:
-        job = described(asked.result, asked.scale, asked.spec, asked.code)
+        job = described(options.result, options.scale, options.spec, options.code)
     except PipelineError as error:
         say(f"error: {error}")
         sys.exit(1)
-    place = place_of(asked.result)
-    limit = ["--minutes", asked.minutes] if asked.minutes else []
-    sys.argv[1:] = [str(place), *limit, "--processes", asked.processes]
+    place = place_of(options.result)
+    limit = ["--minutes", options.minutes] if options.minutes else []
+    sys.argv[1:] = [str(place), *limit, "--processes", options.processes]
     runpy.run_module(f"pipeline_steps.{job.step}", run_name="__main__", alter_sys=True)
     place.unlink(missing_ok=True)
 

@@ -195,9 +195,9 @@ def main() -> None:
         default=15,
         help="minutes of silence after which a controller without jobs is started anew",
     )
-    told, arguments = parser.parse_known_args()
+    options, arguments = parser.parse_known_args()
     try:
-        summary = launch(arguments, told.orphans, 60 * told.patience)
+        summary = launch(arguments, options.orphans, 60 * options.patience)
     except PipelineError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

@@ -95,16 +95,16 @@ def _dry_run(arguments: Sequence[str], root: Path) -> str:
     return done.stdout + done.stderr
 
 
-def read_jobs(told: str) -> Iterator[PlannedJob]:
+def read_jobs(text: str) -> Iterator[PlannedJob]:
     """The jobs that a dry run tells of, in its order."""
     job: PlannedJob | None = None
-    for line in told.splitlines():
+    for line in text.splitlines():
         if header := HEADER.match(line):
             if job:
                 yield job
             job = PlannedJob(header[1])
-        elif job and (found := FIELD.match(line)):
-            _read_field(job, found[1], found[2])
+        elif job and (field := FIELD.match(line)):
+            _read_field(job, field[1], field[2])
         elif not line:
             if job:
                 yield job
@@ -123,7 +123,7 @@ def _read_field(job: PlannedJob, name: str, value: str) -> None:
     elif name == "priority":
         job.priority = float(value)
     else:
-        asked = re.search(r"\b(?:gpu=|gres=gpu:(?:\w+:)?)([1-9]\d*)", value)
+        gpus = re.search(r"\b(?:gpu=|gres=gpu:(?:\w+:)?)([1-9]\d*)", value)
         limit = re.search(r"\bruntime=(\d+)", value)
-        job.gpus = int(asked[1]) if asked else 0
+        job.gpus = int(gpus[1]) if gpus else 0
         job.minutes = int(limit[1]) if limit else 0

@@ -21,8 +21,8 @@ class SlurmJob:
 
 def jobs_of(folder: Path) -> list[SlurmJob]:
     """The jobs alive that were submitted from this folder by this user."""
-    told = _slurm("squeue", "--noheader", "--me", "--format", "%A|%T|%Z")
-    rows = (line.split("|", 2) for line in told.splitlines() if line.count("|") >= 2)
+    listing = _slurm("squeue", "--noheader", "--me", "--format", "%A|%T|%Z")
+    rows = (line.split("|", 2) for line in listing.splitlines() if line.count("|") >= 2)
     return [
         SlurmJob(number, state)
         for number, state, where in rows
@@ -42,13 +42,13 @@ def counted(jobs: list[SlurmJob]) -> str:
 
 def _slurm(command: str, *arguments: str) -> str:
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             [command, *arguments], capture_output=True, text=True, check=False
         )
     except FileNotFoundError:
         raise PipelineError(
             f"there is no {command} here; start the cluster run on a login node of SLURM"
         ) from None
-    if told.returncode != 0:
-        raise PipelineError(f"{command} failed: {told.stderr.strip()}")
-    return told.stdout
+    if done.returncode != 0:
+        raise PipelineError(f"{command} failed: {done.stderr.strip()}")
+    return done.stdout

@@ -95,18 +95,18 @@ def read_card(path: Path) -> Card:
 def verify(path: Path, card_path: Path, role: str) -> Card:
     """The card of a file, once the file's bytes are what the card says."""
     card = read_card(card_path)
-    told = card.outputs.get(role)
-    if told is None:
+    promised = card.outputs.get(role)
+    if promised is None:
         raise PipelineError(f"{card_path} says nothing of any '{role}'")
     if not path.is_file():
         raise PipelineError(f"{path} is missing; build it, or pull it")
-    if path.stat().st_size != told["bytes"]:
+    if path.stat().st_size != promised["bytes"]:
         raise PipelineError(
             f"{path} has {path.stat().st_size:,} bytes where its card {card_path} says "
-            f"{told['bytes']:,}: it is cut short or of another run; delete it and build "
+            f"{promised['bytes']:,}: it is cut short or of another run; delete it and build "
             "or pull it again"
         )
-    if sha256(path) != told["sha256"]:
+    if sha256(path) != promised["sha256"]:
         raise PipelineError(
             f"{path} does not match its card {card_path}; delete it and build or pull "
             "it again"

@@ -52,21 +52,21 @@ def code(step: str, spec: Any, root: Path = registry.ROOT) -> Code:
 @cache
 def _code(starts: frozenset[str], root: Path) -> Code:
     waiting = list(starts)
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     packages: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in digests:
             continue
         module = _module(root, name)
         if module.changes_no_result:
             continue
-        found[name] = module.digest
+        digests[name] = module.digest
         packages |= module.packages
         waiting += module.imports
     lock = _lock(root / LOCK)
     pins = {name: lock.get(name.lower(), "unpinned") for name in sorted(packages)}
-    modules = dict(sorted(found.items()))
+    modules = dict(sorted(digests.items()))
     return Code(text_digest(spec_text([modules, pins])), modules, pins)
 
 

@@ -39,8 +39,11 @@ class JobFile:
         return text_digest(spec_text(self.spec))
 
     def write(self, path: Path) -> None:
+        # In the order of the digest, which knows no other: a step that goes through its
+        # settings, as an ensemble through its parts, then does so in one order alone.
+        text = json.dumps(asdict(self), sort_keys=True)
         with writing(path) as partial:
-            partial.write_text(json.dumps(asdict(self)), encoding="utf-8")
+            partial.write_text(text, encoding="utf-8")
 
     @classmethod
     def read(cls, path: Path) -> "JobFile":

@@ -63,11 +63,11 @@ def facts() -> dict[str, int]:
 def peak_memory_mb() -> int:
     """The most that this process has held; getrusage also counts its parent's past."""
     status = Path("/proc/self/status")
-    told = (
+    peak = (
         re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
     )
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return round((int(told[1]) if told else usage.ru_maxrss) / 1024)
+    return round((int(peak[1]) if peak else usage.ru_maxrss) / 1024)
 
 
 def run_together(step: str, arguments: Sequence[str], count: int) -> None:

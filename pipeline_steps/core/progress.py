@@ -20,7 +20,7 @@ class Meter:
 
     def __init__(self, title: str, total: int, shown: bool = True) -> None:
         self.title, self.total, self.shown = title, total, shown
-        self.started = self.told = time.monotonic()
+        self.started = self.shown_at = time.monotonic()
         self.numbers: dict[str, float] = {}
         self.watch, self.unit = Stopwatch(), ""
         self.bar: Progress | None = None
@@ -48,9 +48,9 @@ class Meter:
             self.bar.update(self.task, completed=done, numbers=text)
             return
         now = time.monotonic()
-        late = now - self.told >= SECONDS_BETWEEN_LINES
+        late = now - self.shown_at >= SECONDS_BETWEEN_LINES
         if self.shown and (late or done >= self.total):
-            self.told = now
+            self.shown_at = now
             say(f"{self.title}: {done}/{self.total} {text}".rstrip())
 
     def close(self) -> None:

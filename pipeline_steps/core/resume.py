@@ -52,7 +52,7 @@ class Resume:
         start = self._restore(parts)
         meter = Meter(title, total, shown=first())
         saved = time.monotonic()
-        with _signals() as asked:
+        with _signals() as stops:
             try:
                 for step in range(start, total):
                     meter.begin(unit)
@@ -60,9 +60,9 @@ class Resume:
                     meter.end()
                     meter.at(step + 1)
                     if time.time() >= self.deadline and step + 1 < total:
-                        asked.append(TIME_LIMIT)
+                        stops.append(TIME_LIMIT)
                     # All processes of a job stop after the same step, whoever was asked.
-                    reason = workers.largest(asked[0] if asked else 0)
+                    reason = workers.largest(stops[0] if stops else 0)
                     if reason or time.monotonic() - saved >= self.every:
                         self._save(parts, step + 1)
                         saved = time.monotonic()
@@ -147,13 +147,13 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
 @contextmanager
 def _signals() -> Iterator[list[int]]:
     """Collects the polite signals that ask a job to stop."""
-    asked: list[int] = []
+    stops: list[int] = []
     before = {
-        number: signal.signal(number, lambda number, _: asked.append(number))
+        number: signal.signal(number, lambda number, _: stops.append(number))
         for number in STOPS
     }
     try:
-        yield asked
+        yield stops
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -33,8 +33,10 @@ def main(processes: str, module: str, arguments: Sequence[str]) -> int:
         try:
             torchrun([*here, "-m", module, *arguments])
         except (ChildFailedError, SignalException) as failure:
-            told = [path.read_text(encoding="utf-8") for path in Path(folder).iterdir()]
-            words = (text.partition(" ") for text in told)
+            words_left = [
+                path.read_text(encoding="utf-8") for path in Path(folder).iterdir()
+            ]
+            words = (text.partition(" ") for text in words_left)
             ends = [(int(status), sentence) for status, _, sentence in words]
             # An error comes before an interruption, which has a higher status.
             status, sentence = min(ends, default=(1, _unsaid(failure, processes)))

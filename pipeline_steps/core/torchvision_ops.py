@@ -12,11 +12,11 @@ import torch
 
 
 def _prepare() -> "torch.library.Library | None":
-    found = importlib.util.find_spec("torchvision")
-    if found is None or found.origin is None:
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
         return None
     try:
-        for library in Path(found.origin).parent.glob("_C*.so"):
+        for library in Path(spec.origin).parent.glob("_C*.so"):
             torch.ops.load_library(str(library))
         return None
     except OSError:

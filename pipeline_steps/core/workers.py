@@ -28,10 +28,10 @@ def join(device: torch.device) -> None:
     if not one_of_several():
         return
     if device.type == "cuda":
-        wanted, found = int(os.environ["WORLD_SIZE"]), torch.cuda.device_count()
-        if found < wanted:
+        wanted, available = int(os.environ["WORLD_SIZE"]), torch.cuda.device_count()
+        if available < wanted:
             raise PipelineError(
-                f"the job has {wanted} processes and its machine {found} GPUs; lower "
+                f"the job has {wanted} processes and its machine {available} GPUs; lower "
                 "'gpus' under resources in workflow/config/scales, or ask for more"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -112,8 +112,8 @@ class _Loss(nn.Module):
         # Hidden from DistributedDataParallel, which would send all buffers around.
         self.loss = partial(loss, model)
 
-    def forward(self, *told: Any) -> Tensor:
-        return self.loss(*told)
+    def forward(self, *arguments: Any) -> Tensor:
+        return self.loss(*arguments)
 
 
 class WholeBatchNorm(_BatchNorm):

@@ -33,23 +33,23 @@ def gather(folder: Path, place: Path) -> None:
 
 def by_epoch(path: Path) -> dict[int, dict[str, Tensor]]:
     """The weights of each kept epoch."""
-    found: dict[int, dict[str, Tensor]] = {}
+    states: dict[int, dict[str, Tensor]] = {}
     for name, tensor in read_tensors(path).items():
         epoch, _, inside = name.partition("/")
         if epoch == BEST:
             continue
-        found.setdefault(int(epoch), {})[inside] = tensor
-    return dict(sorted(found.items()))
+        states.setdefault(int(epoch), {})[inside] = tensor
+    return dict(sorted(states.items()))
 
 
 def best_of(path: Path) -> dict[str, Tensor]:
     """The weights of the epoch that withstood most."""
     begin = f"{BEST}/"
     every = read_tensors(path).items()
-    found = {n.removeprefix(begin): t for n, t in every if n.startswith(begin)}
-    if not found:
+    weights = {n.removeprefix(begin): t for n, t in every if n.startswith(begin)}
+    if not weights:
         raise PipelineError(
             f"{path} keeps no best weights; set `monitor` of this defense in "
             "workflow/config/defenses.yaml"
         )
-    return found
+    return weights

@@ -42,14 +42,14 @@ def root(matrix: Tensor) -> Tensor:
     return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
 
 
-def frechet_distance(one: Moments, other: Moments) -> float:
+def frechet_distance(first: Moments, second: Moments) -> float:
     """Zero for equal moments.
 
     The trace of (C C')^½ is that of (C^½ C' C^½)^½, which is symmetric: its root needs
     no small number on the diagonal, and can't become complex, as that of C C' can.
     """
-    half = root(one.covariance)
-    both = torch.linalg.eigvalsh(half @ other.covariance @ half).clamp_min(0)
-    apart = (one.mean - other.mean).square().sum()
-    traces = one.covariance.trace() + other.covariance.trace()
+    half = root(first.covariance)
+    both = torch.linalg.eigvalsh(half @ second.covariance @ half).clamp_min(0)
+    apart = (first.mean - second.mean).square().sum()
+    traces = first.covariance.trace() + second.covariance.trace()
     return float((apart + traces - 2 * both.sqrt().sum()).clamp_min(0))

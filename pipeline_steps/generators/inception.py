@@ -81,15 +81,15 @@ def load_inception(path: Path) -> InceptionFeatures:
     with torch.device("meta"):  # first weights would be drawn from torch's own state
         network = InceptionFeatures()
     network.to_empty(device="cpu")
-    told = network.load_state_dict(
+    misfit = network.load_state_dict(
         {k: v for k, v in read_tensors(path).items() if not k.startswith("fc.")},
         strict=False,
     )
-    missing = [k for k in told.missing_keys if not k.endswith("num_batches_tracked")]
-    if missing or told.unexpected_keys:
+    missing = [k for k in misfit.missing_keys if not k.endswith("num_batches_tracked")]
+    if missing or misfit.unexpected_keys:
         raise PipelineError(
             f"{path} holds other weights than pt_inception-2015-12-05 ("
-            f"{[*missing, *told.unexpected_keys][0]}); docs/generators.md tells how to "
+            f"{[*missing, *misfit.unexpected_keys][0]}); docs/generators.md tells how to "
             "make it"
         )
     return network.eval().requires_grad_(False)

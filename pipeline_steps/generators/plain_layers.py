@@ -25,11 +25,11 @@ class Xavier(nn.Module):
         bound = self.gain * math.sqrt(6 / fans)
         self.weight.copy_(bound * (2 * rng.uniform(self.weight.shape) - 1))
 
-    def told(self) -> Tensor:
+    def scaled_weight(self) -> Tensor:
         return self.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.told()
+        weight = self.scaled_weight()
         if weight.ndim == 2:
             return linear(x, weight, self.bias)
         return conv2d(x, weight, self.bias, padding=weight.shape[-1] // 2)

@@ -52,7 +52,7 @@ class Spectral(Xavier):
         left = normalize(matrix @ self.right, dim=0)
         self.right.copy_(normalize(matrix.T @ left, dim=0))
 
-    def told(self) -> Tensor:
+    def scaled_weight(self) -> Tensor:
         matrix = self.weight.flatten(1)
         with torch.autocast(matrix.device.type, enabled=False):
             left = normalize((matrix @ self.right).detach(), dim=0)

@@ -34,7 +34,7 @@ class Equalised(nn.Module):
     def draw_weights(self, rng: Rng) -> None:
         self.weight.copy_(rng.normal(self.weight.shape) / self.speed)
 
-    def told(self) -> tuple[Tensor, Tensor | None]:
+    def scaled(self) -> tuple[Tensor, Tensor | None]:
         bias = None if self.bias is None else self.bias * self.speed
         return self.weight * self.scale, bias
 
@@ -48,7 +48,7 @@ class EqualLinear(Equalised):
         super().__init__((outputs, inputs), True, gain, speed)
 
     def forward(self, x: Tensor) -> Tensor:
-        return linear(x, *self.told())
+        return linear(x, *self.scaled())
 
 
 class EqualConvolution(Equalised):
@@ -65,7 +65,7 @@ class EqualConvolution(Equalised):
         super().__init__((outputs, inputs, kernel, kernel), bias, gain, 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        return conv2d(x, *self.told(), padding=self.weight.shape[-1] // 2)
+        return conv2d(x, *self.scaled(), padding=self.weight.shape[-1] // 2)
 
 
 def activated(x: Tensor) -> Tensor:

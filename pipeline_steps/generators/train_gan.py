@@ -216,10 +216,10 @@ def inception_file(job: Job[GanSpec]) -> Path | None:
     paths = job.inputs.get("inception", [])
     if not (job.spec.inception and paths):
         return None
-    found = f"sha256:{sha256(paths[0])}"
-    if found != job.spec.inception:
+    digest = f"sha256:{sha256(paths[0])}"
+    if digest != job.spec.inception:
         raise PipelineError(
-            f"{paths[0]} has the checksum {found}, not {job.spec.inception}; correct "
+            f"{paths[0]} has the checksum {digest}, not {job.spec.inception}; correct "
             "'inception' in workflow/config/generators.yaml, or fetch the file again"
         )
     return paths[0]

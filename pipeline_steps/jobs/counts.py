@@ -47,29 +47,29 @@ def counts(plan: Specs) -> Iterator[Count]:
 
 
 def count(plan: Specs, paper: str, table: str) -> Count:
-    spec, found = plan.pages.table(paper, table), Count(paper, table)
+    spec, tally = plan.pages.table(paper, table), Count(paper, table)
     for row in filter(attrgetter("printed"), spec.rows):
         for place, column in enumerate(spec.columns):
             why = spec.not_run(row, place)
             if column.ours:
                 continue
             if why is None:
-                found.computed += 1
-                found.calibrated += column.calibrated
+                tally.computed += 1
+                tally.calibrated += column.calibrated
             elif why != NOT_PRINTED:
-                found.published_only[why] += 1
-    return found
+                tally.published_only[why] += 1
+    return tally
 
 
-def text(found: list[Count]) -> str:
+def text(counted: list[Count]) -> str:
     """All counts as a table, and below it the reasons."""
-    sums = map(sum, zip(*(one.numbers for one in found), strict=True))
-    lines = [[one.paper, one.table, *one.numbers] for one in found]
+    sums = map(sum, zip(*(table.numbers for table in counted), strict=True))
+    lines = [[table.paper, table.table, *table.numbers] for table in counted]
     shown = [
         [str(cell) for cell in line] for line in (HEAD, *lines, ["all", "", *sums])
     ]
     widths = [max(map(len, cells)) for cells in zip(*shown, strict=True)]
-    reasons: Counter[str] = sum((one.published_only for one in found), Counter())
+    reasons: Counter[str] = sum((table.published_only for table in counted), Counter())
     return "\n".join(
         [
             *("  ".join(map(str.rjust, line, widths)) for line in shown),

@@ -152,8 +152,8 @@ class Entries:
             plain = {key: self.resolved(item, dataset) for key, item in value.items()}
             for kind in plain.keys() & FOLDERS.keys():
                 if isinstance(plain[kind], str):
-                    given = wanted(kind, plain[kind])
-                    plain |= {name: getattr(config, name) for name in given}
+                    supplied = wanted(kind, plain[kind])
+                    plain |= {name: getattr(config, name) for name in supplied}
             return plain
         if isinstance(value, list):
             return [self.resolved(item, dataset) for item in value]

@@ -205,7 +205,8 @@ class InputFiles:
             "tables": self._made("make_table", "json", tables),
             "figures": self._made("make_figure", "png", figures),
             "claims": self._made("gather_claims", "json", [{}]),
-            "cards": Taken(cards_in_report(self.specs)),
+            # What the report shows; it finds these cards itself, behind those of the pages.
+            "shown": Taken(cards_in_report(self.specs)),
         }
 
     def parts(self, rule: str, **names: str) -> dict[str, list[str]]:

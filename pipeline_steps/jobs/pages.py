@@ -42,7 +42,7 @@ class Pages:
         return config.pages if all_of_it else [*chosen.get(paper, {})]
 
     def table(self, paper: str, table: str) -> TableSpec:
-        config = self._asked(paper, table)
+        config = self._at_scale(paper, table)
         rows = [row for row in config.rows if row.defense]
         named = [config.dataset, *(n for r in rows for n in (r.dataset, r.trained_on))]
         stand_ins = {name: self.stand_in(name) for name in named if name}
@@ -62,35 +62,39 @@ class Pages:
             rows=config.rows,
             runs=[],
         )
-        asked = {
+        keys = {
             key: None
             for row in spec.rows
             for place in range(len(spec.columns))
             for key in spec.behind(row, place)
         }
-        runs = [run for one in asked for run in self._runs(*one)]
+        runs = [run for key in keys for run in self._runs(*key)]
         return spec.model_copy(update={"runs": runs})
 
-    def _asked(self, paper: str, table: str) -> Table:
+    def _at_scale(self, paper: str, table: str) -> Table:
         """A table with what is left out at this scale marked so."""
         config = self.config.papers[paper].tables[table]
         part = self.config.scale.pages.get(paper, {}).get(table, Part())
         why = f"left out at scale {self.config.name}"
         own = self.config.own.models
 
-        def row(one: Row) -> Row:
-            asked = part.defenses is None or one.defense in (*part.defenses, *own)
-            if one.not_run or asked:
-                return one
+        def row(printed: Row) -> Row:
+            kept = part.defenses is None or printed.defense in (*part.defenses, *own)
+            if printed.not_run or kept:
+                return printed
             nothing = {"not_run": why, "defense": None, "difference": list[str]()}
-            return one.model_copy(update=nothing)
+            return printed.model_copy(update=nothing)
 
-        def column(one: Column) -> Column:
-            if one.not_run or part.threats is None or {*one.threats} <= {*part.threats}:
-                return one
+        def column(printed: Column) -> Column:
+            if (
+                printed.not_run
+                or part.threats is None
+                or {*printed.threats} <= {*part.threats}
+            ):
+                return printed
             nothing: dict[str, Any] = {"worst_of": [], "corruptions": []}
             nothing |= {"not_run": why, "threat": None}
-            return one.model_copy(update=nothing)
+            return printed.model_copy(update=nothing)
 
         rows, columns = map(row, config.rows), map(column, config.columns)
         return config.model_copy(update={"rows": [*rows], "columns": [*columns]})
@@ -101,8 +105,8 @@ class Pages:
         among = candidates(config, self.config.threats)
         # Dozens of settings on two defenses: more seeds of them would tell little more.
         runs = [
-            Run(dataset=dataset, defense=defense, threat=one.threat, seed=seed)
-            for one in among
+            Run(dataset=dataset, defense=defense, threat=candidate.threat, seed=seed)
+            for candidate in among
             for defense in config.targets
             for seed in self.seeds(dataset, defense)[: len(self.config.scale.seeds)]
         ]

@@ -25,12 +25,6 @@ TRAINS = ("train_flow", "train_gan", "train_defense")
 class Rules:
     """All rules, at one scale."""
 
-    # The one line that all rules run: `pipeline_steps/run_job.py`.
-    shell = (
-        "python -m pipeline_steps {output[0]} --spec {params.spec} --code {params.code}"
-        " --minutes {resources.runtime} --processes {resources.processes} 2> {log}"
-    )
-
     def __init__(self, scale: str, gpus: str = "gpu", root: Path = ROOT) -> None:
         self.scale, self.gpus_as = scale, gpus
         if not re.fullmatch(r"gpu|gres(:\w+)?", gpus):
@@ -114,6 +108,19 @@ class Rule:
             role.replace("{split}_", ""): mark(self._at_scale(place))
             for role, place in self.result.outputs.items()
         }
+
+    @property
+    def shell(self) -> str:
+        """The line that all rules run (`pipeline_steps/run_job.py`): the name of a result,
+        and which settings and code were planned for it.
+
+        Snakemake asks for it once more when the job runs, so a rule names itself there.
+        """
+        return (
+            f"python -m pipeline_steps {{output.{next(iter(self.outputs))}}}"
+            " --spec {params.spec} --code {params.code} --minutes {resources.runtime}"
+            " --processes {resources.processes} 2> {log}"
+        )
 
     @property
     def log(self) -> str:

@@ -43,14 +43,14 @@ def write_manifold(
 
 def summary(table: Table) -> dict[str, float]:
     """What a card tells of all images."""
-    told = {
+    numbers = {
         "worst_error": float(table["worst"].max()),
         "mean_error": float(table["mean"].mean()),
         "mean_psnr": round(float(table["psnr"].mean()), 4),
     }
     if "worst_of_mixture" in table:
-        told["worst_error_of_mixtures"] = float(table["worst_of_mixture"].max())
+        numbers["worst_error_of_mixtures"] = float(table["worst_of_mixture"].max())
     else:
-        told["mean_perceptual"] = float(table["perceptual"].mean())
-        told["mean_distance"] = float(table["distance"].mean())
-    return told
+        numbers["mean_perceptual"] = float(table["perceptual"].mean())
+        numbers["mean_distance"] = float(table["distance"].mean())
+    return numbers

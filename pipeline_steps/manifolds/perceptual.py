@@ -39,16 +39,16 @@ class Perceptual:
         """What the distance to these images is told from."""
         return [functional.normalize(f, dim=1) for f in self.features(images)]
 
-    def between(self, one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+    def between(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
         """A distance an image, from what `of` gave."""
         apart = [
             (a - b).square().sum(1).mean((1, 2))
-            for a, b in zip(one, other, strict=True)
+            for a, b in zip(first, second, strict=True)
         ]
         return torch.stack(apart).sum(0)
 
-    def __call__(self, one: Tensor, other: Tensor) -> Tensor:
-        return self.between(self.of(one), self.of(other))
+    def __call__(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.between(self.of(first), self.of(second))
 
 
 class Vgg16(nn.Module):
@@ -75,12 +75,12 @@ class Vgg16(nn.Module):
             self.register_buffer(name, torch.tensor(values)[:, None, None], False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        values, found = (images - self.mean) / self.deviation, []
+        values, features = (images - self.mean) / self.deviation, []
         for depth, layer in enumerate(self.features):
             values = layer(values)
             if depth in self.depths:
-                found.append(values)
-        return found
+                features.append(values)
+        return features
 
 
 class Rectified(nn.Module):
@@ -88,7 +88,7 @@ class Rectified(nn.Module):
 
     def __init__(self, classifier: nn.Module) -> None:
         super().__init__()
-        self.classifier, self.found = classifier, list[Tensor]()
+        self.classifier, self.features = classifier, list[Tensor]()
         norms = [m for m in classifier.modules() if isinstance(m, nn.BatchNorm2d)]
         count = min(DEPTHS, len(norms))
         for i in range(count):
@@ -96,12 +96,12 @@ class Rectified(nn.Module):
             norm.register_forward_hook(self._keep)
 
     def _keep(self, _norm: nn.Module, _images: object, values: Tensor) -> None:
-        self.found.append(values.relu())
+        self.features.append(values.relu())
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        self.found = []
+        self.features = []
         self.classifier(images)
-        return self.found
+        return self.features
 
 
 def _published(archive: Path) -> dict[str, Tensor]:

@@ -27,7 +27,7 @@ class Sparse(Settings):
     """Told without what it leaves open: a job's command line has room for 128 kB."""
 
     @model_serializer(mode="wrap")
-    def _told(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _serialised(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = whole(self)
         return {key: value for key, value in values.items() if value not in (None, [])}
 
@@ -128,7 +128,9 @@ class Comparison(Sparse):
     @property
     def quantities(self) -> list[Quantity]:
         sides = (self.left, self.right)
-        return [one for side in sides for one in (side, side.less) if one]
+        return [
+            quantity for side in sides for quantity in (side, side.less) if quantity
+        ]
 
 
 class Claim(Sparse):
@@ -151,11 +153,15 @@ class Claim(Sparse):
 
     @property
     def comparisons(self) -> list[Comparison]:
-        return [one for comparison in self.holds for one in comparison.each()]
+        return [single for comparison in self.holds for single in comparison.each()]
 
     @property
     def quantities(self) -> list[Quantity]:
-        return [one for told in self.comparisons for one in told.quantities]
+        return [
+            quantity
+            for comparison in self.comparisons
+            for quantity in comparison.quantities
+        ]
 
 
 class Result(NamedTuple):

@@ -48,13 +48,13 @@ class Checkout:
 
     def chain(self, cards: Mapping[Path, Card], start: Iterable[Path]) -> set[Path]:
         """These cards, and all that they were made from."""
-        waiting, found = list(start), set[Path]()
+        waiting, chain = list(start), set[Path]()
         while waiting:
             path = waiting.pop()
-            if path not in found and path in cards:
-                found.add(path)
+            if path not in chain and path in cards:
+                chain.add(path)
                 waiting += self.below(path, cards[path])
-        return found
+        return chain
 
     def families(self, scale: str, cards: Mapping[Path, Card]) -> list[Path]:
         """The folders of large files that exist, each with a pointer of its own."""
@@ -66,11 +66,11 @@ class Checkout:
 
     def pointers(self, scale: str) -> list[Path]:
         """The pointers of a scale's families, as Git has them."""
-        found = [
+        pointers = [
             *self.root.glob(f"{layout.DATA}/*.dvc"),
             *self.root.glob(f"{layout.scale_folder(scale)}/*.dvc"),
         ]
-        return sorted(path.relative_to(self.root) for path in found)
+        return sorted(path.relative_to(self.root) for path in pointers)
 
     @cached_property
     def cache(self) -> Path:
@@ -79,15 +79,15 @@ class Checkout:
 
     def objects(self, pointers: Iterable[Path]) -> dict[Path, Path]:
         """The object in DVC's cache of each file that is published, there or not."""
-        found = {}
+        objects = {}
         for pointer in pointers:
-            told = yaml.safe_load((self.root / pointer).read_text())["outs"][0]
-            folder = pointer.parent / told["path"]
-            found[folder] = listing = self._object(told["md5"])
+            out = yaml.safe_load((self.root / pointer).read_text())["outs"][0]
+            folder = pointer.parent / out["path"]
+            objects[folder] = listing = self._object(out["md5"])
             if listing.is_file():
                 for entry in json.loads(listing.read_text()):
-                    found[folder / entry["relpath"]] = self._object(entry["md5"])
-        return found
+                    objects[folder / entry["relpath"]] = self._object(entry["md5"])
+        return objects
 
     def _object(self, digest: str) -> Path:
         return self.cache / "files/md5" / digest[:2] / digest[2:]
@@ -106,9 +106,9 @@ class Checkout:
     def planned(self, scale: str) -> list[str]:
         """The jobs that Snakemake would run now, as its dry run tells them."""
         command = [sys.executable, "-m", "snakemake", "--dry-run"]
-        told = self._run([*command, "--config", f"scale={scale}"])
-        text = told.stdout + told.stderr
-        if told.returncode != 0:
+        done = self._run([*command, "--config", f"scale={scale}"])
+        text = done.stdout + done.stderr
+        if done.returncode != 0:
             last = [line for line in text.strip().splitlines() if line][-3:]
             raise PipelineError(f"snakemake could not plan: {' '.join(last)}")
         if "Nothing to be done" in text:
@@ -117,8 +117,8 @@ class Checkout:
         return [job for job in map(_job, blocks) if job != "all"]
 
     def git(self, *arguments: str) -> str:
-        told = self._run(["git", *arguments])
-        return self._answer("git", arguments, told.returncode, told.stdout, told.stderr)
+        done = self._run(["git", *arguments])
+        return self._answer("git", arguments, done.returncode, done.stdout, done.stderr)
 
     def dvc(self, *arguments: str) -> str:
         return self._answer("dvc", arguments, *self._dvc.run(arguments))
@@ -194,9 +194,11 @@ def record_of(file: Path) -> Path:
 def _job(block: str) -> str:
     """A planned job as its rule and the values of its wildcards."""
     rule = block.split("rule ", 1)[1].split(":", 1)[0]
-    told = re.search(r"^    wildcards: (.*)$", block, re.MULTILINE)
+    wildcards = re.search(r"^    wildcards: (.*)$", block, re.MULTILINE)
     values = (
-        [pair.split("=", 1)[1] for pair in told.group(1).split(", ")] if told else []
+        [pair.split("=", 1)[1] for pair in wildcards.group(1).split(", ")]
+        if wildcards
+        else []
     )
     return " ".join([rule, *values])
 
@@ -219,6 +221,6 @@ SHOWN = 5
 
 def some(items: Iterable[object], between: str = ", ") -> str:
     """The first of many things, and how many more there are."""
-    told = [str(item) for item in items]
-    more = f"{between}and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    return between.join(told[:SHOWN]) + more
+    shown = [str(item) for item in items]
+    more = f"{between}and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+    return between.join(shown[:SHOWN]) + more

@@ -36,11 +36,11 @@ def build(name: str, scale: str, cores: int, root: Path) -> Card:
     logs = [RULES[rule].log.format(dataset=name) for rule in BUILDING]
     say(f"how far it is: {' '.join(logs)}")
     started = time.time()
-    told = subprocess.run(
+    done = subprocess.run(
         command, cwd=root, check=False, capture_output=True, text=True
     )
-    if told.returncode != 0:
-        last = [line for line in told.stderr.splitlines() if line][-3:]
+    if done.returncode != 0:
+        last = [line for line in done.stderr.splitlines() if line][-3:]
         raise PipelineError(_why(name, root, started) or " ".join(last))
     return read_card(root / layout.card("build_dataset", dataset=name))
 
@@ -62,10 +62,10 @@ def described(name: str, card: Card) -> Iterator[str]:
     shape = f"{spec['channels']} x {spec['size']} x {spec['size']}"
     yield f"{name}: {spec['classes']} classes, uint8 of {shape}"
     for split in ("train", "test"):
-        told = metrics[split]
-        yield f"  {split}: {told['images']:,} images"
+        numbers = metrics[split]
+        yield f"  {split}: {numbers['images']:,} images"
         for what in ("mean", "deviation"):
-            yield f"    {what:<10} {' '.join(f'{v:.4f}' for v in told[what])}"
+            yield f"    {what:<10} {' '.join(f'{v:.4f}' for v in numbers[what])}"
     yield "  images of each class, for training and for testing"
     width = max(map(len, metrics["names"]))
     both = (metrics[split]["per_class"] for split in ("train", "test"))
@@ -81,12 +81,12 @@ def main() -> None:
     parser.add_argument("name", help="a data set of workflow/config/datasets.yaml")
     parser.add_argument("--scale", default="demo")
     parser.add_argument("--cores", type=int, default=1)
-    told = parser.parse_args()
+    options = parser.parse_args()
     try:
-        card = build(told.name, told.scale, told.cores, Path.cwd())
+        card = build(options.name, options.scale, options.cores, Path.cwd())
     except PipelineError as error:
         sys.exit(f"error: {error}")
-    print("\n".join(described(told.name, card)))
+    print("\n".join(described(options.name, card)))
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ class _Checkout:
 
     def checked(self, card_path: Path, role: str) -> tuple[Card, Path]:
         """A card, and the file of one role once its bytes are what the card says."""
-        file = _told(self.card(card_path), card_path, role)
+        file = _file_of(self.card(card_path), card_path, role)
         card = verify(self.folder / file, self.folder / card_path, role)
         return card, self.folder / file
 
@@ -154,7 +154,7 @@ class _Repository:
 
     def checked(self, card_path: Path, role: str) -> tuple[Card, Path]:
         card = self.card(card_path)
-        file, facts = _told(card, card_path, role), card.outputs[role]
+        file, facts = _file_of(card, card_path, role), card.outputs[role]
         digest = str(facts["sha256"])
         if not re.fullmatch("[0-9a-f]{64}", digest):  # it becomes the name of a file
             raise PipelineError(f"{card_path} of {self.name} holds no digest of {file}")
@@ -194,7 +194,7 @@ class _Repository:
         return [Path(path).name for path in self.files.ls(str(folder), detail=False)]
 
 
-def _told(card: Card, card_path: Path, role: str) -> Path:
+def _file_of(card: Card, card_path: Path, role: str) -> Path:
     file = card.files(card_path).get(role)
     if file is None:
         raise PipelineError(f"{card_path} says nothing of any '{role}'")

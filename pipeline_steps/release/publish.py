@@ -67,8 +67,8 @@ def publish(root: Path = ROOT, scale: str = "demo") -> Published:
 
 def refuse_other_changes(checkout: Checkout, scale: str) -> None:
     """A release commit holds results alone, so nothing else may wait in Git."""
-    told = checkout.git("status", "--porcelain=v1", "-z", "--untracked-files=all")
-    changed = [entry[3:] for entry in told.split("\0") if entry]
+    status = checkout.git("status", "--porcelain=v1", "-z", "--untracked-files=all")
+    changed = [entry[3:] for entry in status.split("\0") if entry]
     ours = (f"{layout.DATA}/", f"{layout.scale_folder(scale)}/", ".snakemake/")
     results = f"{layout.RESULTS}/"  # of other scales: neither published nor in the way
     other = [f for f in changed if not f.startswith(ours) and not f.startswith(results)]
@@ -143,9 +143,9 @@ def commit_all(checkout: Checkout, cards: dict[Path, Card], scale: str) -> str |
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--scale", default="demo")
-    told = parser.parse_args()
+    options = parser.parse_args()
     try:
-        published = publish(Path.cwd(), told.scale)
+        published = publish(Path.cwd(), options.scale)
     except PipelineError as error:
         sys.exit(f"error: {error}")
     for family in published.families:

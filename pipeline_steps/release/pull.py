@@ -238,8 +238,8 @@ def _is_rotten(place: Path) -> bool:
     if not place.is_file():
         return False
     with place.open("rb") as file:
-        told = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
-    return told.hexdigest() != place.parent.name + place.name
+        digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+    return digest.hexdigest() != place.parent.name + place.name
 
 
 def main() -> None:
@@ -248,9 +248,11 @@ def main() -> None:
     parser.add_argument("--paper", help="one paper, with all that stands behind it")
     parser.add_argument("--defense", help="the checkpoints of one defense")
     parser.add_argument("paths", nargs="*", type=Path, help="single files or folders")
-    told = parser.parse_args()
+    options = parser.parse_args()
     try:
-        pulled = pull(Path.cwd(), told.scale, told.paper, told.defense, told.paths)
+        pulled = pull(
+            Path.cwd(), options.scale, options.paper, options.defense, options.paths
+        )
     except PipelineError as error:
         sys.exit(f"error: {error}")
     print(

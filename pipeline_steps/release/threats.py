@@ -81,8 +81,8 @@ def load_threat(
     if budgets and dataset in config.datasets:
         config = _with_budgets(config, dataset, budgets)
     spec = Specs(config).threat(name, dataset)
-    told = spec.model_dump()
-    generators, networks = generators_in(told), defenses_in(told)
+    settings = spec.model_dump()
+    generators, networks = generators_in(settings), defenses_in(settings)
     if generators and generator is None:
         raise PipelineError(
             f"{name} edits the latents of {' and '.join(generators)}; give it as "

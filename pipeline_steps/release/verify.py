@@ -33,15 +33,15 @@ def damaged(checkout: Checkout, cards: Mapping[Path, Card]) -> list[Finding]:
     ]
 
     def check(entry: tuple[Path, Path, Path, dict]) -> Finding | None:
-        place, file, card_path, told = entry
+        place, file, card_path, promised = entry
         if not place.is_file():
             return Finding(file, f"is missing, and its card {card_path} is there")
-        if place.stat().st_size != told["bytes"]:
+        if place.stat().st_size != promised["bytes"]:
             size = place.stat().st_size
             return Finding(
-                file, f"has {size:,} bytes where {card_path} says {told['bytes']:,}"
+                file, f"has {size:,} bytes where {card_path} says {promised['bytes']:,}"
             )
-        if sha256(place) != told["sha256"]:
+        if sha256(place) != promised["sha256"]:
             return Finding(file, f"does not match its card {card_path}")
         return None
 

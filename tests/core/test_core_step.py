@@ -7,6 +7,7 @@ import pytest
 from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import Interrupted, PipelineError
 from pipeline_steps.core.files import read_json, sha256
+from pipeline_steps.core.job_file import JobFile
 from pipeline_steps.core.settings import Count, Settings
 from pipeline_steps.core.step import INTERRUPTED, run
 from tests.job_words import job_words
@@ -275,3 +276,12 @@ def test_a_name_stands_for_any_number_of_files(tmp_path, monkeypatch):
     run(STEP, ToySpec, remember, job_words(STEP, {"times": 1}, ["card=c.json"], inputs))
     plain = {name: [path.name for path in paths] for name, paths in told.items()}
     assert plain == {"many": ["one", "two"], "none": [], "last": ["two"]}
+
+
+def test_settings_reach_a_step_in_the_order_of_their_digest(tmp_path):
+    """Else two jobs of one digest could differ, as an ensemble's parts have an order."""
+    spec = {"parts": {"gray": 1, "bpda": 2}}
+    JobFile("a.step", spec, {"card": "card.json"}).write(tmp_path / "job.json")
+    read = JobFile.read(tmp_path / "job.json")
+    assert list(read.spec["parts"]) == ["bpda", "gray"]
+    assert read.spec_digest == JobFile("a.step", spec, {}).spec_digest

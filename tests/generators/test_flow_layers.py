@@ -197,7 +197,7 @@ def test_step_agrees_with_normflows():
     class Told(torch.nn.Module):
         def forward(self, kept):
             # Theirs is x = z exp(scale) + shift, of shifts and scales in turn.
-            log_scale, shift = coupling._told(kept)
+            log_scale, shift = coupling._scale_and_shift(kept)
             return torch.stack([-shift, -log_scale], 2).flatten(1, 2)
 
     own_norm = flows.AffineConstFlow((6, 1, 1)).double()

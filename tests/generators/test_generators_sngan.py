@@ -57,7 +57,7 @@ def test_the_largest_singular_value_becomes_one(shape):
     layer.draw_weights(rng(0, "test"))
     for _ in range(200):
         layer.step()
-    largest = torch.linalg.svdvals(layer.told().detach().flatten(1))[0]
+    largest = torch.linalg.svdvals(layer.scaled_weight().detach().flatten(1))[0]
     assert float(largest) == pytest.approx(1, abs=1e-4)
 
 

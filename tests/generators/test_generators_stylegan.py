@@ -69,11 +69,11 @@ def test_adam_moves_layers_of_any_fan_in_alike():
     by the same part of its spread."""
     for layer in (EqualLinear(10, 5), EqualLinear(1000, 5)):
         layer.draw_weights(rng(0, "test"))
-        before = layer.told()[0].detach().clone()
+        before = layer.scaled()[0].detach().clone()
         optimiser = torch.optim.Adam(layer.parameters(), lr=0.1)
         layer(torch.ones(1, layer.weight.shape[1])).sum().backward()
         optimiser.step()
-        change = (layer.told()[0].detach() - before).abs().mean() / before.std()
+        change = (layer.scaled()[0].detach() - before).abs().mean() / before.std()
         assert float(change) == pytest.approx(0.1, rel=0.15)
 
 

@@ -20,7 +20,7 @@ rule fetch_dataset:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["fetch_dataset"].shell
 
 
 job = jobs["build_dataset"]
@@ -42,7 +42,7 @@ rule build_dataset:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["build_dataset"].shell
 
 
 job = jobs["show_dataset"]
@@ -62,7 +62,7 @@ rule show_dataset:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["show_dataset"].shell
 
 
 job = jobs["corrupt_dataset"]
@@ -84,4 +84,4 @@ rule corrupt_dataset:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["corrupt_dataset"].shell

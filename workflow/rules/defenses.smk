@@ -20,7 +20,7 @@ rule train_defense:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["train_defense"].shell
 
 
 job = jobs["adopt_defense"]
@@ -42,4 +42,4 @@ rule adopt_defense:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["adopt_defense"].shell

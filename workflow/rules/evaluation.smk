@@ -23,7 +23,7 @@ rule attack_defense:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["attack_defense"].shell
 
 
 job = jobs["attack_shard"]
@@ -47,7 +47,7 @@ rule attack_shard:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["attack_shard"].shell
 
 
 job = jobs["gather_verdicts"]
@@ -70,7 +70,7 @@ rule gather_verdicts:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["gather_verdicts"].shell
 
 
 job = jobs["attack_snapshots"]
@@ -92,7 +92,7 @@ rule attack_snapshots:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["attack_snapshots"].shell
 
 
 job = jobs["explain_defense"]
@@ -114,4 +114,4 @@ rule explain_defense:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["explain_defense"].shell

@@ -20,7 +20,7 @@ rule train_flow:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["train_flow"].shell
 
 
 job = jobs["train_gan"]
@@ -45,4 +45,4 @@ rule train_gan:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["train_gan"].shell

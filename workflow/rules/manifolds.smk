@@ -24,7 +24,7 @@ rule project_dataset:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["project_dataset"].shell
 
 
 job = jobs["project_shard"]
@@ -49,7 +49,7 @@ rule project_shard:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["project_shard"].shell
 
 
 job = jobs["gather_manifold"]
@@ -72,4 +72,4 @@ rule gather_manifold:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["gather_manifold"].shell

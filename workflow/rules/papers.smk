@@ -55,7 +55,7 @@ rule make_table:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["make_table"].shell
 
 
 job = jobs["make_figure"]
@@ -83,7 +83,7 @@ rule make_figure:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["make_figure"].shell
 
 
 job = jobs["calibrate"]
@@ -103,7 +103,7 @@ rule calibrate:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["calibrate"].shell
 
 
 job = jobs["check_claims"]
@@ -123,7 +123,7 @@ rule check_claims:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["check_claims"].shell
 
 
 job = jobs["gather_claims"]
@@ -151,7 +151,7 @@ rule gather_claims:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["gather_claims"].shell
 
 
 job = jobs["make_report"]
@@ -185,4 +185,4 @@ rule make_report:
     params:
         **job.params,
     shell:
-        jobs.shell
+        jobs["make_report"].shell

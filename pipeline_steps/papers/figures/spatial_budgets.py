@@ -33,7 +33,7 @@ class SpatialBudgets:
         axes.set(xlabel="spatial budget (pixels)", ylabel="accuracy (%)", ylim=(0, 102))
         axes.set_title("(a) accuracy", loc="left")
         legend_below(figure, axes, SHADE)
-        self._sheet(halves[1], [one for one in shown if one[0].what == "examples"])
+        self._sheet(halves[1], [pair for pair in shown if pair[0].what == "examples"])
         return figure
 
     def _sheet(self, half: SubplotSpec, shown: list[tuple[Panel, Path]]) -> None:

@@ -52,6 +52,6 @@ class TrainingCurves:
 
 def _curve(axes: Axes, i: int, label: str, table: Table) -> None:
     epochs, right = curve_of(table)
-    last, best = (accuracy(one) for one in (right[-1:], best_elsewhere(right)[None]))
+    last, best = (accuracy(rows) for rows in (right[-1:], best_elsewhere(right)[None]))
     name = f"{label}: last {last:.1f}, best {best:.1f}"
     band(axes, i, epochs, [epoch[None] for epoch in right], name)

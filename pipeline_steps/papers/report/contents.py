@@ -119,9 +119,9 @@ class Contents:
         return Contents(
             self.scale,
             self.scale_title,
-            [one for one in self.tables if one.spec.paper == paper],
-            [one for one in self.figures if one.spec.paper == paper],
-            [one for one in self.claims if one.paper == paper],
+            [item for item in self.tables if item.spec.paper == paper],
+            [item for item in self.figures if item.spec.paper == paper],
+            [item for item in self.claims if item.paper == paper],
             self.results,
         )
 

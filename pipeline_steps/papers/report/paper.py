@@ -144,10 +144,10 @@ def _not_made(paper: PrintedPaper) -> Iterator[str]:
     ]
     if missing:
         yield tag("h3", "Not made at this scale", id=f"{paper.paper}/not-made")
-        yield parts.items(_asked(paper.paper, printed) for printed in missing)
+        yield parts.items(_how_to_make(paper.paper, printed) for printed in missing)
 
 
-def _asked(paper: str, printed: Printed) -> str:
+def _how_to_make(paper: str, printed: Printed) -> str:
     numbers = f", {printed.numbers} numbers" if printed.numbers else ""
     only = (
         f", {printed.published_only} of them published only"
