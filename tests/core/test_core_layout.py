@@ -22,7 +22,7 @@ NAMES = {
     "paper": "ijsat",
     "table": "table1",
     "figure": "figure2",
-    "calibration": "calibration-pgd",
+    "calibration": "calibration-elastic",
 }
 
 # Which of two rules makes a result follows from the config: by what a generator is, where
@@ -136,7 +136,8 @@ def test_what_is_large_lies_in_the_folders_that_dvc_is_given() -> None:
     [
         *("build_dataset", "show_dataset", "corrupt_dataset", "train_flow"),
         *("train_defense", "attack_defense", "explain_defense", "attack_snapshots"),
-        *("make_table", "make_figure", "check_claims", "gather_claims", "make_report"),
+        *("make_table", "make_figure", "calibrate", "check_claims", "gather_claims"),
+        "make_report",
     ],
 )
 def test_each_file_of_a_job_leads_to_the_job(rule: str) -> None:

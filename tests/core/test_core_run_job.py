@@ -2,18 +2,22 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pipeline_steps import layout
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.job_file import JobFile, place_of
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.planned import planned_for
+from pipeline_steps.jobs.rules import Rules
 from pipeline_steps.run_job import described
 
 ARCHIVE = "data/digits/archive"
@@ -21,6 +25,31 @@ IMAGES = "data/digits/train.images.npy"
 CARD = "data/cards/digits.json"
 VERDICTS = "results/demo/verdicts/digits/at/pgd20.parquet"
 OTHER = "0" * 64
+
+# Jobs that the demo may have, one of each rule; only users have models to adopt.
+JOBS = {
+    "fetch_dataset": "digits",
+    "build_dataset": "digits",
+    "show_dataset": "digits",
+    "corrupt_dataset": "digits fog",
+    "train_flow": "digits glow",
+    "train_gan": "digits sngan",
+    "project_dataset": "digits glow test",
+    "project_shard": "digits sngan test 1-of-3",
+    "gather_manifold": "digits sngan test",
+    "train_defense": "digits at",
+    "attack_defense": "digits at pgd20",
+    "attack_shard": "digits at jsa50 2-of-2",
+    "gather_verdicts": "digits at jsa50",
+    "explain_defense": "digits at pgd20",
+    "attack_snapshots": "digits at pgd20",
+    "make_table": "ijsat table1",
+    "make_figure": "ijsat figure2",
+    "calibrate": "ijsat calibration-elastic",
+    "check_claims": "ijsat",
+    "gather_claims": "",
+    "make_report": "",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +146,23 @@ def test_planned_settings_and_code_that_are_no_more_are_refused(
     digests = {"spec": job.spec_digest, "code": job.code, changed: OTHER}
     said = sentence(typed(IMAGES, "--spec", digests["spec"], "--code", digests["code"]))
     assert said.startswith(f"{says}; run snakemake again")
+
+
+@pytest.mark.parametrize("rule", sorted(JOBS))
+def test_the_line_of_a_rule_finds_its_job_where_the_plan_describes_it(
+    rule: str,
+) -> None:
+    """Else each job would plan itself again, which takes a second, and nobody would know."""
+    rules = Rules("demo")
+    names = dict(zip(layout.RULES[rule].wildcards, JOBS[rule].split(), strict=True))
+    (role,) = re.findall(r"-m pipeline_steps \{output\.(\w+)\} ", rules[rule].shell)
+    rules.describe([SimpleNamespace(rule=SimpleNamespace(name=rule), wildcards=names)])
+    result = rules[rule].outputs[role].format(**names)
+    assert [*Path("results/.jobs").iterdir()] == [place_of(result)]
+
+
+def test_the_line_of_every_rule_is_tried() -> None:
+    assert JOBS.keys() == layout.RULES.keys() - {"adopt_defense"}
 
 
 # ---- Descriptions that are of no use -------------------------------------------------
