@@ -75,6 +75,9 @@ def _steps() -> set[str]:
 
 def _references(config: Config) -> Iterator[Reference]:
     """Every name that one file takes from another."""
+    for kind, named in config.names:
+        for name in named:
+            yield Reference(f"{config_file('names')}: {kind}", kind[:-1], name)
     for name, dataset in config.datasets.items():
         yield from _names_in_dataset(f"{config_file('datasets')}: {name}", dataset)
     for name, generator in config.generators.items():

@@ -293,35 +293,3 @@ class FigureSpec(Settings):
         """The data set that a panel really shows."""
         named = panel.dataset
         return self.stand_ins.get(named, named) if named else str(self.dataset)
-
-
-class Printed(Settings):
-    """A table or a figure as a paper prints it, whether it is made here or not."""
-
-    name: str
-    """Its target is the paper's name, an underscore, and this."""
-    title: str
-    made: bool
-    """Whether it is among what this scale makes."""
-    numbers: int = 0
-    """How many it prints, averages left out."""
-    published_only: int = 0
-    """Behind how many of them nothing stands at any scale."""
-
-
-class PrintedPaper(Settings):
-    """All that a paper prints."""
-
-    paper: str
-    title: str
-    authors: str
-    tables: list[Printed]
-    figures: list[Printed]
-
-
-class OverviewSpec(Settings):
-    """The scale whose jobs are listed, and the papers whose pages it shows."""
-
-    scale: str
-    scale_title: str
-    papers: list[PrintedPaper] = Field(default_factory=list)

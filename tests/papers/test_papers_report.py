@@ -29,7 +29,8 @@ from pipeline_steps.papers.results import (
     read_results,
     write_results,
 )
-from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
+from pipeline_steps.papers.report.spec import OverviewSpec
+from pipeline_steps.papers.spec import FigureSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "toy <size>"}
 THREATS = {"clean": 90, "pgd20": 40, "pgd100": 20}

@@ -28,7 +28,8 @@ from pipeline_steps.papers.results import (
     Outcome,
     read_results,
 )
-from pipeline_steps.papers.spec import FigureSpec, OverviewSpec, TableSpec
+from pipeline_steps.papers.report.spec import OverviewSpec
+from pipeline_steps.papers.spec import FigureSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "minutes on two cores"}
 PLACE = {"dataset": "digits", "stands_for": "cifar10"}
