@@ -55,6 +55,10 @@ def bookings(step: str, record: Mapping[str, Any]) -> list[Booking]:
 def _gathering(step: str) -> str:
     """The rule that puts a step's shards together."""
     return next(
-        (rule for rule, result in RULES.items() if result.gathers and result.step == step),
+        (
+            rule
+            for rule, result in RULES.items()
+            if result.gathers and result.step == step
+        ),
         step.partition(".")[2],
     )

@@ -7,7 +7,13 @@ from pipeline_steps.config.papers import Paper
 from pipeline_steps.config.schema import Config
 from pipeline_steps.jobs.pages import Pages
 from pipeline_steps.layout import RULES
-from pipeline_steps.papers.claim import AllClaimsSpec, Claim, ClaimsSpec, LeftOut, Result
+from pipeline_steps.papers.claim import (
+    AllClaimsSpec,
+    Claim,
+    ClaimsSpec,
+    LeftOut,
+    Result,
+)
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.printed import borne_out
 from pipeline_steps.papers.spec import Key, judged, keys

@@ -460,8 +460,9 @@ _PICTURES = {
 }
 
 
-def picture(kind: str, panels: Sequence[str], names: str) -> str:
+def picture(kind: str, panels: Sequence[str], threats: Sequence[str]) -> str:
     """What a figure shows, for who can't see it."""
     what = _PICTURES.get(kind, f"A figure of the kind {kind.replace('_', ' ')}")
-    about = f" ({names})" if names else ""
-    return f"{what}{about}: {listed([*dict.fromkeys(panels)])}."
+    shown = listed([*dict.fromkeys(panels)]) if panels else ""
+    under = [threat for threat in threats if threat not in shown]
+    return f"{what}: {shown}{f'; under {listed(under)}' if under else ''}."

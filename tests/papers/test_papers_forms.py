@@ -8,12 +8,12 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from papers_house import IMAGES, made, outcomes_of, spec
+from pipeline_steps.papers.forms.latex import as_latex, escape
+from pipeline_steps.papers.forms.page import as_page
 
 from pipeline_steps.config.load import load_config
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.forms import picture
-from pipeline_steps.papers.forms.latex import as_latex, escape
-from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.forms.tidy import cell_line
 from pipeline_steps.papers.results import Cell

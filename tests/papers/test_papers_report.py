@@ -14,12 +14,13 @@ import pandas as pd
 import papers_house as house
 import pytest
 from papers_house import step
+from pipeline_steps.papers.report.look import CSS
 
 from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.files import write_json
 from pipeline_steps.papers import make_figure, make_report, make_table
 from pipeline_steps.papers.report.contents import Contents, Result, Table, behind
-from pipeline_steps.papers.report.look import CSS
+from pipeline_steps.papers.report.spec import OverviewSpec
 from pipeline_steps.papers.results import (
     DecidedClaim,
     DecidedClaims,
@@ -29,7 +30,6 @@ from pipeline_steps.papers.results import (
     read_results,
     write_results,
 )
-from pipeline_steps.papers.report.spec import OverviewSpec
 from pipeline_steps.papers.spec import FigureSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "toy <size>"}

@@ -21,6 +21,7 @@ from pipeline_steps.papers import (
     make_table,
 )
 from pipeline_steps.papers.claim import AllClaimsSpec, ClaimsSpec
+from pipeline_steps.papers.report.spec import OverviewSpec
 from pipeline_steps.papers.results import (
     DecidedClaim,
     DecidedClaims,
@@ -28,7 +29,6 @@ from pipeline_steps.papers.results import (
     Outcome,
     read_results,
 )
-from pipeline_steps.papers.report.spec import OverviewSpec
 from pipeline_steps.papers.spec import FigureSpec, TableSpec
 
 SCALE = {"scale": "demo", "scale_title": "minutes on two cores"}

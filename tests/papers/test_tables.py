@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 from papers_house import IMAGES, made, outcomes_of, spec
+from pipeline_steps.papers.forms.page import as_page
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.evaluation.red_flags import Flag, Symptom
 from pipeline_steps.evaluation.threat_relations import Reason
 from pipeline_steps.papers import wording
-from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.forms.tidy import TABLE_COLUMNS, cell_line, write_table
 from pipeline_steps.papers.results import MeasuredTable, read_results, write_results

@@ -55,6 +55,7 @@ SPECIAL = {
 }
 LATIN = "\u017f"
 
+
 def as_latex(text: str) -> str:
     """Text as LaTeX sets it; a letter that it wouldn't know stands by its number."""
 

@@ -32,7 +32,9 @@ FILTERS = {
 
 def render(template: str, **views: Any) -> str:
     """A page or a LaTeX table; what is put into HTML is escaped."""
-    return _environment(template.endswith(".tex.j2")).get_template(template).render(views)
+    return (
+        _environment(template.endswith(".tex.j2")).get_template(template).render(views)
+    )
 
 
 @cache
