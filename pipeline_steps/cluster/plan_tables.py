@@ -11,6 +11,7 @@ from pipeline_steps.cluster.plan_durations import AT_LEAST, UNKNOWN
 from pipeline_steps.papers.report.render import render
 from pipeline_steps.papers.wording import duration
 
+TEMPLATES = ("../papers/report/templates/plan.html.j2",)
 TOO_LONG = 1.15  # of the ideal bound; above it the remedy is told
 SHARED = "A job that several targets need is counted in each, and once in `all`."
 

@@ -1,6 +1,6 @@
 """From the config to the pages of papers: what each of them shows, and of which runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -170,7 +170,7 @@ class Pages:
             for member in members(name, threat)
             if member.threat != name
         }
-        titled = {
+        titled: dict[str, Mapping[str, Any]] = {
             "datasets": config.datasets,
             "generators": config.generators,
             "defenses": {**config.defenses.defenses, **config.own.models},

@@ -248,15 +248,30 @@ def notes(part: Row | Column) -> list[str]:
     return [*sentences, *filter(None, [part.note])]
 
 
+def printed_doubts(part: Row | Column) -> list[str]:
+    """What speaks against the printed numbers of a whole row or column."""
+    return [part.doubt] if part.doubt else []
+
+
 def marks(part: Row | Column, footnotes: Footnotes) -> str:
     """The letters of what is to be said of a whole row or column."""
-    return footnotes.mark(*notes(part))
+    return footnotes.mark(*notes(part), *printed_doubts(part))
 
 
 def cell_marks(cell: Cell, notes: Footnotes) -> tuple[str, str]:
     """The letters of a cell's red flags, and of what contradicts its printed number."""
     flags = notes.mark(*(f"Red flag: {flag(raised)}." for raised in cell.flags))
     return flags, notes.mark(*(f"The {clause}." for clause in contradicted(cell)))
+
+
+def mark_all(spec: TableSpec, rows: list[list[Cell]], footnotes: Footnotes) -> None:
+    """Gives all that a table has to say its letters, in reading order."""
+    for column in spec.columns:
+        marks(column, footnotes)
+    for row, line in zip(spec.rows, rows, strict=True):
+        marks(row, footnotes)
+        for cell in line:
+            cell_marks(cell, footnotes)
 
 
 def decimals(number: float | None) -> str:

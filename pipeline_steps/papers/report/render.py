@@ -4,11 +4,13 @@ A module that renders names its templates in `TEMPLATES`, so that an edit of one
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from pipeline_steps.papers import wording
 from pipeline_steps.papers.report.latex import as_latex, raised
@@ -16,8 +18,13 @@ from pipeline_steps.papers.style import paper_name, scale_line
 
 FOLDER = Path(__file__).parent / "templates"
 
+# Code stands between backticks, and a hyphen before a digit is a minus.
+CODE, HYPHEN = re.compile("`([^`]+)`"), re.compile(r"(?<![\w)])-(?=\d)")
+
 # Everything that a template may call besides what its view has.
 FILTERS = {
+    "coded": lambda text: Markup(CODE.sub(r"<code>\1</code>", str(escape(text)))),
+    "minus": lambda text: HYPHEN.sub("−", text),
     "duration": wording.duration,
     "json": lambda content: json.dumps(content, indent=1),
     "p_value": wording.p_value,
@@ -25,6 +32,7 @@ FILTERS = {
     "plain": wording.plain_number,
     "rounded": wording.rounded,
     "scale_line": scale_line,
+    "signed": lambda number: f"{number:+.1f}".replace("-", "−"),
     "short": lambda title: title.partition(":")[0],
     "upper_first": lambda text: text[:1].upper() + text[1:],
 }

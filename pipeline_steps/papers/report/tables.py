@@ -57,6 +57,7 @@ class HeadView:
 
     name: str
     part: str
+    doubts: list[str]
     notes: list[str]
 
     @property
@@ -123,12 +124,12 @@ def table_view(
     Why cells were not run comes last, for a picture of the table leaves that out.
     """
     below = below or Below()
-    columns = [HeadView(c.name, c.part or "", _notes(c, below)) for c in spec.columns]
+    columns = [_head(column, below) for column in spec.columns]
     if spec.average:
-        columns.append(HeadView(spec.average, "", []))
+        columns.append(HeadView(spec.average, "", [], []))
     shown = [
         RowView(
-            HeadView(row.name, row.part or "", _notes(row, below)),
+            _head(row, below),
             [*_cells(i, line, below, names)],
         )
         for i, (row, line) in enumerate(zip(spec.rows, rows, strict=True), 1)
@@ -141,9 +142,10 @@ def table_view(
     return TableView(spec, columns, shown, below)
 
 
-def _notes(part: Row | Column, below: Below) -> list[str]:
-    """The signs of what is said of a whole row or column."""
-    return below.notes.marks(*wording.notes(part))
+def _head(part: Row | Column, below: Below) -> HeadView:
+    notes = below.notes.marks(*wording.notes(part))
+    doubts = below.doubts.marks(*wording.printed_doubts(part))
+    return HeadView(part.name, part.part or "", doubts, notes)
 
 
 def _cells(

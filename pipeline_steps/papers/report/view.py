@@ -335,7 +335,11 @@ def _flags(contents: Contents, names: Names) -> Iterator[Remark]:
 
 
 def _doubts(contents: Contents) -> Iterator[Remark]:
-    """Printed numbers that are lost, or that their own row contradicts."""
+    """What speaks against printed numbers, in the config and in their own rows."""
+    for table in contents.tables:
+        where = f"{paper_name(table.spec.paper)}, {table.spec.title.partition(':')[0]}"
+        for part in table.measured.doubted():
+            yield Remark(table.anchor, f"{where}: {part.label}", str(part.doubt))
     for anchor, label, cell in _numbers(contents):
         for clause in (*wording.contradicted(cell), *wording.lost(cell)):
             yield Remark(f"{anchor}/cell", label, f"the {clause}")
