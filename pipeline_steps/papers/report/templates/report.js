@@ -1,4 +1,3 @@
-"use strict";
 const each = (selector, act) => document.querySelectorAll(selector).forEach(act);
 const made = (tag, properties) => Object.assign(document.createElement(tag), properties);
 const NAME = document.title;
