@@ -52,6 +52,7 @@ async function sorted() {
   seen.outline = getComputedStyle(document.activeElement).outlineStyle;
   const frame = table.closest(".wide"), corner = table.tHead.rows[0].cells[0];
   const at = one => Math.round(one.getBoundingClientRect().left);
+  frame.scrollLeft = 0;
   const before = [at(corner), at(table.tBodies[0].rows[0].cells[0]), at(head)];
   frame.scrollLeft = 100;
   const after = [at(corner), at(table.tBodies[0].rows[0].cells[0]), at(head)];
