@@ -164,14 +164,29 @@ class Remark:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What a network kept of its accuracy under one threat."""
+
+    result: Result
+    defense: str
+    """Several defenses may have the same weights."""
+    threat: str
+    dataset: str
+
+    @property
+    def accuracy(self) -> float:
+        return float(self.result.card.metrics["accuracy"])
+
+
+@dataclass(frozen=True)
 class Model:
     """A network that was trained for these pages, and what it kept of its accuracy."""
 
     result: Result
     title: str
     dataset: str
-    accuracies: list[tuple[str, str, Result]]
-    """Each with the data set and the threat."""
+    accuracies: list["Kept"]
+    """On unattacked images first."""
 
 
 @dataclass(frozen=True)
@@ -354,7 +369,9 @@ def _models(contents: Contents, names: Names) -> Iterator[Model]:
     for result in sorted(trained, key=lambda result: result.name):
         family, dataset, label = result.name.split("/", 2)
         title = names.defense if family == "defenses" else names.generator
-        accuracies = [_accuracy(r, names) for r in judged.get(result.name, [])]
+        of_model = judged.get(result.name, [])
+        clean_first = sorted(of_model, key=lambda r: not r.name.endswith("/clean"))
+        accuracies = [_kept(verdict, names) for verdict in clean_first]
         yield Model(result, title(label), names.dataset(dataset), accuracies)
 
 
@@ -362,6 +379,7 @@ def _family(result: Result) -> str:
     return result.name.partition("/")[0]
 
 
-def _accuracy(result: Result, names: Names) -> tuple[str, str, Result]:
-    _, dataset, _, threat = result.name.split("/")
-    return names.dataset(dataset), names.threat(threat), result
+def _kept(result: Result, names: Names) -> Kept:
+    _, dataset, defense, threat = result.name.split("/")
+    shown = names.defense(defense), names.threat(threat), names.dataset(dataset)
+    return Kept(result, *shown)
