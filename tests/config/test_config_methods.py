@@ -29,7 +29,8 @@ def anchors(page: Path) -> list[str]:
     return [re.sub(r"[\s-]+", "-", heading) for heading in plain]
 
 
-ADDRESSES = {page: anchors(page) for page in sorted((ROOT / "docs").rglob("*.md"))}
+DOCS = [*sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("*.md"))]
+ADDRESSES = {page: anchors(page) for page in DOCS}
 
 
 def tracked() -> list[Path]:
@@ -95,9 +96,7 @@ def test_every_citation_of_the_methods_leads_to_a_section() -> None:
     assert lost == []
 
 
-@pytest.mark.parametrize(
-    "page", ADDRESSES, ids=lambda page: str(page.relative_to(ROOT / "docs"))
-)
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_s_links_lead_to_headings(page: Path) -> None:
     lost = []
     for file, anchor, here in LINKED.findall(page.read_text()):
