@@ -9,9 +9,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
+from torch import nn
 from workflow_house import DEMO, PROJECT, House
 
 from pipeline_steps.core.card import read_card
+from robust_papers import load_threat
+from tests.plugin_toys import Environment
 
 pytestmark = pytest.mark.xdist_group("workflow")
 
@@ -45,6 +49,10 @@ def install(folder: Path) -> Path:
     return site
 
 
+GONE = (
+    "error: workflow/config/own.yaml: plugins: the plugin 'example' is not installed; "
+    "install it, or remove it from this list"
+)
 # What a Python that has no plugin any more loads of what one made.
 LOAD = """
 from pipeline_steps.core.errors import PipelineError
@@ -132,10 +140,7 @@ def test_a_plugin_is_used_edited_moved_and_removed(
     shutil.rmtree(house.site)
     done = house.run("--dry-run", "ijsat_table1")
     assert done.returncode == 1
-    assert a_sentence(done.stderr) == (
-        "error: workflow/config/own.yaml: plugins: the plugin 'example' is not installed; "
-        "install it, or remove it from this list"
-    )
+    assert a_sentence(done.stderr) == GONE
     own.unlink()
     assert house.planned("ijsat_table1") == set()
     # Its recipe and its threat made these weights; to answer needs neither.
@@ -148,3 +153,30 @@ def test_a_plugin_is_used_edited_moved_and_removed(
     verdicts = "results/demo/verdicts/digits/normal/ripple10.parquet"
     told = house.python("-m", "pipeline_steps.release.why", verdicts)
     assert "the plugin's package robust_papers_example is not installed" in told
+
+
+def test_a_threat_of_a_plugin_is_loaded_by_its_name(environment: Environment) -> None:
+    package = SOURCE / "robust_papers_example"
+    files = [path for path in package.rglob("*") if path.suffix in (".py", ".yaml")]
+    environment.install(
+        {str(path.relative_to(package)): path.read_text() for path in files},
+        package.name,
+    )
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 10))
+    images, labels = torch.rand(4, 3, 32, 32), torch.arange(4)
+    edit = load_threat("ripple10")(network, images, labels) - images
+    assert 1e-3 < edit.abs().max() <= 2 * 8 / 255 + 1e-6
+
+
+def test_the_page_shows_the_example_as_it_is() -> None:
+    page = (PROJECT / "docs/plugins.md").read_text()
+    shown = {
+        "pyproject.toml": "toml",
+        "robust_papers_example/perturbations/ripple.py": "python",
+        "robust_papers_example/config/threats.yaml": "yaml",
+        "robust_papers_example/config/defenses.yaml": "yaml",
+        "robust_papers_example/config/papers/example.yaml": "yaml",
+    }
+    for file, kind in shown.items():
+        assert f"```{kind}\n{(SOURCE / file).read_text()}```" in page
+    assert GONE in page
