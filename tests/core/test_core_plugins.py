@@ -173,15 +173,18 @@ def test_two_plugins_of_one_name_are_told_by_what_brought_them(environment):
     )
 
 
-@pytest.mark.parametrize("package", ["gone", "gone.inside", "toy_plugin.gone", "a-b:c"])
+@pytest.mark.parametrize(
+    "package", ["gone", "gone.inside", "toy_plugin.gone", "a-b:c", "a_module"]
+)
 def test_a_plugin_whose_package_is_missing_is_told(environment, package):
     environment.install({}, package)
     (environment.site / "toy_plugin").mkdir()
+    (environment.site / "a_module.py").touch()
     with pytest.raises(PipelineError) as error:
         registry.words("perturbation")
     assert str(error.value) == (
-        f"the plugin 'toy' of toy-plugin 0.1 names the package {package.split(':')[0]}, "
-        "which is not installed; install it again, or uninstall it"
+        f"the plugin 'toy' of toy-plugin 0.1 names {package.split(':')[0]}, which is no "
+        "package that is installed here; install it again, or uninstall it"
     )
 
 
