@@ -28,16 +28,7 @@ SUBCOMMANDS = (
     "why",
 )
 # What takes a tenth of a second or more to import, and what each of them works with.
-HEAVY = (
-    "torch",
-    "pandas",
-    "numpy",
-    "matplotlib",
-    "snakemake",
-    "dvc",
-    "pydantic",
-    "yaml",
-)
+HEAVY = ("torch", "pandas", "numpy", "matplotlib", "snakemake", "dvc", "yaml")
 
 HELP_OF_ALL = f"""
 import sys
