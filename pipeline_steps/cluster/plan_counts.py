@@ -16,7 +16,6 @@ from pipeline_steps.core.digest import code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.progress import say
-from pipeline_steps.datasets.corruption import SEVERITIES
 from pipeline_steps.jobs.names import base, corruption
 from pipeline_steps.layout import plan_folder
 
@@ -134,4 +133,9 @@ class Counter:
                 f"{path} is not built, and `{split}_images` of {name} is not stated in "
                 "workflow/config/datasets.yaml"
             )
-        return stated * len(SEVERITIES) if bad else stated
+        if not bad:
+            return stated
+        # Here, for it imports torch, which most plans do without.
+        from pipeline_steps.datasets.corruption import SEVERITIES
+
+        return stated * len(SEVERITIES)
