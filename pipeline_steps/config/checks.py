@@ -38,7 +38,14 @@ class Misfit(NamedTuple):
     complaint: str
 
 
+def config_folder(root: Path) -> Path:
+    """Where the YAML lies: a checkout's own, or the copy that the wheel brings."""
+    own = root / FOLDER
+    return own if own.is_dir() else root / "pipeline_steps/workflow_config"
+
+
 def config_file(name: str) -> str:
+    """A file of the config, as sentences name it."""
     return f"{FOLDER / name}.yaml"
 
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline_steps.config.checks import FOLDER, complaints, config_file
+from pipeline_steps.config.checks import complaints, config_file, config_folder
 from pipeline_steps.config.datasets import Dataset
 from pipeline_steps.config.defenses import Defenses
 from pipeline_steps.config.generators import Generator
@@ -33,7 +33,7 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
     own = reader.own()
     papers = {
         path.stem: reader.read_paper(f"papers/{path.stem}")
-        for path in sorted((root / FOLDER / "papers").glob("*.yaml"))
+        for path in sorted((config_folder(root) / "papers").glob("*.yaml"))
     }
     config = Config(
         name=scale,
@@ -55,7 +55,7 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
 
 
 def scales(root: Path = ROOT) -> list[str]:
-    return sorted(path.stem for path in (root / FOLDER / "scales").glob("*.yaml"))
+    return sorted(path.stem for path in (config_folder(root) / "scales").glob("*.yaml"))
 
 
 def scale_titles(root: Path = ROOT) -> dict[str, str]:
@@ -80,7 +80,7 @@ class _Reader:
 
     def own(self) -> Own:
         """What the user brings, if anything."""
-        there = (self.root / config_file("own")).is_file()
+        there = _path(self.root, "own").is_file()
         return self.read(Own, "own") if there else Own()
 
     def read(self, model: Any, name: str) -> Any:
@@ -116,8 +116,12 @@ class _Yaml(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _path(root: Path, name: str) -> Path:
+    return config_folder(root) / f"{name}.yaml"
+
+
 def _yaml(root: Path, name: str) -> dict[str, Any]:
-    path = root / config_file(name)
+    path = _path(root, name)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except FileNotFoundError:
@@ -132,7 +136,7 @@ def _yaml(root: Path, name: str) -> dict[str, Any]:
 
 def _line(root: Path, name: str, key_path: KeyPath) -> str:
     """The line of a file on which a place begins, or the nearest one around it."""
-    node = yaml.compose((root / config_file(name)).read_text("utf-8"), _Yaml)
+    node = yaml.compose(_path(root, name).read_text("utf-8"), _Yaml)
     line = 0
     for part in key_path:
         if isinstance(node, yaml.MappingNode):

@@ -29,7 +29,7 @@ from pipeline_steps.release import loading
 from pipeline_steps.release.loading import (
     load_defense,
     load_manifold,
-    load_released_generator,
+    load_generator,
 )
 from pipeline_steps.threats.victim import Transformed
 
@@ -44,7 +44,7 @@ COMPANION = {"architecture": "small_cnn", "classes": 4, "channels": 3, "width": 
 ATLD = {**ARCHITECTURE, "companion": COMPANION}
 IMT = {"epsilon": 0.1, "step_size": 0.1}
 LINES = """
-from pipeline_steps.release.loading import load_defense
+from robust_papers import load_defense
 model = load_defense("at", "digits", {told})
 import sys, torch
 images = torch.rand(4, 3, 8, 8, generator=torch.manual_seed(0))
@@ -208,7 +208,9 @@ def test_three_lines_load_from_a_repository(
 def test_three_lines_load_from_the_checkout_without_dvc(
     release: Release, three_lines: Callable[..., tuple[str, Tensor]]
 ) -> None:
-    (release.root / "pipeline_steps").symlink_to(ROOT / "pipeline_steps")
+    for package in ("pipeline_steps", "robust_papers"):
+        (release.root / package).symlink_to(ROOT / package)
+    (release.root / "workflow").symlink_to(ROOT / "workflow")
     said, logits = three_lines("scale='demo'", release.root, WITHOUT_DVC)
     assert said == "False a.step"
     assert torch.equal(logits, trained(2)(IMAGES))
@@ -235,7 +237,7 @@ def source(
 
 
 def test_a_generator_and_a_manifold_load_too(source: dict[str, Any]) -> None:
-    generator = load_released_generator("glow", "digits", **source)
+    generator = load_generator("glow", "digits", **source)
     assert generator.decode(generator.encode(IMAGES)).sub(IMAGES).abs().max() < 1e-4
     assert generator.card.spec["model"] == GLOW
     manifold = load_manifold("glow", "digits", **source)
