@@ -57,6 +57,10 @@ def _datasets(incomplete: str) -> Iterable[tuple[str, str]]:
     return _known("datasets", incomplete)
 
 
+def _threats(incomplete: str) -> Iterable[tuple[str, str]]:
+    return _known("threats", incomplete)
+
+
 def _targets(incomplete: str) -> Iterable[tuple[str, str]]:
     kinds = ("papers", "tables", "figures", "calibrations")
     return [name for kind in kinds for name in _known(kind, incomplete)]
@@ -203,6 +207,85 @@ def data(
 
     card = build(name, scale, cores, root)
     print("\n".join(described(name, card)))
+
+
+@app.command(rich_help_panel="Compute")
+def evaluate(
+    factory: Annotated[
+        str,
+        Argument(
+            help="What makes the model: FILE.py:NAME, or MODULE:NAME of what is installed."
+        ),
+    ],
+    images: Annotated[
+        str,
+        Argument(
+            help="A data set's name; an .npz with `images` and `labels`; or a folder with "
+            "a folder of images for each class.",
+            autocompletion=_datasets,
+        ),
+    ],
+    weights: Annotated[
+        Path | None,
+        Option(help="Its weights: safetensors, or a state dict that torch saved."),
+    ] = None,
+    argument: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME=VALUE", help="What the function is told; as often as needed."
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None,
+        Option(
+            help="What the model wants images normalised by, as 0.485,0.456,0.406; "
+            "without it, it takes images in 0 to 1."
+        ),
+    ] = None,
+    std: Annotated[
+        str | None, Option(help="The same for the deviation, as 0.229,0.224,0.225.")
+    ] = None,
+    threat: Annotated[
+        list[str],
+        Option(help="A threat's name; as often as wanted.", autocompletion=_threats),
+    ] = ["pgd20"],  # noqa: B006, which typer does not change
+    budgets_of: Annotated[
+        str,
+        Option(
+            help="The data set whose budgets threats have.", autocompletion=_datasets
+        ),
+    ] = "cifar10",
+    steps: Annotated[
+        int | None,
+        Option(help="How many steps a threat takes at the most.", min=1),
+    ] = None,
+    count: Annotated[
+        int | None, Option(help="How many images are taken, from the first.", min=1)
+    ] = None,
+    size: Annotated[
+        int | None,
+        Option(help="Height and width to which a folder's images are brought.", min=1),
+    ] = None,
+    batch: Annotated[int, Option(help="Images attacked at once.", min=1)] = 250,
+    seed: Annotated[int, Option(help="What random numbers begin from.", min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Attack a model of your own, and tell how often it is still right."""
+    # As in own.yaml a MODULE may lie in this folder.
+    sys.path.insert(0, str(Path.cwd()))
+    from robust_papers.command import as_json, images_of, model_of, show, threats_of
+    from robust_papers.evaluation import evaluate as evaluate_model
+
+    model = model_of(factory, weights, argument or [], mean, std)
+    threats = threats_of(threat, budgets_of, steps)
+    data = images_of(images, size, count)
+    result = evaluate_model(
+        model, threats, data, budgets_of=budgets_of, batch=batch, seed=seed
+    )
+    if json:
+        print(as_json(result))
+    else:
+        show(result)
 
 
 # ---- Look ------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pipeline_steps.core.registry import ROOT
 SUBCOMMANDS = (
     "cluster",
     "data",
+    "evaluate",
     "list",
     "plan",
     "publish",

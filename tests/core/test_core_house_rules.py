@@ -206,7 +206,11 @@ def test_the_top_of_the_package_only_passes_the_public_names_on():
     assert passes_on.name == "__getattr__"
     code = "import sys, pipeline_steps.layout; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert not {"torch", "numpy", "robust_papers"} & set(done.stdout.split())
 

@@ -28,8 +28,8 @@ from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.release import loading
 from pipeline_steps.release.loading import (
     load_defense,
-    load_manifold,
     load_generator,
+    load_manifold,
 )
 from pipeline_steps.threats.victim import Transformed
 
