@@ -115,7 +115,8 @@ def _reference(schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
         for title, part in [*shown, *schema.get("$defs", {}).items()]:
             yield from _table(title, part)
     yield from ["", "## Registered things", ""]
-    yield "Each is one file that holds one class of the same name."
+    yield "Each is one file that holds one class of the same name. Where its settings come from"
+    yield "is in [methods](methods/index.md#where-each-word-is-described)."
     for kind in registry.FOLDERS:
         yield from [
             "",
