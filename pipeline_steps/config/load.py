@@ -1,19 +1,27 @@
 """Reads the config of one scale, and says in one sentence what is wrong with it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline_steps.config.checks import FOLDER, complaints, config_file
+from pipeline_steps.config.checks import complaints, config_file, config_folder
 from pipeline_steps.config.datasets import Dataset
 from pipeline_steps.config.defenses import Defenses
 from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.paper_checks import KeyPath, paper_complaints
 from pipeline_steps.config.papers import Paper
+from pipeline_steps.config.plugin_files import (
+    FILES,
+    Origins,
+    check_plugins,
+    papers_of_plugins,
+    refuse_twice,
+    with_plugins,
+)
 from pipeline_steps.config.scales import Scale
 from pipeline_steps.config.schema import Config
 from pipeline_steps.config.threats import ThreatConfig, with_families
@@ -32,10 +40,8 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         raise PipelineError(f"there is no scale '{scale}'{did_you_mean(scale, names)}")
     reader = _Reader(root, scale)
     own = reader.own()
-    papers = {
-        path.stem: reader.read_paper(f"papers/{path.stem}")
-        for path in sorted((root / FOLDER / "papers").glob("*.yaml"))
-    }
+    check_plugins(own.plugins, config_file("own"))
+    papers = reader.read_papers()
     config = Config(
         name=scale,
         scale=reader.scale,
@@ -46,18 +52,25 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         papers=with_rows(papers, own),
         own=own,
         names=reader.read(Names, "names"),
+        origins=reader.origins,
     )
     for complaint in complaints(config):
         raise PipelineError(complaint)
     for paper, key_path, complaint in paper_complaints(config):
-        file = "own" if paper == "own" else f"papers/{paper}"
+        file = "own" if paper == "own" else config.file("papers", paper)
         line = _line(root, file, key_path)
         raise PipelineError(f"{config_file(file)}: {line}, {complaint}")
     return config
 
 
 def scales(root: Path = ROOT) -> list[str]:
-    return sorted(path.stem for path in (root / FOLDER / "scales").glob("*.yaml"))
+    return sorted(path.stem for path in (config_folder(root) / "scales").glob("*.yaml"))
+
+
+def scale_titles(root: Path = ROOT) -> dict[str, str]:
+    """What each scale is for, read and not checked."""
+    raw = {name: _yaml(root, f"scales/{name}") for name in scales(root)}
+    return {name: str(scale.get("title", "")) for name, scale in raw.items()}
 
 
 def trial_scales(root: Path = ROOT) -> list[str]:
@@ -71,17 +84,21 @@ class _Reader:
 
     def __init__(self, root: Path, scale: str) -> None:
         self.root, self.name = root, f"scales/{scale}"
+        self.origins: Origins = {}
         self.raw = _yaml(root, self.name)
         self.scale: Scale = _checked(Scale, self.raw, config_file(self.name))
 
     def own(self) -> Own:
         """What the user brings, if anything."""
-        there = (self.root / config_file("own")).is_file()
+        there = _path(self.root, "own").is_file()
         return self.read(Own, "own") if there else Own()
 
     def read(self, model: Any, name: str) -> Any:
         content = _yaml(self.root, name)
-        alone = _checked(model, content, config_file(name))
+        if name in FILES:
+            content, origins = with_plugins(name, content, partial(_yaml, self.root))
+            self.origins |= origins
+        alone = _checked(model, content, partial(self.file_of, name))
         overrides = (self.raw.get("overrides") or {}).get(name, {})
         where = f"{config_file(self.name)}: overrides.{name}"
         for key, known in _unknown(content, overrides):
@@ -90,6 +107,23 @@ class _Reader:
         return (
             _checked(model, _merge(content, overrides), where) if overrides else alone
         )
+
+    def file_of(self, name: str, key_path: KeyPath) -> str:
+        """The file that holds a place of what was read: the plugin's, if it is of one."""
+        parts = key_path if name == "defenses" else (name, *key_path)
+        section, entry = map(str, (*parts, "", "")[:2])
+        return config_file(self.origins.get((section, entry), name))
+
+    def read_papers(self) -> dict[str, Paper]:
+        """This project's papers, and those of plugins."""
+        own = sorted((config_folder(self.root) / "papers").glob("*.yaml"))
+        papers = {p.stem: self.read_paper(f"papers/{p.stem}") for p in own}
+        for file in papers_of_plugins():
+            name = Path(file).name
+            refuse_twice("papers", name, papers, file, self.origins)
+            papers[name] = self.read_paper(file)
+            self.origins["papers", name] = file
+        return papers
 
     def read_paper(self, name: str) -> Paper:
         """A paper is hundreds of lines long, so what is wrong is told with its line."""
@@ -112,8 +146,12 @@ class _Yaml(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _path(root: Path, name: str) -> Path:
+    return config_folder(root) / f"{name}.yaml"
+
+
 def _yaml(root: Path, name: str) -> dict[str, Any]:
-    path = root / config_file(name)
+    path = _path(root, name)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Yaml)
     except FileNotFoundError:
@@ -128,7 +166,7 @@ def _yaml(root: Path, name: str) -> dict[str, Any]:
 
 def _line(root: Path, name: str, key_path: KeyPath) -> str:
     """The line of a file on which a place begins, or the nearest one around it."""
-    node = yaml.compose((root / config_file(name)).read_text("utf-8"), _Yaml)
+    node = yaml.compose(_path(root, name).read_text("utf-8"), _Yaml)
     line = 0
     for part in key_path:
         if isinstance(node, yaml.MappingNode):
@@ -167,7 +205,10 @@ def _unknown(base: Any, over: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _checked(
-    model: Any, content: Any, file: str, line: Callable[[KeyPath], str] | None = None
+    model: Any,
+    content: Any,
+    file: str | Callable[[KeyPath], str],
+    line: Callable[[KeyPath], str] | None = None,
 ) -> Any:
     adapter = TypeAdapter(model)
     try:
@@ -179,4 +220,5 @@ def _checked(
         # A part in brackets tells which of several models it is, and no place in the file.
         key = ".".join(str(part) for part in loc if not str(part).startswith("["))
         where = f"{line(loc)}, {key}" if line else key
-        raise PipelineError(f"{file}: {where}: {text}") from None
+        holder = file if isinstance(file, str) else file(loc)
+        raise PipelineError(f"{holder}: {where}: {text}") from None
