@@ -145,6 +145,11 @@ class Pages:
             if dataset
             else config.figure,
             panels=panels,
+            threats={
+                panel.threat: self.names.threat(panel.threat)
+                for panel in panels
+                if panel.threat
+            },
         )
 
     def papers(self) -> list[PrintedPaper]:

@@ -296,6 +296,8 @@ class FigureSpec(Settings):
     """What was really used in place of a data set that a panel names."""
     figure: Entry
     panels: list[Panel]
+    threats: dict[str, str] = Field(default_factory=dict)
+    """What people call the threats of its panels."""
 
     def used(self, panel: Panel) -> str:
         """The data set that a panel really shows."""
