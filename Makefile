@@ -90,7 +90,7 @@ docs: setup ## generate the config schema, the reference page and the rule graph
 lock: ## resolve pyproject.toml anew and pin everything
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[workflow,test,lint]'
+	$(BIN)/pip install --quiet --editable '.[workflow,test,lint,docs]'
 	{ echo '# Every package of the environment, pinned. Made by `make lock`; `make` installs from it.'; \
 	  $(BIN)/pip freeze --exclude-editable --exclude pip | sed 's/+cpu//'; } > requirements.lock
 	touch .venv/ready

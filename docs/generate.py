@@ -80,8 +80,8 @@ def _with_registered(schema: Any, definitions: dict[str, Any]) -> Any:
         definitions[kind] = {}  # stands already, for kinds that hold themselves
         definitions[kind] = {
             "anyOf": [
-                {"enum": list(registry.words(kind))},
-                *(_entry(kind, word, definitions) for word in registry.words(kind)),
+                {"enum": list(registry.own_words(kind))},
+                *(_entry(kind, word, definitions) for word in registry.own_words(kind)),
             ]
         }
     rest = {k: v for k, v in schema.items() if k in ("title", "description", "default")}
@@ -125,7 +125,7 @@ def _reference(schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
             "| word | what | settings |",
             "|---|---|---|",
         ]
-        for word in registry.words(kind):
+        for word in registry.own_words(kind):
             settings = ", ".join(_settings(kind, word)) or "none"
             yield f"| `{word}` | {registry.about(kind, word)} | {settings} |"
 

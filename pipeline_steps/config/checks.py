@@ -49,6 +49,12 @@ def config_file(name: str) -> str:
     return f"{FOLDER / name}.yaml"
 
 
+def _entry(config: Config, section: str, name: str) -> str:
+    """Where an entry stands: its file, which may be a plugin's, and its key."""
+    inside = f"{section}." if section in ("defenses", "schedules") else ""
+    return f"{config_file(config.file(section, name))}: {inside}{name}"
+
+
 def complaints(config: Config) -> Iterator[str]:
     """What is wrong between the files, a sentence each."""
     yield from user_models.complaints(config.own, config.defenses.defenses)
@@ -83,14 +89,14 @@ def _steps() -> set[str]:
 def _references(config: Config) -> Iterator[Reference]:
     """Every name that one file takes from another."""
     for name, dataset in config.datasets.items():
-        yield from _names_in_dataset(f"{config_file('datasets')}: {name}", dataset)
+        yield from _names_in_dataset(_entry(config, "datasets", name), dataset)
     for name, generator in config.generators.items():
-        where = f"{config_file('generators')}: {name}"
+        where = _entry(config, "generators", name)
         yield from _names_in_generator(where, generator, config.datasets)
     for name, threat in config.threats.items():
-        yield from _names_in_threat(f"{config_file('threats')}: {name}", threat)
+        yield from _names_in_threat(_entry(config, "threats", name), threat)
     for name, defense in config.defenses.defenses.items():
-        where = f"{config_file('defenses')}: defenses.{name}"
+        where = _entry(config, "defenses", name)
         yield from _names_in_defense(where, defense)
     file = config_file(f"scales/{config.name}")
     yield from _names_in_scale(file, config.scale)
@@ -178,17 +184,17 @@ def _misfits(config: Config) -> Iterator[Misfit]:
     file = config_file(f"scales/{config.name}")
     yield from _misfits_in_scale(file, config.scale)
     for name, dataset in config.datasets.items():
-        yield from _misfits_in_dataset(f"{config_file('datasets')}: {name}", dataset)
+        yield from _misfits_in_dataset(_entry(config, "datasets", name), dataset)
     for name, generator in config.generators.items():
-        where = f"{config_file('generators')}: {name}"
+        where = _entry(config, "generators", name)
         yield from _misfits_in_generator(where, generator)
     for name, schedule in config.defenses.schedules.items():
-        where = f"{config_file('defenses')}: schedules.{name}"
+        where = _entry(config, "schedules", name)
         yield from _misfits_in_schedule(where, schedule)
     for name, threat in config.threats.items():
-        yield from _misfits_in_threat(f"{config_file('threats')}: {name}", threat)
+        yield from _misfits_in_threat(_entry(config, "threats", name), threat)
     for name, defense in config.defenses.defenses.items():
-        where = f"{config_file('defenses')}: defenses.{name}"
+        where = _entry(config, "defenses", name)
         yield from _misfits_in_defense(where, defense, config.defenses.defenses)
     for name, paper in config.papers.items():
         parts = config.scale.pages.get(name, {})

@@ -1,7 +1,7 @@
 """Reads the config of one scale, and says in one sentence what is wrong with it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +14,14 @@ from pipeline_steps.config.defenses import Defenses
 from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.paper_checks import KeyPath, paper_complaints
 from pipeline_steps.config.papers import Paper
+from pipeline_steps.config.plugin_files import (
+    FILES,
+    Origins,
+    check_plugins,
+    papers_of_plugins,
+    refuse_twice,
+    with_plugins,
+)
 from pipeline_steps.config.scales import Scale
 from pipeline_steps.config.schema import Config
 from pipeline_steps.config.threats import ThreatConfig, with_families
@@ -31,10 +39,8 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         raise PipelineError(f"there is no scale '{scale}'{did_you_mean(scale, names)}")
     reader = _Reader(root, scale)
     own = reader.own()
-    papers = {
-        path.stem: reader.read_paper(f"papers/{path.stem}")
-        for path in sorted((config_folder(root) / "papers").glob("*.yaml"))
-    }
+    check_plugins(own.plugins, config_file("own"))
+    papers = reader.read_papers()
     config = Config(
         name=scale,
         scale=reader.scale,
@@ -44,11 +50,12 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         defenses=reader.read(Defenses, "defenses"),
         papers=with_rows(papers, own),
         own=own,
+        origins=reader.origins,
     )
     for complaint in complaints(config):
         raise PipelineError(complaint)
     for paper, key_path, complaint in paper_complaints(config):
-        file = "own" if paper == "own" else f"papers/{paper}"
+        file = "own" if paper == "own" else config.file("papers", paper)
         line = _line(root, file, key_path)
         raise PipelineError(f"{config_file(file)}: {line}, {complaint}")
     return config
@@ -75,6 +82,7 @@ class _Reader:
 
     def __init__(self, root: Path, scale: str) -> None:
         self.root, self.name = root, f"scales/{scale}"
+        self.origins: Origins = {}
         self.raw = _yaml(root, self.name)
         self.scale: Scale = _checked(Scale, self.raw, config_file(self.name))
 
@@ -85,7 +93,10 @@ class _Reader:
 
     def read(self, model: Any, name: str) -> Any:
         content = _yaml(self.root, name)
-        alone = _checked(model, content, config_file(name))
+        if name in FILES:
+            content, origins = with_plugins(name, content, partial(_yaml, self.root))
+            self.origins |= origins
+        alone = _checked(model, content, partial(self.file_of, name))
         overrides = (self.raw.get("overrides") or {}).get(name, {})
         where = f"{config_file(self.name)}: overrides.{name}"
         for key, known in _unknown(content, overrides):
@@ -94,6 +105,23 @@ class _Reader:
         return (
             _checked(model, _merge(content, overrides), where) if overrides else alone
         )
+
+    def file_of(self, name: str, key_path: KeyPath) -> str:
+        """The file that holds a place of what was read: the plugin's, if it is of one."""
+        parts = key_path if name == "defenses" else (name, *key_path)
+        section, entry = map(str, (*parts, "", "")[:2])
+        return config_file(self.origins.get((section, entry), name))
+
+    def read_papers(self) -> dict[str, Paper]:
+        """This project's papers, and those of plugins."""
+        own = sorted((config_folder(self.root) / "papers").glob("*.yaml"))
+        papers = {p.stem: self.read_paper(f"papers/{p.stem}") for p in own}
+        for file in papers_of_plugins():
+            name = Path(file).name
+            refuse_twice("papers", name, papers, file, self.origins)
+            papers[name] = self.read_paper(file)
+            self.origins["papers", name] = file
+        return papers
 
     def read_paper(self, name: str) -> Paper:
         """A paper is hundreds of lines long, so what is wrong is told with its line."""
@@ -175,7 +203,10 @@ def _unknown(base: Any, over: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _checked(
-    model: Any, content: Any, file: str, line: Callable[[KeyPath], str] | None = None
+    model: Any,
+    content: Any,
+    file: str | Callable[[KeyPath], str],
+    line: Callable[[KeyPath], str] | None = None,
 ) -> Any:
     adapter = TypeAdapter(model)
     try:
@@ -187,4 +218,5 @@ def _checked(
         # A part in brackets tells which of several models it is, and no place in the file.
         key = ".".join(str(part) for part in loc if not str(part).startswith("["))
         where = f"{line(loc)}, {key}" if line else key
-        raise PipelineError(f"{file}: {where}: {text}") from None
+        holder = file if isinstance(file, str) else file(loc)
+        raise PipelineError(f"{holder}: {where}: {text}") from None

@@ -27,10 +27,10 @@ from torch import nn
 from pipeline_steps import layout
 from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.core.arrays import read_array
-from pipeline_steps.core.card import Card, read_card, verify
+from pipeline_steps.core.card import Card, missing_plugins, read_card, verify
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256, writing
-from pipeline_steps.core.registry import ROOT, did_you_mean
+from pipeline_steps.core.registry import ROOT, did_you_mean, entries, words
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.load import with_weights
 from pipeline_steps.defenses.snapshots import best_of
@@ -78,7 +78,8 @@ def load_defense(
         best = spec.get("weights") == "best"
         card, file = source.checked(path, "snapshots" if best else "weights")
         weights = best_of(file) if best else read_tensors(file)
-        model = with_weights((spec or card.spec)["architecture"], weights, file)
+        architecture = _installed((spec or card.spec)["architecture"], card)
+        model = with_weights(architecture, weights, file)
     model.card = card  # type: ignore[assignment]
     return model
 
@@ -95,7 +96,8 @@ def load_generator(
         place = _card("train_gan", dataset=dataset, generator=name)
         (path,) = _cards_at(source, scale, place)
         card, weights = source.checked(path, "weights")
-        trained: Any = generators.load_generator(card.spec["model"], weights)
+        model = _installed(card.spec["model"], card)
+        trained: Any = generators.load_generator(model, weights)
     trained.card = card
     return trained
 
@@ -337,6 +339,17 @@ def _file_of(card: Card, card_path: Path, role: str) -> Path:
     if file is None:
         raise PipelineError(f"{card_path} says nothing of any '{role}'")
     return file
+
+
+def _installed(settings: Any, card: Card) -> Any:
+    """Settings of which each word is known here; of a plugin's, its package is told."""
+    for kind, word in sorted(entries(settings)):
+        for package in missing_plugins(card) if word not in words(kind) else ():
+            raise PipelineError(
+                f"the {kind} '{word}' is of a plugin, and its package {package} is not "
+                "installed; install it if you trust it, and load again"
+            )
+    return settings
 
 
 def _unknown(card_path: Path, names: Any, where: str) -> PipelineError:

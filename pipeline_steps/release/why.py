@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps import layout
-from pipeline_steps.core.card import Card, code_facts, read_card, verify
+from pipeline_steps.core.card import (
+    Card,
+    code_facts,
+    missing_plugins,
+    read_card,
+    verify,
+)
 from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, sha256
@@ -169,6 +175,8 @@ def _code(root: Path, card: Card) -> dict[str, Any]:
     """The code that ran, and how today's differs from it."""
     then = {"modules": {}, "packages": {}, "digest": ""} | card.code
     facts = {"digest": then["digest"], "same": False, "gone": None, "changes": {}}
+    for package in missing_plugins(card):
+        return facts | {"gone": f"the plugin's package {package} is not installed"}
     try:
         now = code_facts(code(card.step, card.spec, root))
     except PipelineError as error:

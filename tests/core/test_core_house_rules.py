@@ -199,9 +199,11 @@ def test_the_file_of_a_package_holds_words_alone():
 
 def test_the_top_of_the_package_only_passes_the_public_names_on():
     """Like every other, its file runs before a job; it loads nothing until it is asked."""
-    words, names, passes_on = tree_of(PACKAGE / "__init__.py").body
+    words, neutral, names, passes_on = tree_of(PACKAGE / "__init__.py").body
     assert isinstance(words, ast.Expr)
+    assert isinstance(neutral, ast.Assign)
     assert isinstance(names, ast.Assign)
+    assert changes_no_result(PACKAGE / "__init__.py")
     assert isinstance(passes_on, ast.FunctionDef)
     assert passes_on.name == "__getattr__"
     code = "import sys, pipeline_steps.layout; print(*sys.modules)"
