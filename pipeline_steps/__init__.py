@@ -3,6 +3,8 @@
 The public names are those of `robust_papers`; they can be imported from here too.
 """
 
+CHANGES_NO_RESULT = True
+
 PUBLIC = {
     "Evaluation",
     "LoadedThreat",

@@ -72,6 +72,12 @@ def scales(root: Path = ROOT) -> list[str]:
     return sorted(path.stem for path in (config_folder(root) / "scales").glob("*.yaml"))
 
 
+def scale_titles(root: Path = ROOT) -> dict[str, str]:
+    """What each scale is for, read and not checked."""
+    raw = {name: _yaml(root, f"scales/{name}") for name in scales(root)}
+    return {name: str(scale.get("title", "")) for name, scale in raw.items()}
+
+
 def trial_scales(root: Path = ROOT) -> list[str]:
     """The scales that cut every training short: they try out what another one does."""
     raw = {name: read(root, f"scales/{name}") for name in scales(root)}

@@ -1,15 +1,10 @@
 """Why a result is what it is: the chain of all that made it, told by cards alone.
 
-python -m pipeline_steps.release.why WHAT [--cell "METHOD, COLUMN"] [--json]
-
-WHAT is any file that a card speaks of (a table, a figure, a checkpoint, verdicts), or a
-card. The large files themselves need not be here: a clone without a pull can explain.
+Any file that a card speaks of can be explained (a table, a figure, a checkpoint, verdicts),
+or a card. The large files themselves need not be here: a clone without a pull can explain.
 """
 
-import argparse
-import json
 import os
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,9 +20,8 @@ from pipeline_steps.core.card import (
 from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, sha256
-from pipeline_steps.core.registry import ROOT, did_you_mean
+from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.papers.results import Cell, MeasuredTable, read_results
-from pipeline_steps.release.why_text import show
 
 
 def explain(root: Path, what: str | Path, cell: str | None = None) -> dict[str, Any]:
@@ -202,25 +196,3 @@ def _changes(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[
         "removed": sorted(then.keys() - now.keys()),
         "changed": sorted(name for name in both if then[name] != now[name]),
     }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", help="a file that a card speaks of, or a card")
-    parser.add_argument("--cell", metavar='"METHOD, COLUMN"', help="a cell of a table")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    options = parser.parse_args()
-    here = Path.cwd()
-    root = here if (here / "pipeline_steps").is_dir() else ROOT
-    try:
-        explained = explain(root, here / options.what, options.cell)
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    if options.json:
-        print(json.dumps(explained, indent=2, ensure_ascii=False))
-    else:
-        show(explained)
-
-
-if __name__ == "__main__":
-    main()

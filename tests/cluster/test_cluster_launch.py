@@ -49,6 +49,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tools / name).chmod(0o755)
     checkout = tmp_path / "checkout"
     checkout.mkdir()
+    (checkout / "workflow").mkdir()
+    (checkout / "Snakefile").touch()
     (checkout / "snakemake.py").write_text(SNAKEMAKE)
     monkeypatch.chdir(checkout)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
@@ -59,7 +61,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def start(place: Path, *arguments: str) -> subprocess.Popen:
     # a shell lets what runs in its background ignore SIGINT
     command = ["env", "--default-signal", sys.executable, "-m"]
-    command += ["pipeline_steps.cluster.launch", *arguments]
+    command += ["pipeline_steps.cli", "cluster", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True)
 
@@ -75,7 +77,7 @@ def calls(place: Path) -> list[str]:
 
 
 def test_a_plain_run_unlocks_runs_and_sums_up(place):
-    run = start(place, "--config", "scale=demo")
+    run = start(place, "--scale", "demo")
     out, _ = run.communicate(timeout=30)
     assert run.returncode == 0
     assert calls(place) == [

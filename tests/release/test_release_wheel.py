@@ -1,5 +1,6 @@
 """What `pip install` brings works in an empty folder, far from any checkout."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from email.parser import Parser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small_release import IMAGES, Release, small_release, trained
@@ -124,3 +126,23 @@ def test_a_released_model_answers_as_it_was_trained(
     installed.run("-c", code)
     logits = torch.load(installed.folder / "logits.pt", weights_only=True)
     assert torch.equal(logits, trained(2)(IMAGES))
+
+
+def test_the_command_lists_what_there_is(installed: Installed) -> None:
+    command = str(installed.python.with_name("robust-papers"))
+    lines = installed.run(command, "list", "papers").splitlines()
+    titles = {name: paper.title for name, paper in load_config("demo").papers.items()}
+    assert {line.split()[1]: line.split(maxsplit=2)[2] for line in lines} == titles
+
+
+def test_the_command_evaluates_a_model_of_torchvision(installed: Installed) -> None:
+    draw = np.random.default_rng(0)
+    images = draw.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
+    np.savez(installed.folder / "data.npz", images=images, labels=np.arange(4))
+    command = str(installed.python.with_name("robust-papers"))
+    words = "evaluate torchvision.models:resnet18 data.npz --threat pgd5 --json"
+    words += " --argument num_classes=4 --mean 0.5,0.5,0.5 --std 0.2,0.2,0.2"
+    out = installed.run(command, *words.split())
+    rows = json.loads(out)["threats"]
+    assert [row["threat"] for row in rows] == ["clean", "pgd5", "worst case"]
+    assert {row["images"] for row in rows} == {4}
