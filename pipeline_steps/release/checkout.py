@@ -109,8 +109,7 @@ class Checkout:
         done = self._run([*command, "--config", f"scale={scale}"])
         text = done.stdout + done.stderr
         if done.returncode != 0:
-            last = [line for line in text.strip().splitlines() if line][-3:]
-            raise PipelineError(f"snakemake could not plan: {' '.join(last)}")
+            raise PipelineError(f"snakemake could not plan: {last_words(text)}")
         if "Nothing to be done" in text:
             return []
         blocks = re.split(r"\n(?=(?:local)?rule )", text)[1:]
@@ -153,6 +152,18 @@ class Checkout:
             check=False,
             env=os.environ | {"DVC_NO_ANALYTICS": "1"},
         )
+
+
+def sentences_in(log: str) -> list[str]:
+    """What a program said was wrong, in our own form."""
+    ends = (line.partition("error: ")[2] for line in log.splitlines())
+    return [sentence for sentence in ends if sentence]
+
+
+def last_words(log: str) -> str:
+    """The sentence in which Snakemake ended, or its last lines."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    return (sentences_in(log) or [" ".join(lines[-3:])])[-1]
 
 
 SUMMARY = re.compile(r"failed to \w+ data (from|to) the cloud - \d+ files? failed")
