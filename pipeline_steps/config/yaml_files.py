@@ -52,11 +52,13 @@ class ConfigFiles:
 
     def error(self, complaint: Complaint, whose: str = "") -> PipelineError:
         """A complaint with its file and line; `whose` says it better than its keys."""
-        place = complaint.place
-        line = line_of(self.root, place)
+        return PipelineError(f"{self.where(complaint.place, whose)}: {complaint.text}")
+
+    def where(self, place: Place, whose: str = "") -> str:
+        """A place as a person finds it."""
         named = whose or ".".join(map(str, place.key))
-        where = ", ".join(filter(None, (f"line {line}", named)))
-        return PipelineError(f"{config_file(place.file)}: {where}: {complaint.text}")
+        parts = filter(None, (f"line {line_of(self.root, place)}", named))
+        return f"{config_file(place.file)}: {', '.join(parts)}"
 
     def written(self, place: Place) -> Place:
         """Where a place of the merged config is written: in its file, or over it."""
