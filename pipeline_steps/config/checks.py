@@ -63,6 +63,9 @@ def _steps() -> set[str]:
 
 def _references(config: Config) -> Iterator[Reference]:
     """Every name that one file takes from another."""
+    for kind, named in config.names:
+        for name in named:
+            yield Reference(Place("names", (kind, name)), kind[:-1], name)
     for name, dataset in config.datasets.items():
         yield from _names_in_dataset(Place("datasets", (name,)), dataset)
     for name, generator in config.generators.items():

@@ -35,6 +35,7 @@ from pipeline_steps.config.yaml_files import (
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.settings import Word, first_error
+from pipeline_steps.papers.names import Names
 
 
 @cache
@@ -59,6 +60,7 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         defenses=reader.read(Defenses, "defenses"),
         papers=with_rows(papers, own),
         own=own,
+        names=reader.read(Names, "names"),
     )
     for place, text in complaints(config):
         raise files.error(Complaint(files.written(place), text))
@@ -80,7 +82,7 @@ def scales(root: Path = ROOT) -> list[str]:
 
 def scale_titles(root: Path = ROOT) -> dict[str, str]:
     """What each scale is for, read and not checked."""
-    raw = {name: _yaml(root, f"scales/{name}") for name in scales(root)}
+    raw = {name: read(root, f"scales/{name}") for name in scales(root)}
     return {name: str(scale.get("title", "")) for name, scale in raw.items()}
 
 

@@ -46,7 +46,7 @@ SPEC_OF: Mapping[str, Callable[..., BaseModel]] = MappingProxyType(
         "calibrate": lambda specs, *names: specs.pages.calibration(*names),
         "check_claims": lambda specs, paper: specs.claims.of(paper),
         "gather_claims": lambda specs: specs.claims.all(),
-        "make_report": lambda specs: specs.pages.overview(),
+        "make_report": Specs.report,
     }
 )
 
