@@ -19,6 +19,8 @@ try:
     jobs = Rules(options.scale, options.gpus)
     if workflow.is_main_process:
         refuse_unwritable(Path.cwd())
+        if workflow.resource_settings.cores == 0:
+            raise PipelineError("no job can start with --cores 0; give it 1 or more")
 except PipelineError as error:
     sys.exit(f"error: {error}")
 

@@ -68,6 +68,12 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
     return config
 
 
+def dataset_entry(name: str, scale: str, root: Path = ROOT) -> str:
+    """Where the config has a data set: `workflow/config/own.yaml: line 2, datasets.x`."""
+    files = ConfigFiles(root, scale)
+    return files.where(files.written(Place("datasets", (name,))))
+
+
 def scales(root: Path = ROOT) -> list[str]:
     return sorted(path.stem for path in (config_folder(root) / "scales").glob("*.yaml"))
 

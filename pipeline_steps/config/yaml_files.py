@@ -66,11 +66,14 @@ class ConfigFiles:
 
     def error(self, complaint: Complaint, whose: str = "") -> PipelineError:
         """A complaint with its file and line; `whose` says it better than its keys."""
-        place = self._held(complaint.place)
-        line = line_of(self.root, place)
+        return PipelineError(f"{self.where(complaint.place, whose)}: {complaint.text}")
+
+    def where(self, place: Place, whose: str = "") -> str:
+        """A place as a person finds it."""
+        place = self._held(place)
         named = whose or ".".join(map(str, place.key))
-        where = ", ".join(filter(None, (f"line {line}", named)))
-        return PipelineError(f"{config_file(place.file)}: {where}: {complaint.text}")
+        parts = filter(None, (f"line {line_of(self.root, place)}", named))
+        return f"{config_file(place.file)}: {', '.join(parts)}"
 
     def _held(self, place: Place) -> Place:
         """The same place in the file of the plugin that brings it, if one does."""

@@ -250,9 +250,8 @@ def _job(step: str, spec_type: type[Spec], path: Path) -> Job[Spec]:
 
 def _refuse_without_gpu(step: str) -> None:
     """What takes an hour on a GPU takes weeks on a CPU, so nobody falls into it."""
-    import torch
-
-    if not torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # imported by each step that computes with it
+    if torch and not torch.cuda.is_available():
         raise PipelineError(NO_GPU.format(what=step))
 
 

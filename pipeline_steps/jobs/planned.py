@@ -11,13 +11,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline_steps import layout
-from pipeline_steps.config.load import load_config, scales
+from pipeline_steps.config.load import dataset_entry, load_config, scales
 from pipeline_steps.config.scales import Resources
 from pipeline_steps.core.digest import code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.job_file import JobFile, place_of
 from pipeline_steps.core.registry import ROOT, did_you_mean, nearest
-from pipeline_steps.datasets.places import MIRROR
+from pipeline_steps.datasets.places import ENTRY, MIRROR
 from pipeline_steps.jobs.inputs import InputFiles, Inputs
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.jobs.wildcards import known_names, patterns, patterns_of
@@ -122,8 +122,10 @@ class RuleJob:
         # Where published files may lie is no setting: from which place bytes come changes
         # no result, so a new mirror reruns nothing. The user's own come first.
         own = filter(None, [os.environ.get(MIRROR)])
-        known = self.planner.specs.config.datasets[self.names["dataset"]].places
-        return {MIRROR: ",".join([*own, *known])}
+        name = self.names["dataset"]
+        known = self.planner.specs.config.datasets[name].places
+        entry = dataset_entry(name, self.planner.scale, self.planner.root)
+        return {MIRROR: ",".join([*own, *known]), ENTRY: entry}
 
 
 class Planner:

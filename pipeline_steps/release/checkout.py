@@ -15,7 +15,7 @@ import yaml
 
 from pipeline_steps import layout
 from pipeline_steps.core.card import Card, read_card
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.errors import PipelineError, last_words
 from pipeline_steps.release.dvc_process import DvcProcess
 
 
@@ -152,18 +152,6 @@ class Checkout:
             check=False,
             env=os.environ | {"DVC_NO_ANALYTICS": "1"},
         )
-
-
-def sentences_in(log: str) -> list[str]:
-    """What a program said was wrong, in our own form."""
-    ends = (line.partition("error: ")[2] for line in log.splitlines())
-    return [sentence for sentence in ends if sentence]
-
-
-def last_words(log: str) -> str:
-    """The sentence in which Snakemake ended, or its last lines."""
-    lines = [line for line in log.splitlines() if line.strip()]
-    return (sentences_in(log) or [" ".join(lines[-3:])])[-1]
 
 
 SUMMARY = re.compile(r"failed to \w+ data (from|to) the cloud - \d+ files? failed")

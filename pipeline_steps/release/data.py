@@ -9,11 +9,10 @@ from pathlib import Path
 from pipeline_steps import layout
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.card import Card, read_card
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.errors import PipelineError, last_words, sentences_in
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.layout import RULES
-from pipeline_steps.release.checkout import last_words, sentences_in
 
 BUILDING = ("fetch_dataset", "build_dataset", "show_dataset")
 
@@ -21,6 +20,8 @@ BUILDING = ("fetch_dataset", "build_dataset", "show_dataset")
 def build(name: str, scale: str, cores: int, root: Path) -> Card:
     """The card of a data set, which Snakemake has made or found up to date."""
     known = load_config(scale, root).datasets
+    if not name:
+        raise PipelineError(f"name a data set, NAME=…{did_you_mean(name, known)}")
     if name not in known:
         raise PipelineError(f"there is no data set '{name}'{did_you_mean(name, known)}")
     command = [
