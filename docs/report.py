@@ -1,10 +1,11 @@
 """Pictures of the report, as Chromium shows it on a desktop, a tablet and a phone.
 
 `python -m docs.report` takes those of the documentation from the demo's report, after
-`make demo`. `python -m docs.report FOLDER [index.html]` takes every page at every width, in
-light and in dark, to be looked at.
+`make demo`. `python -m docs.report --all FOLDER` takes every page at every width, in light and
+in dark, to be looked at.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -84,16 +85,21 @@ def take(shot: Shot, report: Path, to: Path) -> Path:
 
 
 def main() -> None:
-    folder, report = HERE / "pictures", REPORT
-    shots = [*DOCUMENTED]
-    if arguments := sys.argv[1:]:
-        folder, report = Path(arguments[0]), Path(*arguments[1:2] or [REPORT])
-        shots = [Shot(*each) for each in product(PLACES, HEIGHTS, ("light", "dark"))]
-    if not report.is_file() or not shutil.which("chromium"):
-        sys.exit(f"error: this needs chromium, and {report}, which `make demo` makes")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--all", type=Path, help="a folder for every page and width")
+    parser.add_argument("--report", type=Path, default=REPORT, help="the demo's")
+    options = parser.parse_args()
+    if not options.report.is_file() or not shutil.which("chromium"):
+        text = (
+            f"error: this needs chromium, and {options.report}, which `make demo` makes"
+        )
+        sys.exit(text)
+    every = product(PLACES, HEIGHTS, ("light", "dark"))
+    shots = [Shot(*each) for each in every] if options.all else [*DOCUMENTED]
+    folder = options.all or HERE / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     for shot in shots:
-        print(take(shot, report, folder))
+        print(take(shot, options.report, folder))
 
 
 if __name__ == "__main__":

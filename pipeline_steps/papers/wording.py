@@ -45,6 +45,12 @@ def digits(within: Interval | None) -> int:
 NARROW = 0.5
 
 
+def signed(difference: float) -> str:
+    """A difference in points, with its sign if it has one."""
+    text = f"{difference:+.1f}".replace("-", "−")
+    return text if text.strip("+−") != "0.0" else "0.0"
+
+
 def plain_number(number: float) -> str:
     """A number of any size, without digits that say nothing."""
     return f"{number:,}" if isinstance(number, int) else f"{number:.3g}"

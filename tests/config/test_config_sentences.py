@@ -44,6 +44,7 @@ BROKEN = [
     ("papers/ijsat", f"{FIGURE}.panels.0.lable", "x", "did you mean 'label'?"),
     ("papers/ijsat", f"{SIDE}.treat", "pgd20", "did you mean 'threat'?"),
     # Unknown names of other entries.
+    ("names", "threats.pgd2", "PGD-2", "threats.pgd2: … there is no threat 'pgd2'"),
     (
         "papers/ijsat",
         f"{TABLE}.rows.1.defense",

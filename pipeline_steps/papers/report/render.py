@@ -32,7 +32,7 @@ FILTERS = {
     "plain": wording.plain_number,
     "rounded": wording.rounded,
     "scale_line": scale_line,
-    "signed": lambda number: f"{number:+.1f}".replace("-", "−"),
+    "signed": wording.signed,
     "short": lambda title: title.partition(":")[0],
     "upper_first": lambda text: text[:1].upper() + text[1:],
 }
