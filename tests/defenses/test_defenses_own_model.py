@@ -320,7 +320,7 @@ def test_the_page_does_what_it_says_word_for_word(tmp_path):
         for number in range(10):
             pixels = draw.integers(0, 255, (40, 36, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.png")
-    page = (ROOT / "docs/your-own-model.md").read_text()
+    page = (ROOT / "docs/tutorials/your-own-model.md").read_text()
     for file, kind, text in blocks(page):
         if kind != "sh":
             (house.root / file).write_text(text)

@@ -101,7 +101,7 @@ def test_the_config_of_the_wheel_is_that_of_the_checkout(installed: Installed) -
     assert config == load_config("paper").model_dump_json()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/python.md"])
 def test_the_lines_of_a_page_run(
     installed: Installed, release: Release, page: str
 ) -> None:

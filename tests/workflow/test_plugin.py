@@ -175,7 +175,7 @@ def test_a_threat_of_a_plugin_is_loaded_by_its_name(environment: Environment) ->
 
 
 def test_the_page_shows_the_example_as_it_is() -> None:
-    page = (PROJECT / "docs/plugins.md").read_text()
+    page = (PROJECT / "docs/how-to/plugins.md").read_text()
     shown = {
         "pyproject.toml": "toml",
         "robust_papers_example/perturbations/ripple.py": "python",
