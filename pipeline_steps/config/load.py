@@ -1,5 +1,6 @@
 """Reads the config of one scale, and says in one sentence what is wrong with it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -28,25 +29,22 @@ from pipeline_steps.config.yaml_files import (
     Complaint,
     ConfigFiles,
     Place,
+    config_file,
     read,
 )
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.core.settings import Word, first_error
+from pipeline_steps.core.settings import PATTERNS, WORD, Word, first_error
+from pipeline_steps.layout import RULES
 
 
 @cache
 def load_config(scale: str, root: Path = ROOT) -> Config:
     """The config at one scale: read, merged, typed, and with every name known."""
-    names = scales(root)
-    if scale not in names:
-        raise PipelineError(f"there is no scale '{scale}'{did_you_mean(scale, names)}")
+    refuse_unknown_scale(scale, root)
     reader = _Reader(root, scale)
     files, own = reader.files, reader.own()
-    papers = {
-        path.stem: reader.read(Paper, f"papers/{path.stem}")
-        for path in sorted((root / FOLDER / "papers").glob("*.yaml"))
-    }
+    papers = {name: reader.read(Paper, f"papers/{name}") for name in _paper_names(root)}
     datasets = reader.read(dict[Word, Dataset], "datasets")
     for complaint in clashes(own, datasets, papers):
         raise files.error(complaint)
@@ -78,10 +76,32 @@ def scales(root: Path = ROOT) -> list[str]:
     return sorted(path.stem for path in (root / FOLDER / "scales").glob("*.yaml"))
 
 
+def refuse_unknown_scale(scale: str, root: Path = ROOT) -> None:
+    names = scales(root)
+    if scale not in names:
+        raise PipelineError(f"there is no scale '{scale}'{did_you_mean(scale, names)}")
+
+
 def trial_scales(root: Path = ROOT) -> list[str]:
     """The scales that cut every training short: they try out what another one does."""
     raw = {name: read(root, f"scales/{name}") for name in scales(root)}
     return [n for n, scale in raw.items() if (scale.get("training") or {}).get("steps")]
+
+
+def _paper_names(root: Path) -> list[str]:
+    """The papers, whose names are targets of Snakemake beside those of its rules."""
+    names = sorted(path.stem for path in (root / FOLDER / "papers").glob("*.yaml"))
+    for name in names:
+        file = config_file(f"papers/{name}")
+        if not re.fullmatch(WORD, name):
+            raise PipelineError(
+                f"{file}: {PATTERNS[WORD]}, not '{name}'; rename the file"
+            )
+        if name in (*RULES, "all", "own"):
+            raise PipelineError(
+                f"{file}: '{name}' is a target of its own; rename the file"
+            )
+    return names
 
 
 class _Reader:
