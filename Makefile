@@ -12,7 +12,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 # A shared cache of results is used where the user names its folder.
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
-RUN := snakemake --cores $(CORES) --config scale=$(SCALE)
+# `robust-papers`, also where it is not installed.
+DO := python -m pipeline_steps.cli
+# What is meant for a cluster has the papers' size, unless SCALE says otherwise.
+BIG := $(if $(filter file,$(origin SCALE)),paper,$(SCALE))
 
 .PHONY: help setup demo report rehearsal data cluster plan tables publish pull why test lint format docs lock clean
 
@@ -21,14 +24,15 @@ help: ## list what can be made
 
 setup: .venv/ready ## set up .venv from the lock file, once
 
-.venv/ready: requirements.lock
+.venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or later is needed" if sys.version_info < (3, 11, 4) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
 demo: setup ## run the whole pipeline at toy size, and its report
-	$(RUN) $(CACHE)
+	$(DO) run --cores $(CORES) --scale $(SCALE) $(CACHE)
 	@$(MAKE) --no-print-directory report
 
 report: results/$(SCALE)/report.html ## one HTML file with all papers, and Snakemake's own
@@ -39,30 +43,30 @@ results/$(SCALE)/report.html: $(wildcard results/$(SCALE)/papers/*/* results/$(S
 	@echo "Snakemake's own report, $@, has the rules and files behind them."
 
 rehearsal: setup ## run every job of all papers, each as small as it can be, and list what failed
-	python -m pipeline_steps.cluster.run_local --cores $(CORES) --config scale=rehearsal
+	$(DO) run --keep-going --cores $(CORES) --scale rehearsal
 	@$(MAKE) --no-print-directory tables SCALE=rehearsal
 
 data: setup ## build one data set, and print its card (NAME=cifar10)
-	python -m pipeline_steps.release.data "$(NAME)" --cores $(CORES) --scale $(SCALE)
+	$(DO) data "$(NAME)" --cores $(CORES) --scale $(SCALE)
 
-cluster: setup ## run the papers' size on SLURM; type it again after whatever happened
-	python -m pipeline_steps.cluster.launch $(ARGS)
+cluster: setup ## run the papers' size on SLURM, or SCALE=…; type it again after whatever happened
+	$(DO) cluster --scale $(BIG) $(ARGS)
 
-plan: setup ## tell what a scale will cost before it starts (the slurm profile's, or SCALE=…)
-	python -m pipeline_steps.cluster.plan $(if $(filter file,$(origin SCALE)),,--scale $(SCALE)) $(ARGS)
+plan: setup ## tell what the papers' size will cost before it starts, or SCALE=…
+	$(DO) plan --scale $(BIG) $(ARGS)
 
 tables: setup ## count the papers' printed numbers: computed, or published only and why
-	python -m pipeline_steps.jobs.counts --scale $(SCALE)
+	$(DO) tables --scale $(SCALE)
 
 publish: setup ## bring the results of this scale to DVC's remote, and commit what ties them
-	python -m pipeline_steps.release.publish --scale $(SCALE)
+	$(DO) publish --scale $(SCALE)
 
 pull: setup ## fetch published results, checked (PAPER=ijsat, DEFENSE=at or FILES=… for a part)
-	python -m pipeline_steps.release.pull --scale $(SCALE) \
+	$(DO) pull --scale $(SCALE) \
 	  $(if $(PAPER),--paper $(PAPER)) $(if $(DEFENSE),--defense $(DEFENSE)) $(FILES)
 
 why: setup ## tell what made a file (FILE=…, and CELL="METHOD, COLUMN" of a table)
-	python -m pipeline_steps.release.why $(FILE) $(if $(CELL),--cell "$(CELL)")
+	$(DO) why $(FILE) $(if $(CELL),--cell "$(CELL)")
 
 test: setup ## run all tests
 	python -m pytest --numprocesses $(CORES) --dist loadgroup
@@ -86,7 +90,7 @@ docs: setup ## generate the config schema, the reference page and the rule graph
 lock: ## resolve pyproject.toml anew and pin everything
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[workflow,test,lint]'
+	$(BIN)/pip install --quiet --editable '.[workflow,test,lint,docs]'
 	{ echo '# Every package of the environment, pinned. Made by `make lock`; `make` installs from it.'; \
 	  $(BIN)/pip freeze --exclude-editable --exclude pip | sed 's/+cpu//'; } > requirements.lock
 	touch .venv/ready

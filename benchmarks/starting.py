@@ -2,6 +2,7 @@
 
 python -m benchmarks.starting [STEP ...] [--scale demo] [--repeats 3] [--checkout FOLDER]
 python -m benchmarks.starting --records results/demo
+python -m benchmarks.starting --commands
 
 A start is all that a job does before its own work: Python, the step's modules and those
 that its spec names, the check of its spec, and the digest of its code. A few jobs stand
@@ -10,6 +11,8 @@ thread. `--checkout` measures the steps of another checkout on this one's specs.
 
 Times without kept bytecode, as under PYTHONDONTWRITEBYTECODE, are twice as long: each
 start compiles whatever it imports.
+
+`--commands` measures `--help` of each subcommand of `robust-papers` instead.
 
 `--records` adds up what the jobs of a finished run took, and how much of that was start.
 """
@@ -21,6 +24,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pipeline_steps.cli import app
 from pipeline_steps.core.digest import spec_text
 from pipeline_steps.core.files import read_json
 from pipeline_steps.core.registry import ROOT
@@ -80,9 +84,18 @@ def processor_seconds(*arguments: str, checkout: Path) -> float:
         check=True,
         cwd=checkout,
         env=os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def subcommands() -> list[str]:
+    """Those of `robust-papers`, in the order of its help."""
+    names = (
+        c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands
+    )
+    return list(names)
 
 
 def of_records(folder: Path) -> str:
@@ -107,6 +120,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--checkout", type=Path, default=ROOT)
     parser.add_argument("--records", type=Path, help="of a run, such as results/demo")
+    parser.add_argument("--commands", action="store_true")
     options = parser.parse_args()
     if options.records:
         print(of_records(options.records))
@@ -120,6 +134,12 @@ def main() -> None:
 
     unit = least("-c", "import torch")
     print(f"{'import torch':50} {unit:6.2f} s  1.00", flush=True)
+    for name in subcommands() if options.commands else ():
+        seconds = least("-m", "pipeline_steps.cli", name, "--help")
+        shown = f"robust-papers {name} --help"
+        print(f"{shown:50} {seconds:6.2f} s  {seconds / unit:.2f}", flush=True)
+    if options.commands:
+        return
     for rule, *names in JOBS:
         if options.steps and rule not in options.steps:
             continue

@@ -2,7 +2,8 @@
 
 A peer for `benchmarks.unseen` and the tests. Every attack is untargeted, takes images in
 [0, 1] and works on a whole batch in the numbers from 0 to 255, as advex-uar does; what it
-does unlike its paper, it does here too (METHODS 1.2 to 1.8). `l2` is DMAT's, by advertorch.
+does unlike its paper, it does here too (docs/methods/attacks.md#rules-of-uar). `l2` is DMAT's,
+by advertorch.
 """
 
 import math

@@ -3,6 +3,7 @@
 `python -m docs.generate` writes them; with `--check` it fails where one is out of step.
 """
 
+import argparse
 import json
 import re
 import subprocess
@@ -79,8 +80,8 @@ def _with_registered(schema: Any, definitions: dict[str, Any]) -> Any:
         definitions[kind] = {}  # stands already, for kinds that hold themselves
         definitions[kind] = {
             "anyOf": [
-                {"enum": list(registry.words(kind))},
-                *(_entry(kind, word, definitions) for word in registry.words(kind)),
+                {"enum": list(registry.own_words(kind))},
+                *(_entry(kind, word, definitions) for word in registry.own_words(kind)),
             ]
         }
     rest = {k: v for k, v in schema.items() if k in ("title", "description", "default")}
@@ -105,13 +106,17 @@ def _reference(schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
     yield "Made by `make docs` from the typed models; edit those, not this page. The same"
     yield "as JSON schema lies in [schema/](schema). Every key is checked before any job"
     yield f"starts. Scales: {', '.join(scales())}."
+    yield ""
+    yield "Each file names its schema on its first line, so an editor with a YAML language"
+    yield "server (VS Code, Neovim, Emacs, PyCharm) completes and checks keys while you type."
     for name, schema in schemas.items():
         yield from ["", f"## workflow/config/{FILES[name][0]}"]
         shown = [("", schema)] if "properties" in schema else []
         for title, part in [*shown, *schema.get("$defs", {}).items()]:
             yield from _table(title, part)
     yield from ["", "## Registered things", ""]
-    yield "Each is one file that holds one class of the same name."
+    yield "Each is one file that holds one class of the same name. Where its settings come from"
+    yield "is in [methods](methods/index.md#where-each-word-is-described)."
     for kind in registry.FOLDERS:
         yield from [
             "",
@@ -120,7 +125,7 @@ def _reference(schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
             "| word | what | settings |",
             "|---|---|---|",
         ]
-        for word in registry.words(kind):
+        for word in registry.own_words(kind):
             settings = ", ".join(_settings(kind, word)) or "none"
             yield f"| `{word}` | {registry.about(kind, word)} | {settings} |"
 
@@ -138,10 +143,13 @@ def _table(title: str, schema: dict[str, Any]) -> Iterator[str]:
     yield from ["", str(schema.get("description", "")).replace("\n", " "), ""]
     yield from ["| key | type | default | what |", "|---|---|---|---|"]
     required = schema.get("required", [])
+    first, *others = (o["required"] for o in schema.get("anyOf", [{"required": []}]))
+    instead = ", ".join(f"`{key}`" for other in others for key in other)
+    unless = dict.fromkeys(first, f"required, or {instead}")
     for key, field in schema["properties"].items():
         value = field.get("default")
         optional = "none" if value in (None, {}, []) else f"`{value}`"
-        default = "required" if key in required else optional
+        default = "required" if key in required else unless.get(key, optional)
         what = str(field.get("description", "")).replace("\n", " ")
         yield f"| `{key}` | {_type(field)} | {default} | {what} |"
 
@@ -252,7 +260,11 @@ def _reaches(start: str, end: str, edges: set[tuple[str, str]]) -> bool:
 
 
 def main() -> None:
-    check = "--check" in sys.argv[1:]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; fail if a page is stale"
+    )
+    check = parser.parse_args().check
     stale = []
     for path, text in pages():
         if path.is_file() and path.read_text(encoding="utf-8") == text:

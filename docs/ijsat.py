@@ -1,5 +1,6 @@
 """Draws how IJSAT trains on a pair of images: python -m docs.ijsat"""
 
+import argparse
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -68,5 +69,6 @@ def drawn() -> Figure:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     with look():
         save(drawn(), PLACE)

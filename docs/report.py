@@ -3,6 +3,7 @@
 `python -m docs.report` takes them of the demo's report, after `make demo`.
 """
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def take(name: str, folder: Path) -> Path:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
     if not REPORT.is_file() or not shutil.which("chromium"):
         sys.exit(f"error: this needs chromium, and {REPORT}, which `make demo` makes")
     with tempfile.TemporaryDirectory() as folder:

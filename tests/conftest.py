@@ -20,6 +20,7 @@ from pipeline_steps.core.rng import Rng, rng
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.generators.generator import Generator
 from tests.job_words import job_words
+from tests.plugin_toys import environment as environment
 
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)

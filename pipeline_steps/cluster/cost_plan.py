@@ -18,6 +18,7 @@ from pipeline_steps.cluster.schedule import (
     longest_paths,
     simulate,
 )
+from pipeline_steps.cluster.snakemake_arguments import SLURM, with_scale
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.scales import Scale
 from pipeline_steps.core.errors import PipelineError
@@ -25,7 +26,6 @@ from pipeline_steps.core.registry import ROOT
 
 GPUS = (1, 8, 64)
 NO_PAPER = "no paper by itself"
-PROFILE = "slurm"
 
 
 @dataclass(frozen=True)
@@ -136,17 +136,16 @@ class CostPlan:
         return bound(self.tasks, gpus)
 
 
-def make_plan(
-    scale: str | None, arguments: Sequence[str], root: Path = ROOT
-) -> CostPlan:
-    """The plan of a scale, of the slurm profile's if none is told."""
-    profile = yaml.safe_load((root / PROFILE / "config.yaml").read_text())
-    setting = ["--config", f"scale={scale}"] if scale else []
-    # Targets come first, or `--config` would take them for settings.
-    jobs = planned_jobs([*arguments, "--profile", PROFILE, *setting], root)
+def make_plan(scale: str, arguments: Sequence[str], root: Path = ROOT) -> CostPlan:
+    """The plan of a scale as the slurm profile runs it, or of the targets among arguments."""
+    profile = yaml.safe_load((root / SLURM / "config.yaml").read_text())
+    line = with_scale(arguments, scale, SLURM, root)
+    jobs = planned_jobs(["--profile", SLURM, *line], root)
     names = {job.scale for job in jobs if job.scale}
     if len(names) != 1:
-        raise PipelineError("there is nothing to plan; name a scale with --scale")
+        raise PipelineError(
+            "there is nothing to plan; name a table, a figure or a paper"
+        )
     config = load_config(name := names.pop(), root)
     known = durations(jobs, config, root)
     return CostPlan(name, config.scale, jobs, known, int(profile.get("jobs", 100)))

@@ -1,12 +1,9 @@
 """Runs `snakemake --profile slurm` so that it can be typed again whatever happened.
 
-    python -m pipeline_steps.cluster.launch [--orphans wait|cancel] [snakemake's arguments]
-
 It lets no second controller into the checkout, deals with the jobs that a dead one left
 behind, unlocks, watches that Snakemake has not lost its jobs, and sums up at the end.
 """
 
-import argparse
 import fcntl
 import os
 import signal
@@ -181,32 +178,3 @@ def launch(arguments: Sequence[str], orphans: str, patience: float) -> Summary:
     raise PipelineError(
         f"snakemake lost its jobs {LAUNCHES} times; see whether slurmctld is well"
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--orphans",
-        choices=["wait", "cancel"],
-        default="wait",
-        help="what to do with jobs that an earlier controller left",
-    )
-    parser.add_argument(
-        "--patience",
-        type=float,
-        default=15,
-        help="minutes of silence after which a controller without jobs is started anew",
-    )
-    options, arguments = parser.parse_known_args()
-    try:
-        summary = launch(arguments, options.orphans, 60 * options.patience)
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; its jobs are cancelled, and the same command goes on")
-    print(summary.text(Path.cwd()))
-    sys.exit(summary.status)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,23 +3,34 @@
 Operations that were counted are kept, for to count all jobs of a large scale takes minutes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline_steps.cluster.plan_jobs import PlannedJob
-from pipeline_steps.cluster.work import STEPS, Work
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.arrays import read_array
 from pipeline_steps.core.digest import code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.progress import say
-from pipeline_steps.datasets.corruption import SEVERITIES
 from pipeline_steps.jobs.names import base, corruption
 from pipeline_steps.layout import plan_folder
+
+if TYPE_CHECKING:
+    from pipeline_steps.cluster.work import Work
+
+COUNTED = (
+    "train_flow",
+    "train_gan",
+    "train_defense",
+    "attack_defense",
+    "attack_snapshots",
+    "project_dataset",
+)
+"""The steps whose work is counted, by what `cluster/work.py` says of them."""
 
 
 @dataclass
@@ -46,9 +57,21 @@ class Counter:
     def before(self, job: PlannedJob) -> list[PlannedJob]:
         return [self.jobs[number] for number in job.needs]
 
+    def question(self, job: PlannedJob, spec: Mapping[str, Any]) -> str:
+        """What makes jobs of a step the same work, and is known without counting any."""
+        try:
+            sizes = self._sizes(job) if job.step in COUNTED else ()
+        except PipelineError:
+            sizes = ()
+        kept = [
+            [before.get("steps"), before["snapshots"], before["schedule"]["epochs"]]
+            for before in self._trained(job)
+        ]
+        return spec_text([spec, sizes, kept])
+
     def count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float | None:
         """Nothing where the job has none that count, or cannot run on pretence."""
-        if job.step not in STEPS:
+        if job.step not in COUNTED:
             return None
         try:
             return self._count(job, spec)
@@ -62,7 +85,7 @@ class Counter:
 
         Nothing where its step has none, or where the size of its data isn't known.
         """
-        if job.step not in STEPS:
+        if job.step not in COUNTED:
             return None
         try:
             return self._work(job, job.spec).units()
@@ -70,11 +93,20 @@ class Counter:
             say(f"the steps of {job.step} {job.name} are not counted: {error}")
             return None
 
-    def _work(self, job: PlannedJob, spec: Mapping[str, Any]) -> Work:
-        trained = [other for other in self.before(job) if "snapshots" in other.spec]
-        before = trained[0].spec if trained else {}
-        train, test = (self._images(job, split) for split in ("train", "test"))
-        return Work(job.step, spec, train, test, before)
+    def _work(self, job: PlannedJob, spec: Mapping[str, Any]) -> "Work":
+        # Here, for it imports torch, which a plan of what was measured does without.
+        from pipeline_steps.cluster.work import Work
+
+        before = next(self._trained(job), {})
+        return Work(job.step, spec, *self._sizes(job), before)
+
+    def _trained(self, job: PlannedJob) -> Iterator[Mapping[str, Any]]:
+        """The specs of the trainings on whose weights a job works."""
+        return (o.spec for o in self.before(job) if "snapshots" in o.spec)
+
+    def _sizes(self, job: PlannedJob) -> tuple[int, int]:
+        """How many images it takes, for training and for testing."""
+        return self._images(job, "train"), self._images(job, "test")
 
     def _count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float:
         work = self._work(job, spec)
@@ -101,4 +133,9 @@ class Counter:
                 f"{path} is not built, and `{split}_images` of {name} is not stated in "
                 "workflow/config/datasets.yaml"
             )
-        return stated * len(SEVERITIES) if bad else stated
+        if not bad:
+            return stated
+        # Here, for it imports torch, which most plans do without.
+        from pipeline_steps.datasets.corruption import SEVERITIES
+
+        return stated * len(SEVERITIES)

@@ -3,23 +3,24 @@
 First comes what records tell of a run with the same settings; then what a trial of the job
 says, such as `preflight`; then the counted operations, at the rate of the step's own
 records, of its trials, or at the rate that the scale states where there are neither.
+
+To count takes a second for each job, so nothing is counted before it is needed.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline_steps.cluster.plan_counts import Counter
+from pipeline_steps.cluster.plan_counts import COUNTED, Counter
 from pipeline_steps.cluster.plan_jobs import PlannedJob
 from pipeline_steps.cluster.plan_trials import Trial, TrialRate, trial_rates, trials
-from pipeline_steps.cluster.work import STEPS
 from pipeline_steps.config.scales import Rate
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.card import read_card
-from pipeline_steps.core.digest import spec_text
 from pipeline_steps.core.files import read_json
 
 SECONDS_TO_START = 30.0  # Python, torch and the data, for a job that was counted
@@ -38,13 +39,18 @@ class Duration:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that a record tells of, with its operations and its share of GPUs."""
+    """A run that a record tells of."""
 
-    step: str
-    spec: str
-    operations: float | None
+    job: PlannedJob
+    """The job that it was, or one like it."""
+    spec: Mapping[str, Any]
+    """The settings with which it ran."""
     seconds: float
-    gpus: int
+
+    @property
+    def gpus(self) -> int:
+        """How many it had, where one core counts as one."""
+        return max(self.job.gpus, 1)
 
 
 def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Duration]:
@@ -53,14 +59,9 @@ def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Du
     runs: dict[str, list[Run]] = defaultdict(list)
     for job in jobs:
         for run in _runs(job, counter, root):
-            runs[run.step].append(run)
-    counts = [counter.count(job, job.spec) for job in jobs]
-    tried = trials(jobs, counter, root)
-    known = _Known(config.scale.rate, runs, trial_rates(jobs, tried, counts))
-    expected = [
-        known.duration(job, count, tried.get(index))
-        for index, (job, count) in enumerate(zip(jobs, counts, strict=True))
-    ]
+            runs[run.job.step].append(run)
+    known = _Known(counter, config.scale.rate, runs, trials(jobs, counter, root))
+    expected = [known.duration(index) for index in range(len(jobs))]
     counter.keep()
     return expected
 
@@ -69,69 +70,90 @@ def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Du
 class _Known:
     """What a duration can be told from."""
 
+    counter: Counter
     stated: Rate
     runs: Mapping[str, Sequence[Run]]
     """By step."""
-    trial_rates: Mapping[str, TrialRate]
-    """By step."""
+    tried: Mapping[int, Trial]
+    """By the places of jobs."""
+    _known_rates: dict[str, Sequence[float]] = field(default_factory=dict)
 
-    def duration(
-        self, job: PlannedJob, count: float | None, trial: Trial | None
-    ) -> Duration:
+    def duration(self, index: int) -> Duration:
         """From the best source that there is for this job."""
+        job = self.counter.jobs[index]
         return (
-            self._of_same_runs(job, count)
-            or self._of_trial(trial, count)
-            or self._of_operations(job, count)
+            self._of_same_runs(job)
+            or self._of_trial(index)
+            or self._of_operations(job)
             or self._of_other_runs(job)
             or self._not_counted(job)
         )
 
-    def _of_same_runs(self, job: PlannedJob, count: float | None) -> Duration | None:
-        same = (spec_text(job.spec), count)
-        seconds = [
-            run.seconds
-            for run in self.runs.get(job.step, ())
-            if (run.spec, run.operations) == same
-        ]
+    def _of_same_runs(self, job: PlannedJob) -> Duration | None:
+        seconds = self._seconds.get((job.step, self.counter.question(job, job.spec)))
         return Duration(median(seconds), MEASURED) if seconds else None
 
-    def _of_trial(self, trial: Trial | None, count: float | None) -> Duration | None:
+    @cached_property
+    def _seconds(self) -> Mapping[tuple[str, str], Sequence[float]]:
+        """Of the runs that were the same work, by their step and what makes them so."""
+        same: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for step, runs in self.runs.items():
+            for run in runs:
+                key = (step, self.counter.question(run.job, run.spec))
+                same[key].append(run.seconds)
+        return same
+
+    def _of_trial(self, index: int) -> Duration | None:
+        trial, job = self.tried.get(index), self.counter.jobs[index]
         if trial is None:
             return None
         basis = f"from {trial.scale} on {trial.device}"
         # What can't be counted depends on answers: an attack that leaves alone what
         # is misclassified has little to do where hardly anything was learned.
-        return Duration(
-            trial.seconds, basis if count is not None else f"{AT_LEAST}, {basis}"
-        )
+        counted = self.counter.count(job, job.spec) is not None
+        return Duration(trial.seconds, basis if counted else f"{AT_LEAST}, {basis}")
 
-    def _of_operations(self, job: PlannedJob, count: float | None) -> Duration | None:
+    def _of_operations(self, job: PlannedJob) -> Duration | None:
         """At the rate of the step's own records, of its trials, or of the scale."""
+        count = self.counter.count(job, job.spec)
         if count is None:
             return None
         devices = max(job.gpus, 1)
-        rates = [
-            run.operations / run.seconds / run.gpus
-            for run in self.runs.get(job.step, ())
-            if run.operations
-        ]
-        if rates:
+        if rates := self._rates(job.step):
             basis = f"scaled from {len(rates)} measured"
             return Duration(count / median(rates) / devices, basis)
-        if tried := self.trial_rates.get(job.step):
+        if tried := self._trial_rates.get(job.step):
             seconds = count / tried.per_second / devices
             return Duration(tried.start + seconds, tried.basis)
         seconds = count / (self.stated.teraflops * 1e12) / devices
         basis = f"counted at {self.stated.teraflops:g} TFLOP/s ({self.stated.device})"
         return Duration(SECONDS_TO_START + seconds, basis)
 
+    def _rates(self, step: str) -> Sequence[float]:
+        """Operations per second of each run of a step, of one GPU or one core."""
+        if step not in self._known_rates:
+            counted = (
+                (self.counter.count(run.job, run.spec), run)
+                for run in self.runs.get(step, ())
+            )
+            self._known_rates[step] = [
+                count / run.seconds / run.gpus for count, run in counted if count
+            ]
+        return self._known_rates[step]
+
+    @cached_property
+    def _trial_rates(self) -> Mapping[str, TrialRate]:
+        """By step."""
+        jobs = self.counter.jobs
+        counts = {i: self.counter.count(jobs[i], jobs[i].spec) for i in self.tried}
+        return trial_rates(jobs, self.tried, counts)
+
     def _of_other_runs(self, job: PlannedJob) -> Duration | None:
         seconds = [run.seconds for run in self.runs.get(job.step, ())]
         return Duration(median(seconds), "like others measured") if seconds else None
 
     def _not_counted(self, job: PlannedJob) -> Duration:
-        if job.gpus or job.step in STEPS:
+        if job.gpus or job.step in COUNTED:
             return Duration(None, UNKNOWN)
         return Duration(SECONDS_OF_SMALL_JOBS, STATED)
 
@@ -146,13 +168,13 @@ def _runs(job: PlannedJob, counter: Counter, root: Path) -> Iterator[Run]:
     shards = [other for other in counter.before(job) if "shard" in other.spec]
     for number, part in enumerate(parts if shards else [], 1):
         shard = {**spec, "shard": {"number": number, "of": len(parts)}}
-        yield from _run(shards[0], shard, part, part["seconds"], counter)
+        yield from _run(shards[0], shard, part, part["seconds"])
     if parts and not shards:  # it was made in shards, and is one job now
-        yield from _run(job, spec, parts[0], record["seconds"], counter)
+        yield from _run(job, spec, parts[0], record["seconds"])
         return
     own = record["seconds"] - sum(part["seconds"] for part in parts)
     here = {"device": "cpu"} if parts else record
-    yield from _run(job, spec, here, own, counter)
+    yield from _run(job, spec, here, own)
 
 
 def _run(
@@ -160,9 +182,7 @@ def _run(
     spec: Mapping[str, Any],
     record: Mapping[str, Any],
     seconds: float,
-    counter: Counter,
 ) -> Iterator[Run]:
     """The run, if it was on the kind of device that the job asks for."""
     if seconds > 0 and (record["device"] != "cpu") == bool(job.gpus):
-        count = counter.count(job, spec)
-        yield Run(job.step, spec_text(spec), count, seconds, max(job.gpus, 1))
+        yield Run(job, spec, seconds)

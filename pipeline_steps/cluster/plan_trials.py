@@ -67,7 +67,7 @@ def trials(
 def trial_rates(
     jobs: Sequence[PlannedJob],
     tried: Mapping[int, Trial],
-    counts: Sequence[float | None],
+    counts: Mapping[int, float | None],
 ) -> dict[str, TrialRate]:
     """By step, what the trials of its jobs say of those that were not tried."""
     by_step: dict[str, list[int]] = defaultdict(list)

@@ -1,7 +1,5 @@
 """Runs the pipeline on this machine to its end, whatever fails on the way.
 
-    python -m pipeline_steps.cluster.run_local [snakemake's arguments]
-
 It shows how far the run is and each failure in one sentence, and ends with a list of both.
 It can be interrupted at any moment, and the same command goes on.
 """
@@ -16,7 +14,6 @@ from pathlib import Path
 
 from pipeline_steps.cluster.launch import LOCK, only_controller, tell_others
 from pipeline_steps.cluster.summary import Summary
-from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import SECONDS_BETWEEN_LINES, say
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake"]
@@ -62,18 +59,3 @@ def _watched(process: subprocess.Popen[str], root: Path) -> Summary:
     if summary.status and not summary.failed:
         print("".join(last), end="", file=sys.stderr)
     return summary
-
-
-def main() -> None:
-    try:
-        summary = run_local(sys.argv[1:], Path.cwd())
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on")
-    print(summary.text(Path.cwd()))
-    sys.exit(summary.status)
-
-
-if __name__ == "__main__":
-    main()

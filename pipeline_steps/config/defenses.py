@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import field_validator
+from pydantic import ConfigDict, field_validator
 from pydantic_core import PydanticCustomError
 
 from pipeline_steps.core.registry import did_you_mean
@@ -37,8 +37,17 @@ class MonitorConfig(Settings):
     images, as papers do: then what is called best was chosen on images that judge it."""
 
 
+def _needs_no_training(schema: dict[str, Any]) -> None:
+    """What is said of another defense's training need not be said again."""
+    trained = [key for key in schema["required"] if key not in NOT_TRAINED]
+    schema["required"] = [key for key in schema["required"] if key in NOT_TRAINED]
+    schema["anyOf"] = [{"required": trained}, {"required": ["weights_of"]}]
+
+
 class Defense(Settings):
     """A network, the recipe that trains it, and the name of its schedule."""
+
+    model_config = ConfigDict(json_schema_extra=_needs_no_training)
 
     title: str
     """What it is, in words, with the paper's place."""

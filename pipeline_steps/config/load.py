@@ -14,6 +14,8 @@ from pipeline_steps.config.defenses import Defenses
 from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.paper_checks import paper_complaints
 from pipeline_steps.config.papers import Paper
+from pipeline_steps.config.plugin_files import check_plugins, with_plugins
+from pipeline_steps.config.plugin_files import papers as paper_files
 from pipeline_steps.config.scales import Scale
 from pipeline_steps.config.schema import Config
 from pipeline_steps.config.threats import ThreatConfig, with_families
@@ -25,11 +27,11 @@ from pipeline_steps.config.user_models import (
     with_rows,
 )
 from pipeline_steps.config.yaml_files import (
-    FOLDER,
     Complaint,
     ConfigFiles,
     Place,
     config_file,
+    config_folder,
     read,
 )
 from pipeline_steps.core.errors import PipelineError
@@ -44,7 +46,10 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
     refuse_unknown_scale(scale, root)
     reader = _Reader(root, scale)
     files, own = reader.files, reader.own()
-    papers = {name: reader.read(Paper, f"papers/{name}") for name in _paper_names(root)}
+    check_plugins(files, own.plugins)
+    papers = {
+        _paper_name(file): reader.read(Paper, file) for file in paper_files(files)
+    }
     datasets = reader.read(dict[Word, Dataset], "datasets")
     for complaint in clashes(own, datasets, papers):
         raise files.error(complaint)
@@ -73,7 +78,13 @@ def dataset_entry(name: str, scale: str, root: Path = ROOT) -> str:
 
 
 def scales(root: Path = ROOT) -> list[str]:
-    return sorted(path.stem for path in (root / FOLDER / "scales").glob("*.yaml"))
+    return sorted(path.stem for path in (config_folder(root) / "scales").glob("*.yaml"))
+
+
+def scale_titles(root: Path = ROOT) -> dict[str, str]:
+    """What each scale is for, read and not checked."""
+    raw = {name: read(root, f"scales/{name}") for name in scales(root)}
+    return {name: str(scale.get("title", "")) for name, scale in raw.items()}
 
 
 def refuse_unknown_scale(scale: str, root: Path = ROOT) -> None:
@@ -88,20 +99,16 @@ def trial_scales(root: Path = ROOT) -> list[str]:
     return [n for n, scale in raw.items() if (scale.get("training") or {}).get("steps")]
 
 
-def _paper_names(root: Path) -> list[str]:
-    """The papers, whose names are targets of Snakemake beside those of its rules."""
-    names = sorted(path.stem for path in (root / FOLDER / "papers").glob("*.yaml"))
-    for name in names:
-        file = config_file(f"papers/{name}")
-        if not re.fullmatch(WORD, name):
-            raise PipelineError(
-                f"{file}: {PATTERNS[WORD]}, not '{name}'; rename the file"
-            )
-        if name in (*RULES, "all", "own"):
-            raise PipelineError(
-                f"{file}: '{name}' is a target of its own; rename the file"
-            )
-    return names
+def _paper_name(file: str) -> str:
+    """A paper's name, which is a target of Snakemake beside those of its rules."""
+    name = Path(file).name
+    if not re.fullmatch(WORD, name):
+        text = f"{PATTERNS[WORD]}, not '{name}'"
+    elif name in (*RULES, "all", "own"):
+        text = f"'{name}' is a target of its own"
+    else:
+        return name
+    raise PipelineError(f"{config_file(file)}: {text}; rename the file")
 
 
 class _Reader:
@@ -118,7 +125,7 @@ class _Reader:
         return self.read(Own, "own") if self.files.has_own else Own()
 
     def read(self, model: Any, name: str) -> Any:
-        content = read(self.files.root, name)
+        content = with_plugins(self.files, name)
         alone = self._checked(model, content, Place(name))
         overrides = self.files.overrides(name)
         where = Place(self.files.scale_file, ("overrides", name))

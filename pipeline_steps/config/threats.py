@@ -97,7 +97,8 @@ def can_vary(threat: ThreatConfig) -> bool:
 
 def _member(threat: ThreatConfig, candidate: Candidate) -> ThreatConfig:
     assert threat.edit is not None
-    # UAR's rule (METHODS 1.2); where the step is 0, the edit takes none of a fixed size.
+    # UAR's rule (docs/methods/attacks.md#rules-of-uar); where the step is 0, the edit
+    # takes none of a fixed size.
     step = (
         candidate.epsilon / sqrt(candidate.steps) if threat.edit["step_size"] else 0.0
     )

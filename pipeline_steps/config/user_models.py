@@ -66,6 +66,8 @@ class OwnTable(Settings):
 class Own(Settings):
     """What you bring: models, data sets, and the tables that show them."""
 
+    plugins: list[str] = Field(default_factory=list)
+    """Plugins that this config needs; where one is not installed, that is told first."""
     datasets: dict[Word, Dataset] = Field(default_factory=dict)
     """As in datasets.yaml."""
     models: dict[Word, OwnModel] = Field(default_factory=dict)

@@ -29,8 +29,20 @@ class Complaint(NamedTuple):
     text: str
 
 
+def config_folder(root: Path) -> Path:
+    """Where the YAML lies: a checkout's own, or the copy that the wheel brings."""
+    own = root / FOLDER
+    return own if own.is_dir() else root / "pipeline_steps/workflow_config"
+
+
 def config_file(name: str) -> str:
+    """A file of the config, as sentences name it; a plugin's is its whole path."""
     return f"{FOLDER / name}.yaml"
+
+
+def path_of(root: Path, name: str) -> Path:
+    """Where a file of the config lies. What stands before a whole path is dropped."""
+    return config_folder(root) / f"{name}.yaml"
 
 
 class ConfigFiles:
@@ -39,11 +51,13 @@ class ConfigFiles:
     def __init__(self, root: Path, scale: str) -> None:
         self.root, self.scale_file = root, f"scales/{scale}"
         self.scale = read(root, self.scale_file)
+        self.of_plugins: dict[Place, str] = {}
+        """Which entries plugins bring: the file, by its whole path, that holds each."""
 
     @property
     def has_own(self) -> bool:
         """Whether the user brings anything."""
-        return (self.root / config_file("own")).is_file()
+        return path_of(self.root, "own").is_file()
 
     def overrides(self, name: str) -> Any:
         """What the scale lays over a file."""
@@ -56,9 +70,18 @@ class ConfigFiles:
 
     def where(self, place: Place, whose: str = "") -> str:
         """A place as a person finds it."""
+        place = self._held(place)
         named = whose or ".".join(map(str, place.key))
         parts = filter(None, (f"line {line_of(self.root, place)}", named))
         return f"{config_file(place.file)}: {', '.join(parts)}"
+
+    def _held(self, place: Place) -> Place:
+        """The same place in the file of the plugin that brings it, if one does."""
+        for length in range(3):
+            entry = Place(place.file, place.key[:length])
+            if entry in self.of_plugins:
+                return Place(self.of_plugins[entry], place.key)
+        return place
 
     def written(self, place: Place) -> Place:
         """Where a place of the merged config is written: in its file, or over it."""
@@ -133,7 +156,7 @@ def read(root: Path, name: str) -> dict[str, Any]:
 def _text(root: Path, name: str) -> str:
     file = config_file(name)
     try:
-        return (root / file).read_text(encoding="utf-8")
+        return path_of(root, name).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise PipelineError(f"{file} is missing") from None
     except UnicodeDecodeError as error:

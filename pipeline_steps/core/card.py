@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.core.digest import Code
+from pipeline_steps.core import plugins
+from pipeline_steps.core.digest import PACKAGE, Code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, sha256, write_json
 
@@ -60,6 +61,12 @@ class Card:
             name: [Path(os.path.normpath(card_path.parent / f["file"])) for f in files]
             for name, files in self.inputs.items()
         }
+
+
+def missing_plugins(card: Card) -> list[str]:
+    """The packages of plugins that made a result, and that are not installed here."""
+    tops = {name.partition(".")[0] for name in card.code.get("modules", {})} - {PACKAGE}
+    return sorted(tops - plugins.roots().keys()) if tops else []
 
 
 def digests_of(inputs: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[str]]:

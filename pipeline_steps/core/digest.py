@@ -1,4 +1,5 @@
-"""What a job's code is: a digest of every project module that can shape its result.
+"""What a job's code is: a digest of every project module that can shape its result, and of
+every module of a plugin that its spec names.
 
 Syntax trees are hashed, without what documents them, so that a comment changes nothing and a
 real edit changes exactly the jobs that could run it. Modules that declare
@@ -12,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.core import registry
+from pipeline_steps.core import plugins, registry
 from pipeline_steps.core.errors import PipelineError
 
 CHANGES_NO_RESULT = True
@@ -45,8 +47,12 @@ def spec_text(spec: Any) -> str:
 
 def code(step: str, spec: Any, root: Path = registry.ROOT) -> Code:
     """The code of a job: its step, what its spec names, and all that these import."""
-    named = (registry.module_of(*entry) for entry in registry.entries(spec))
-    return _code(frozenset([f"{PACKAGE}.{step}", *named]), root)
+    starts = {f"{PACKAGE}.{step}"}
+    for module in (registry.module_of(*entry) for entry in registry.entries(spec)):
+        # The files of this project's packages hold words alone; a plugin's may hold code.
+        own = _top(module) == PACKAGE
+        starts |= {module} if own else set(_modules(root, module))
+    return _code(frozenset(starts), root)
 
 
 @cache
@@ -99,17 +105,29 @@ def _module(root: Path, name: str) -> _Module:
     path = _path(root, name)
     if path is None:
         raise PipelineError(f"there is no module {name} below {root}")
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    imported = list(_imported(tree))
-    local = {n for n in imported if n.split(".")[0] == PACKAGE}
-    modules = {m for n in local for m in _modules(root, n)}
-    outside = {n.split(".")[0] for n in imported} - {PACKAGE}
+    tree = registry.syntax_tree(path)
+    imported = list(_imported(tree, _package(name, path)))
+    # This project imports no plugin, so none is looked for.
+    followed = {PACKAGE} if _top(name) == PACKAGE else {PACKAGE, *plugins.roots()}
+    modules = {m for n in imported if _top(n) in followed for m in _modules(root, n)}
+    outside = {_top(n) for n in imported} - followed
     return _Module(
         digest=text_digest(spec_text(_canonical(tree))),
         imports=tuple(sorted(modules - {name})),
         packages=frozenset(_distributions(outside)),
         changes_no_result=bool(_constant(tree, "CHANGES_NO_RESULT")),
     )
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _package(name: str, path: Path) -> str | None:
+    """The package that a plugin's relative imports start from; this project has none."""
+    if _top(name) == PACKAGE:
+        return None
+    return name if path.stem == "__init__" else name.rpartition(".")[0]
 
 
 def _constant(tree: ast.Module, name: str) -> Any:
@@ -124,28 +142,32 @@ def _constant(tree: ast.Module, name: str) -> Any:
 
 @cache
 def _path(root: Path, name: str) -> Path | None:
-    stem = root / name.replace(".", "/")
+    top = _top(name)
+    stem = (root if top == PACKAGE else plugins.roots()[top]) / name.replace(".", "/")
     options = (stem.with_suffix(".py"), stem / "__init__.py")
     return next((p for p in options if p.is_file()), None)
 
 
 def _modules(root: Path, name: str) -> Iterator[str]:
     """The module that an imported name lies in, and the packages around it."""
-    while _path(root, name) is None:
-        name = name.rpartition(".")[0]
     while name:
-        yield name
+        # A plugin's folder may be a package without a file of its own.
+        if _path(root, name) is not None:
+            yield name
         name = name.rpartition(".")[0]
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _imported(tree: ast.Module, package: str | None) -> Iterator[str]:
+    """What a module imports, by full names; relative ones start from its package."""
     for node in _statements(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            if node.level:
+            if node.level and package is None:
                 raise PipelineError("project modules import by their full names")
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            module = f"{'.' * node.level}{node.module or ''}"
+            module = resolve_name(module, package)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:

@@ -20,6 +20,7 @@ class Meter:
 
     def __init__(self, title: str, total: int, shown: bool = True) -> None:
         self.title, self.total, self.shown = title, total, shown
+        self.done = 0
         self.started = self.shown_at = time.monotonic()
         self.numbers: dict[str, float] = {}
         self.watch, self.unit = Stopwatch(), ""
@@ -43,6 +44,7 @@ class Meter:
         self.watch.lap(self.unit)
 
     def at(self, done: int) -> None:
+        self.done = done
         text = " ".join(f"{name} {value:.4g}" for name, value in self.numbers.items())
         if self.bar:
             self.bar.update(self.task, completed=done, numbers=text)

@@ -3,7 +3,8 @@
 A kind of thing lives in one folder; the word is the module, and the class has the same
 name in capitals (`cross_entropy` is `CrossEntropy` in `cross_entropy.py`). So a new
 attack is one file, found by its name. What a class wants to be told is read from its
-source, so that a config is checked without loading torch.
+source, so that a config is checked without loading torch. A plugin has folders of the
+same names (`core/plugins.py`).
 """
 
 import ast
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pipeline_steps.core import plugins
 from pipeline_steps.core.errors import PipelineError
 
 CHANGES_NO_RESULT = True
@@ -58,32 +60,108 @@ def class_name(word: str) -> str:
 
 
 def module_of(kind: str, word: str) -> str:
-    return f"{FOLDERS[kind]}.{word}"
+    """The module that a word names, this project's or a plugin's."""
+    return _known(kind, word).module
 
 
 def path_of(kind: str, word: str) -> str:
-    """The file that a word names, as it is seen from the project's folder."""
-    return module_of(kind, word).replace(".", "/") + ".py"
+    """The file that a word names, this project's own as seen from its folder."""
+    return _known(kind, word).path
 
 
 @cache
 def words(kind: str) -> tuple[str, ...]:
-    """Every word of a kind: the modules of its folder that hold the class they name."""
-    folder = ROOT / FOLDERS[kind].replace(".", "/")
-    modules = (path.stem for path in folder.glob("*.py"))
-    return tuple(sorted(word for word in modules if _class(kind, word)))
+    """Every word of a kind, with those of plugins."""
+    paths = {word: _own_path(kind, word) for word in own_words(kind)}
+    for plugin in plugins.installed():
+        for path in sorted((plugin.folder / _folder(kind)).glob("[!_]*.py")):
+            word = path.stem
+            if word in paths:
+                raise PipelineError(
+                    f"the {kind} '{word}' stands twice, in {paths[word]} and in {path} "
+                    f"of the plugin '{plugin.name}'; rename the plugin's"
+                )
+            if not _class_in(path, word):
+                raise PipelineError(
+                    f"{path} holds no class {class_name(word)}, which the word '{word}' "
+                    "stands for; a module that is no word begins with '_', or lies in "
+                    "another folder"
+                )
+            paths[word] = str(path)
+    return tuple(sorted(paths))
 
 
 @cache
+def own_words(kind: str) -> tuple[str, ...]:
+    """This project's words: the modules of a folder that hold the class they name."""
+    folder = ROOT / FOLDERS[kind].replace(".", "/")
+    return tuple(
+        sorted(p.stem for p in folder.glob("*.py") if _class_in(p, p.stem) is not None)
+    )
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The source that a word names."""
+
+    module: str
+    path: str
+    node: ast.ClassDef
+
+
+@cache
+def _source(kind: str, word: str) -> _Source | None:
+    """What a word names. Where it is this project's own, no plugin is looked for."""
+    path = _own_path(kind, word)
+    if node := _class_in(ROOT / path, word):
+        return _Source(f"{FOLDERS[kind]}.{word}", path, node)
+    for plugin in plugins.installed():
+        file = plugin.folder / _folder(kind) / f"{word}.py"
+        if node := _class_in(file, word):
+            module = f"{plugin.package}.{_folder(kind)}.{word}"
+            return _Source(module, str(file), node)
+    return None
+
+
+def _known(kind: str, word: str) -> _Source:
+    source = _source(kind, word)
+    if source is None:
+        raise PipelineError(unknown(kind, word))
+    return source
+
+
+def _own_path(kind: str, word: str) -> str:
+    return f"{FOLDERS[kind]}.{word}".replace(".", "/") + ".py"
+
+
+def _folder(kind: str) -> str:
+    """The folder of a kind in a plugin: `perturbations`."""
+    return FOLDERS[kind].rpartition(".")[2]
+
+
 def _class(kind: str, word: str) -> ast.ClassDef | None:
-    path = ROOT / path_of(kind, word)
+    source = _source(kind, word)
+    return source.node if source else None
+
+
+def _class_in(path: Path, word: str) -> ast.ClassDef | None:
+    """The class that a module must hold to be a word."""
     if not path.is_file():
         return None
-    classes = [
-        n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ClassDef)
-    ]
+    classes = [n for n in syntax_tree(path).body if isinstance(n, ast.ClassDef)]
     named = (c for c in classes if c.name == class_name(word))
     return next((c for c in named if not _is_interface(c)), None)
+
+
+def syntax_tree(path: Path) -> ast.Module:
+    """The source of a module, without running it."""
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    except SyntaxError as error:
+        line = f", line {error.lineno}" if error.lineno else ""
+        raise PipelineError(f"{path}{line} is not Python: {error.msg}") from None
+    except ValueError as error:  # not UTF-8, or it holds null bytes
+        raise PipelineError(f"{path} is not Python: {error}") from None
 
 
 def _is_interface(node: ast.ClassDef) -> bool:
@@ -94,9 +172,7 @@ def _is_interface(node: ast.ClassDef) -> bool:
 @cache
 def parameters(kind: str, word: str) -> tuple[Parameter, ...]:
     """What a class takes: the arguments of its `__init__`, or a dataclass's fields."""
-    node = _class(kind, word)
-    if node is None:
-        raise PipelineError(unknown(kind, word))
+    node = _known(kind, word).node
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
             return tuple(_arguments(statement.args))
@@ -171,9 +247,8 @@ def mappings(spec: Any) -> Iterator[dict[str, Any]]:
 
 
 def load(kind: str, word: str) -> Any:
-    """The class behind a word. The only dynamic import of this project's own code."""
-    if _class(kind, word) is None:
-        raise PipelineError(unknown(kind, word))
+    """The class behind a word. The only dynamic import of this project's own code, and of
+    a plugin's."""
     return getattr(importlib.import_module(module_of(kind, word)), class_name(word))
 
 

@@ -1,8 +1,9 @@
 """Augmentation of whole batches: drawn once, and then done to whatever must stay in step.
 
 A projected image and its latent belong together, and a latent can't be shifted. DMAT
-does not say how it keeps them so (METHODS 2.7); the safe way is to augment after the
-generator: latents stay as they are, and what they decode to is moved like the image.
+does not say how it keeps them so (docs/methods/ijsat.md#dmat-on-cifar); the safe way is to
+augment after the generator: latents stay as they are, and what they decode to is moved like
+the image.
 """
 
 from dataclasses import dataclass, replace

@@ -10,7 +10,7 @@ from pipeline_steps.threats.victim import companion_of
 
 
 class Companion(nn.Module):
-    """Sees logits as an image of one pixel with a channel a class (METHODS 4.1).
+    """Sees logits as an image of one pixel with a channel a class (docs/methods/atld.md#setup).
 
     The first of its answers tells natural (above 0) from attacked, the others the class.
     It is a part of its model, as `model.companion`, and so of the model's weights.

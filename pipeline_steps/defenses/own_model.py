@@ -1,5 +1,8 @@
 """A model that the user brings, made by a function of the user's own."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import nn
 
 from pipeline_steps.core import registry
@@ -15,11 +18,16 @@ def make_own(entry: Entry) -> nn.Module:
         raise PipelineError(
             f"{place} changed after this job was planned; run snakemake again"
         )
+    return made_by(place, entry["arguments"])
+
+
+def made_by(place: str, arguments: Mapping[str, Any]) -> nn.Module:
+    """What a function makes, named as `FILE.py:NAME` or `MODULE:NAME`."""
     # A factory may import torchvision, which wants this first; no other model needs it.
     from pipeline_steps.core import torchvision_ops  # noqa: F401
 
     try:
-        model = registry.factory(place)(**entry["arguments"])
+        model = registry.factory(place)(**arguments)
     except Exception as error:  # a user's code may raise anything
         raise PipelineError(
             f"{place} made no model: {type(error).__name__}: {first_line(error)}"

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def smoothed(labels: Tensor, classes: int, mass: float) -> Tensor:
-    """So much of the mass goes to the wrong classes, to each alike (METHODS 4.1)."""
+    """So much of the mass goes to the wrong classes, to each alike (ATLD, section V)."""
     own = functional.one_hot(labels, classes).float()
     return (1 - mass) * own + mass / (classes - 1) * (1 - own)
 
@@ -14,10 +14,11 @@ def smoothed(labels: Tensor, classes: int, mass: float) -> Tensor:
 def adversarial_labels(
     logits: Tensor, labels: Tensor, beta: float, gamma: float
 ) -> Tensor:
-    """Bilateral's labels against the model's clean logits (METHODS 5.2).
+    """Bilateral's labels against the model's clean logits.
 
     The likelier the model finds a wrong class, the less of the wrong classes' mass it is
-    given. This mass lies between 1/(1 + β) and 1/(1 + β/(C - 1)).
+    given (docs/methods/baselines.md#bilateral). This mass lies between 1/(1 + β) and
+    1/(1 + β/(C - 1)).
     """
     true = functional.one_hot(labels, logits.shape[1]).bool()
     losses = -logits.log_softmax(dim=1)

@@ -99,9 +99,9 @@ def prior_of(kind: str, channels: int, kept: int, size: int) -> Prior:
 class Glow(ExactGenerator):
     """A flow of images: actnorm, invertible 1x1 convolution and affine coupling.
 
-    Latents are raw and stand in one vector, level 1 first: METHODS 8.5 tells what
-    standardised or drawn-again latents do to reconstructions. Without `levels` there
-    are as many as leave two pixels a side.
+    Latents are raw and stand in one vector, level 1 first; what standardised or
+    drawn-again latents do to reconstructions: docs/methods/generators.md#glow. Without
+    `levels` there are as many as leave two pixels a side.
     """
 
     def __init__(

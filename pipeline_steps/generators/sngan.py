@@ -1,7 +1,7 @@
 """SNGAN (Miyato et al., 2018): a residual GAN whose discriminator is Lipschitz by norm.
 
-As kwotsin/mimicry trains it on CIFAR-10 (METHODS 9.2), with the paper's nearest-neighbour
-upsampling. Images are edited and projected in z.
+As kwotsin/mimicry trains it on CIFAR-10 (docs/methods/generators.md#sngan), with the paper's
+nearest-neighbour upsampling. Images are edited and projected in z.
 """
 
 import math

@@ -66,7 +66,7 @@ class GrowthSchedule:
 
 
 def stages(training: GanTraining, size: int) -> list[Stage]:
-    """METHODS 9.1: half of a resolution's images fade it in, and half are after that."""
+    """Half of a resolution's images fade it in (docs/methods/generators.md#stylegan)."""
     first = min(training.grow_from or size, size)
     sizes = [first * 2**n for n in range(int(math.log2(size / first)) + 1)]
     growing = 2 * training.growth_images * (len(sizes) - 1)

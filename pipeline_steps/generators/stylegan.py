@@ -32,9 +32,9 @@ from pipeline_steps.generators.style_layers import (
     normalised_pixels,
 )
 
-# The mapping learns this much more slowly than the rest (METHODS 9.1).
+# The mapping learns this much more slowly than the rest (docs/methods/generators.md#stylegan).
 MAPPING_SPEED = 0.01
-# Truncation draws styles towards the mean in the first layers alone (METHODS 9.1).
+# Truncation draws styles towards the mean in the first layers alone (the same).
 TRUNCATED_ROWS = 8
 STYLES_FOR_MEAN = 10_000
 
@@ -155,7 +155,8 @@ class Stylegan(ApproximateGenerator):
     ) -> tuple[Tensor, float]:
         """The mean of W in every row, and the root mean square distance from it.
 
-        As StyleGAN2's own projector takes them; METHODS 2.4 gives the count.
+        As StyleGAN2's own projector takes them; the count is DMAT's
+        (docs/methods/generators.md#projection).
         """
         w = self.styles(rng.normal([count, self.width]).to(self.mean_latent))
         mean = w.mean(0)

@@ -1,20 +1,14 @@
 """Counts what stands behind the papers' printed numbers.
 
-    python -m pipeline_steps.jobs.counts [--scale SCALE]
-
 By paper and table: how many are measured, of these how many under an attack whose setting
 the paper leaves open, how many are shown as published only, and why.
 """
 
-import argparse
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from pipeline_steps.config.load import load_config
-from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.papers.spec import NOT_PRINTED
 
@@ -78,16 +72,3 @@ def text(counted: list[Count]) -> str:
             *(f"{number:5}  {why}" for why, number in reasons.most_common()),
         ]
     )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scale", default="paper", help="paper, if none is told")
-    try:
-        print(text(list(counts(Specs(load_config(parser.parse_args().scale))))))
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -3,7 +3,8 @@
     min over w of  perceptual(g(w), x) + weight * mean |g(w) - x|        (DMAT eq. 7)
 
 by Adam, from the mean latent, whose rate rises and falls and whose latents are tried with
-a noise that fades (METHODS 2.4). No image's search depends on another's.
+a noise that fades (docs/methods/generators.md#projection). No image's search depends on
+another's.
 """
 
 import math

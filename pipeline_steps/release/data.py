@@ -1,9 +1,5 @@
-"""Build one data set alone, and print what its card tells.
+"""Builds one data set alone, and tells what its card says."""
 
-python -m pipeline_steps.release.data cifar10 [--scale demo] [--cores 2]
-"""
-
-import argparse
 import subprocess
 import sys
 import time
@@ -77,20 +73,3 @@ def described(name: str, card: Card) -> Iterator[str]:
         yield f"    {label:>3} {class_name:<{width}} {train:>7,} {test:>7,}"
     card_path = layout.card("build_dataset", dataset=name)
     yield f"  {card_path}, {layout.file('show_dataset', 'sheet', dataset=name)}"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("name", help="a data set of workflow/config/datasets.yaml")
-    parser.add_argument("--scale", default="demo")
-    parser.add_argument("--cores", type=int, default=1)
-    options = parser.parse_args()
-    try:
-        card = build(options.name, options.scale, options.cores, Path.cwd())
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    print("\n".join(described(options.name, card)))
-
-
-if __name__ == "__main__":
-    main()

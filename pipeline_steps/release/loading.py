@@ -1,11 +1,12 @@
 """Released models and manifolds, in three lines from any Python project.
 
-    from pipeline_steps.release.loading import load_defense
+    from robust_papers import load_defense
 
     model = load_defense("ijsat", "cifar10", repository="https://…", revision="v1")
 
 Without a repository the files are those of this checkout; a repository that is a folder,
-without a revision, is that working copy as it stands. Either way each file is checked
+without a revision, is that working copy as it stands. Without a scale it is the largest
+at which the thing was made. Either way each file is checked
 against its card before it is opened, and nothing that could carry code is ever opened.
 What a repository gave is kept in the user's cache folder, so that it is fetched once.
 """
@@ -24,17 +25,20 @@ import numpy as np
 from torch import nn
 
 from pipeline_steps import layout
+from pipeline_steps.config.load import load_config, scales
 from pipeline_steps.core.arrays import read_array
-from pipeline_steps.core.card import Card, read_card, verify
+from pipeline_steps.core.card import Card, missing_plugins, read_card, verify
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256, writing
-from pipeline_steps.core.registry import ROOT, did_you_mean
+from pipeline_steps.core.registry import ROOT, did_you_mean, entries, words
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.load import with_weights
 from pipeline_steps.defenses.snapshots import best_of
-from pipeline_steps.generators.generator import load_generator
+from pipeline_steps.generators import generator as generators
 
 NO_CARD = re.compile(r"^\.|\.record\.json$|\.csv$")
+# From the largest down; scales of another name come after these.
+LARGEST_FIRST = ("paper", "small", "cores", "demo")
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ class Manifold:
 def load_defense(
     name: str,
     dataset: str,
-    scale: str = "paper",
+    scale: str | None = None,
     repository: str | None = None,
     revision: str | None = None,
 ) -> nn.Module:
@@ -62,52 +66,54 @@ def load_defense(
     A name that was not trained itself, as `atld+` with the weights of `atld-`, is known
     by its verdicts: their card says whose weights answered, and how.
     """
-    names = {"scale": scale, "dataset": dataset, "defense": name}
-    path, spec = Path(layout.card("train_defense", **names)), {}
-    verdicts = Path(layout.card("attack_defense", **names, threat="any")).parent
+    names, spec = {"dataset": dataset, "defense": name}, {}
     with _source(repository, revision) as source:
-        judged = sorted(n for n in source.names(verdicts) if not NO_CARD.search(n))
+        path, verdicts = _cards_at(source, scale, *_cards_of_defense(**names))
+        judged = sorted(source.cards(verdicts.parent))
         if judged and path.name not in source.names(path.parent):
-            verdict = source.card(verdicts / judged[0])
+            first = verdicts.with_name(judged[0])
+            verdict = source.card(first)
             spec = verdict.spec
-            path = verdict.input_files(verdicts / judged[0])["weights_card"][0]
+            path = verdict.input_files(first)["weights_card"][0]
         best = spec.get("weights") == "best"
         card, file = source.checked(path, "snapshots" if best else "weights")
         weights = best_of(file) if best else read_tensors(file)
-        model = with_weights((spec or card.spec)["architecture"], weights, file)
+        architecture = _installed((spec or card.spec)["architecture"], card)
+        model = with_weights(architecture, weights, file)
     model.card = card  # type: ignore[assignment]
     return model
 
 
-def load_released_generator(
+def load_generator(
     name: str,
     dataset: str,
-    scale: str = "paper",
+    scale: str | None = None,
     repository: str | None = None,
     revision: str | None = None,
 ) -> Any:
     """A trained generator with `encode`, `decode` and `sample`, and its `card`."""
-    names = {"scale": scale, "dataset": dataset, "generator": name}
-    path = Path(layout.card("train_gan", **names))
     with _source(repository, revision) as source:
+        place = _card("train_gan", dataset=dataset, generator=name)
+        (path,) = _cards_at(source, scale, place)
         card, weights = source.checked(path, "weights")
-        generator: Any = load_generator(card.spec["model"], weights)
-    generator.card = card
-    return generator
+        model = _installed(card.spec["model"], card)
+        trained: Any = generators.load_generator(model, weights)
+    trained.card = card
+    return trained
 
 
 def load_manifold(
     generator: str,
     dataset: str,
-    scale: str = "paper",
+    scale: str | None = None,
     repository: str | None = None,
     revision: str | None = None,
     split: str = "test",
 ) -> Manifold:
     """A data set's latents, with the images and labels that they belong to."""
-    names = {"scale": scale, "dataset": dataset, "generator": generator}
-    path = Path(layout.card("project_dataset", split=split, **names))
+    names = {"dataset": dataset, "generator": generator, "split": split}
     with _source(repository, revision) as source:
+        (path,) = _cards_at(source, scale, _card("project_dataset", **names))
         card, latents = source.checked(path, "latents")
         _, projected = source.checked(path, f"{split}_images")
         data = card.input_files(path)["images_card"][0]
@@ -120,6 +126,120 @@ def load_manifold(
             labels=np.array(read_array(labels)),
             card=card,
         )
+
+
+@dataclass(frozen=True)
+class ReleasedDefense:
+    """A defense that `load_defense` gives, and how it was judged."""
+
+    name: str
+    dataset: str
+    scale: str
+    title: str
+    accuracies: dict[str, float]
+    """By the threat's name, in percent."""
+
+
+def list_defenses(
+    dataset: str | None = None,
+    scale: str | None = None,
+    repository: str | None = None,
+    revision: str | None = None,
+) -> list[ReleasedDefense]:
+    """All defenses that can be loaded from a repository, or from this checkout."""
+    with _source(repository, revision) as source:
+        return [
+            ReleasedDefense(name, on, at, _title(name, at), _accuracies(source, cards))
+            for at in _scales(source)
+            for on, name, cards in _defenses(source, at)
+            if dataset in (None, on) and scale in (None, at)
+        ]
+
+
+def _card(rule: str, **names: str) -> str:
+    """Where a card lies, but for the scale."""
+    return layout.card(rule, scale="{scale}", **names)
+
+
+def _cards_of_defense(dataset: str, defense: str) -> tuple[str, str]:
+    """The card of a defense's training, and of one of its verdicts."""
+    names = {"dataset": dataset, "defense": defense}
+    judged = _card("attack_defense", **names, threat="any")
+    return _card("train_defense", **names), judged
+
+
+def _defenses(
+    source: "_Checkout | _Repository", scale: str
+) -> Iterator[tuple[str, str, list[Path]]]:
+    """Data set, name, and the cards of verdicts, of each defense of a scale."""
+    trained, judged = (
+        Path(card.format(scale=scale)).parent
+        for card in _cards_of_defense("any", "any")
+    )
+    trained, judged = trained.parent, judged.parent.parent
+    for dataset in sorted({*source.names(trained), *source.names(judged)}):
+        folders = source.names(judged / dataset)
+        names = {card.removesuffix(".json") for card in source.cards(trained / dataset)}
+        for name in sorted({*names, *folders}):
+            folder = judged / dataset / name
+            yield dataset, name, [folder / card for card in source.cards(folder)]
+
+
+def _accuracies(
+    source: "_Checkout | _Repository", cards: list[Path]
+) -> dict[str, float]:
+    found = {path.stem: source.card(path).metrics.get("accuracy") for path in cards}
+    return {
+        threat: float(accuracy)
+        for threat, accuracy in found.items()
+        if accuracy is not None
+    }
+
+
+def _title(defense: str, scale: str) -> str:
+    """What a defense is, if this version's config knows it."""
+    known = load_config(scale if scale in scales() else "paper").defenses.defenses
+    entry = known.get(re.split("[@+]best|@", defense)[0])
+    return entry.title if entry else defense
+
+
+def _scales(source: "_Checkout | _Repository") -> list[str]:
+    """The scales that have results, from the largest down."""
+    names = [n for n in source.names(Path(layout.RESULTS)) if not n.startswith(".")]
+    order = {name: i for i, name in enumerate(LARGEST_FIRST)}
+    return sorted(names, key=lambda name: (order.get(name, len(order)), name))
+
+
+def _cards_at(
+    source: "_Checkout | _Repository", scale: str | None, *cards: str
+) -> list[Path]:
+    """Cards at the scale that is asked for, or at the largest that has one of them."""
+
+    def at(name: str) -> list[Path]:
+        return [Path(card.format(scale=name)) for card in cards]
+
+    known = _scales(source)
+    made = [
+        name
+        for name in known
+        if any(
+            path.name in source.names(path.parent)
+            or (path.stem == "any" and source.cards(path.parent))
+            for path in at(name)
+        )
+    ]
+    if scale is None and not known:
+        raise PipelineError(
+            f"nothing was released {source.where}: no folder "
+            f"'{layout.RESULTS}' has anything in it; name a repository that has, as "
+            'load_defense(…, repository="…")'
+        )
+    if scale in known and made and scale not in made:
+        raise PipelineError(
+            f"{cards[0].format(scale=scale)} was not published {source.where}; it was at "
+            f"scale {' and '.join(repr(name) for name in made)}"
+        )
+    return at(scale or next(iter(made or known)))
 
 
 @dataclass(frozen=True)
@@ -136,11 +256,19 @@ class _Checkout:
 
     def card(self, card_path: Path) -> Card:
         if not (self.folder / card_path).is_file():
-            raise _unknown(card_path, self.names, f"here, below {self.folder}")
+            raise _unknown(card_path, self.names, self.where)
         return read_card(self.folder / card_path)
+
+    @property
+    def where(self) -> str:
+        return f"here, below {self.folder}"
 
     def names(self, folder: Path) -> list[str]:
         return [path.name for path in (self.folder / folder).glob("*")]
+
+    def cards(self, folder: Path) -> list[str]:
+        """The names of cards in a folder."""
+        return _only_cards(self.names(folder))
 
 
 @dataclass(frozen=True)
@@ -158,7 +286,7 @@ class _Repository:
         digest = str(facts["sha256"])
         if not re.fullmatch("[0-9a-f]{64}", digest):  # it becomes the name of a file
             raise PipelineError(f"{card_path} of {self.name} holds no digest of {file}")
-        kept = _cache() / digest
+        kept = cache_folder() / digest
         if not (kept.is_file() and sha256(kept) == digest):
             fetched = self._fetched(file)
             if sha256(fetched) != digest:
@@ -172,7 +300,7 @@ class _Repository:
 
     def card(self, card_path: Path) -> Card:
         if not self.files.isfile(str(card_path)):
-            raise _unknown(card_path, self.names, f"in that revision of {self.name}")
+            raise _unknown(card_path, self.names, self.where)
         return read_card(self._fetched(card_path))
 
     def _fetched(self, file: Path) -> Path:
@@ -188,10 +316,22 @@ class _Repository:
             ) from error
         return place
 
+    @property
+    def where(self) -> str:
+        return f"in that revision of {self.name}"
+
     def names(self, folder: Path) -> list[str]:
         if not self.files.isdir(str(folder)):
             return []
         return [Path(path).name for path in self.files.ls(str(folder), detail=False)]
+
+    def cards(self, folder: Path) -> list[str]:
+        """The names of cards in a folder."""
+        return _only_cards(self.names(folder))
+
+
+def _only_cards(names: list[str]) -> list[str]:
+    return sorted(n for n in names if n.endswith(".json") and not NO_CARD.search(n))
 
 
 def _file_of(card: Card, card_path: Path, role: str) -> Path:
@@ -199,6 +339,17 @@ def _file_of(card: Card, card_path: Path, role: str) -> Path:
     if file is None:
         raise PipelineError(f"{card_path} says nothing of any '{role}'")
     return file
+
+
+def _installed(settings: Any, card: Card) -> Any:
+    """Settings of which each word is known here; of a plugin's, its package is told."""
+    for kind, word in sorted(entries(settings)):
+        for package in missing_plugins(card) if word not in words(kind) else ():
+            raise PipelineError(
+                f"the {kind} '{word}' is of a plugin, and its package {package} is not "
+                "installed; install it if you trust it, and load again"
+            )
+    return settings
 
 
 def _unknown(card_path: Path, names: Any, where: str) -> PipelineError:
@@ -216,7 +367,8 @@ def _unknown(card_path: Path, names: Any, where: str) -> PipelineError:
     return PipelineError(f"{card_path} was not published {where}")
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Where what was fetched or built for a user is kept."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "robust-papers"
 
@@ -235,7 +387,9 @@ def _source(
     if repository is None:
         if revision is not None:
             raise PipelineError("a revision is one of a repository; name that too")
-        yield _Checkout(ROOT)
+        # What was installed from a wheel lies in no checkout; the user may stand in one.
+        installed = not (ROOT / layout.RESULTS).is_dir()
+        yield _Checkout(Path.cwd() if installed else ROOT)
         return
     try:
         from dvc.api import DVCFileSystem  # only here: a GPU machine may have no DVC

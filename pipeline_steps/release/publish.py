@@ -1,12 +1,7 @@
-"""Publish a scale's results: bytes to DVC's remote, all that ties them together to Git.
+"""Publishes a scale's results: bytes to DVC's remote, what ties them together to Git."""
 
-python -m pipeline_steps.release.publish [--scale demo]
-"""
-
-import argparse
 import os
 import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,22 +137,12 @@ def commit_all(checkout: Checkout, cards: dict[Path, Card], scale: str) -> str |
     return checkout.git("rev-parse", "--short", "HEAD").strip()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scale", default="demo")
-    options = parser.parse_args()
-    try:
-        published = publish(Path.cwd(), options.scale)
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    for family in published.families:
-        print(f"  {family}")
-    print(f"{published.files:,} files, {size(published.bytes)}")
+def text(published: Published) -> str:
+    """A publication as a person reads it."""
+    lines = [f"  {family}" for family in published.families]
+    lines.append(f"{published.files:,} files, {size(published.bytes)}")
     if published.commit:
-        print(f"published as commit {published.commit}; share it with git push")
+        lines.append(f"published as commit {published.commit}; share it with git push")
     else:
-        print("all of it was published already")
-
-
-if __name__ == "__main__":
-    main()
+        lines.append("all of it was published already")
+    return "\n".join(lines)

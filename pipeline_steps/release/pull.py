@@ -1,12 +1,7 @@
-"""Pull published results, check each file against its card, and say what is left to do.
+"""Pulls published results, checks each file against its card, and says what is left."""
 
-python -m pipeline_steps.release.pull [--scale demo] [--paper P] [--defense D] [PATH …]
-"""
-
-import argparse
 import difflib
 import hashlib
-import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -244,37 +239,17 @@ def _is_rotten(place: Path) -> bool:
     return digest.hexdigest() != place.parent.name + place.name
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--scale", default="demo")
-    parser.add_argument("--paper", help="one paper, with all that stands behind it")
-    parser.add_argument("--defense", help="the checkpoints of one defense")
-    parser.add_argument("paths", nargs="*", type=Path, help="single files or folders")
-    options = parser.parse_args()
-    try:
-        pulled = pull(
-            Path.cwd(), options.scale, options.paper, options.defense, options.paths
-        )
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    print(
+def text(pulled: Pulled) -> str:
+    """What came, what does not fit, and what is left to do, as a person reads it."""
+    lines = [
         f"{pulled.files:,} files, {size(pulled.bytes)}, each checked against its card"
-    )
-    for finding in pulled.findings[:SHOWN]:
-        print(f"  {finding}")
+    ]
+    lines += [f"  {finding}" for finding in pulled.findings[:SHOWN]]
     if len(pulled.findings) > SHOWN:
-        print(f"  and {len(pulled.findings) - SHOWN} more")
+        lines.append(f"  and {len(pulled.findings) - SHOWN} more")
     if pulled.planned:
-        print(f"snakemake would run {jobs(len(pulled.planned))}:")
-        for job in pulled.planned:
-            print(f"  {job}")
+        lines.append(f"snakemake would run {jobs(len(pulled.planned))}:")
+        lines += [f"  {job}" for job in pulled.planned]
     else:
-        print("snakemake: nothing to be done")
-    if pulled.findings:
-        sys.exit(
-            f"error: {len(pulled.findings)} results are not as they were published"
-        )
-
-
-if __name__ == "__main__":
-    main()
+        lines.append("snakemake: nothing to be done")
+    return "\n".join(lines)

@@ -1,28 +1,28 @@
 """Why a result is what it is: the chain of all that made it, told by cards alone.
 
-python -m pipeline_steps.release.why WHAT [--cell "METHOD, COLUMN"] [--json]
-
-WHAT is any file that a card speaks of (a table, a figure, a checkpoint, verdicts), or a
-card. The large files themselves need not be here: a clone without a pull can explain.
+Any file that a card speaks of can be explained (a table, a figure, a checkpoint, verdicts),
+or a card. The large files themselves need not be here: a clone without a pull can explain.
 """
 
-import argparse
-import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline_steps import layout
-from pipeline_steps.core.card import Card, code_facts, read_card, verify
+from pipeline_steps.core.card import (
+    Card,
+    code_facts,
+    missing_plugins,
+    read_card,
+    verify,
+)
 from pipeline_steps.core.digest import code
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, sha256
-from pipeline_steps.core.registry import ROOT, did_you_mean
+from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.papers.results import Cell, MeasuredTable, read_results
-from pipeline_steps.release.why_text import show
 
 
 def explain(root: Path, what: str | Path, cell: str | None = None) -> dict[str, Any]:
@@ -194,6 +194,8 @@ def _code(root: Path, card: Card) -> dict[str, Any]:
     """The code that ran, and how today's differs from it."""
     then = {"modules": {}, "packages": {}, "digest": ""} | card.code
     facts = {"digest": then["digest"], "same": False, "gone": None, "changes": {}}
+    for package in missing_plugins(card):
+        return facts | {"gone": f"the plugin's package {package} is not installed"}
     try:
         now = code_facts(code(card.step, card.spec, root))
     except PipelineError as error:
@@ -213,25 +215,3 @@ def _changes(then: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[
         "removed": sorted(then.keys() - now.keys()),
         "changed": sorted(name for name in both if then[name] != now[name]),
     }
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", help="a file that a card speaks of, or a card")
-    parser.add_argument("--cell", metavar='"METHOD, COLUMN"', help="a cell of a table")
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    options = parser.parse_args()
-    here = Path.cwd()
-    root = here if (here / "pipeline_steps").is_dir() else ROOT
-    try:
-        explained = explain(root, here / options.what, options.cell)
-    except PipelineError as error:
-        sys.exit(f"error: {error}")
-    if options.json:
-        print(json.dumps(explained, indent=2, ensure_ascii=False))
-    else:
-        show(explained)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,5 +1,6 @@
 """The chain behind a result as people read it: a tree on a terminal, else plain text."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,11 @@ def show(explained: Mapping[str, Any]) -> None:
         _show_tree(top, trunk)
     else:
         print("\n".join([*top, "", *plain(trunk)]))
+
+
+def document(explained: Mapping[str, Any]) -> str:
+    """The same as one JSON document."""
+    return json.dumps(explained, indent=2, ensure_ascii=False)
 
 
 def heading(explained: Mapping[str, Any]) -> list[str]:

@@ -77,7 +77,7 @@ class ClusterHouse(House):
         return (self.root / "said").read_text()
 
     def launch(self, *arguments: str) -> subprocess.Popen:
-        return self.start(*arguments, module="pipeline_steps.cluster.launch")
+        return self.start("cluster", *arguments, module="pipeline_steps.cli")
 
     def executions(self) -> list[Execution]:
         """Every execution of this copy's jobs, requeued ones counted each time."""

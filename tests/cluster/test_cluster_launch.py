@@ -49,6 +49,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tools / name).chmod(0o755)
     checkout = tmp_path / "checkout"
     checkout.mkdir()
+    (checkout / "workflow").mkdir()
+    (checkout / "Snakefile").touch()
     (checkout / "snakemake.py").write_text(SNAKEMAKE)
     monkeypatch.chdir(checkout)
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
@@ -59,7 +61,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def start(place: Path, *arguments: str) -> subprocess.Popen:
     # a shell lets what runs in its background ignore SIGINT
     command = ["env", "--default-signal", sys.executable, "-m"]
-    command += ["pipeline_steps.cluster.launch", *arguments]
+    command += ["pipeline_steps.cli", "cluster", *arguments]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, cwd=place, stdout=pipe, stderr=pipe, text=True)
 
@@ -75,7 +77,7 @@ def calls(place: Path) -> list[str]:
 
 
 def test_a_plain_run_unlocks_runs_and_sums_up(place):
-    run = start(place, "--config", "scale=demo")
+    run = start(place, "--scale", "demo")
     out, _ = run.communicate(timeout=30)
     assert run.returncode == 0
     assert calls(place) == [
@@ -179,11 +181,24 @@ def test_jobs_of_other_checkouts_and_ended_ones_are_none_of_ours(place, tmp_path
 
 def test_a_slurm_that_is_down_or_absent_is_one_sentence(place, monkeypatch):
     (place / "slurm-is-down").touch()
-    with pytest.raises(PipelineError, match="squeue failed: cannot connect"):
+    with pytest.raises(
+        PipelineError,
+        match=r"does not answer here \(cannot connect\); start",
+    ):
         jobs_of(place)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(PipelineError, match="login node"):
+    with pytest.raises(PipelineError, match=r"there is no squeue here; .* login node"):
         jobs_of(place)
+
+
+def test_where_there_is_no_slurm_the_launcher_ends_in_a_sentence(place):
+    (place / "slurm-is-down").touch()
+    run = start(place)
+    _, error = run.communicate(timeout=30)
+    assert run.returncode == 1
+    (line,) = error.strip().splitlines()
+    assert line.startswith("error: SLURM does not answer here (cannot connect); start")
+    assert not calls(place), "no Snakemake was started"
 
 
 SAID = """\

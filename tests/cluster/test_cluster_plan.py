@@ -16,7 +16,7 @@ from pipeline_steps.cluster.plan_durations import SECONDS_TO_START, durations
 from pipeline_steps.cluster.plan_figure import draw
 from pipeline_steps.cluster.plan_jobs import PlannedJob, planned_jobs, read_jobs
 from pipeline_steps.cluster.plan_tables import text, write_tables
-from pipeline_steps.cluster.work import Work
+from pipeline_steps.cluster.work import STEPS, Work
 from pipeline_steps.config.load import load_config
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.card import Card
@@ -170,6 +170,22 @@ def test_a_record_of_the_same_settings_is_taken_as_it_is(config, tmp_path):
     record(tmp_path, job, device="NVIDIA H100", seconds=1234.5)
     (known,) = durations([job], config, tmp_path)
     assert (known.seconds, known.basis) == (1234.5, "measured")
+
+
+def test_what_was_measured_is_not_counted(config, tmp_path):
+    """To count takes a second for each job; a finished scale needs none of it."""
+    jobs = [training(config, "at"), training(config, "ijsat")]
+    for job in jobs:
+        record(tmp_path, job, device="NVIDIA H100", seconds=100)
+    counts = tmp_path / layout.plan_folder("paper") / "operations.json"
+    durations(jobs, config, tmp_path)
+    assert not counts.exists()
+    durations([*jobs, training(config, "trades")], config, tmp_path)
+    assert len(json.loads(counts.read_text())) == 3
+
+
+def test_the_steps_that_are_counted_are_those_whose_work_is_known():
+    assert set(plan_counts.COUNTED) == STEPS.keys()
 
 
 def test_other_records_of_a_step_give_its_rate(config, tmp_path):

@@ -158,8 +158,9 @@ def declared(monkeypatch, tmp_path):
         return settings_of.__wrapped__("perturbation", "fuzzy")
 
     def forget():
-        for cached in (registry._class, registry.parameters, registry.words):
-            cached.cache_clear()
+        cached = (registry._source, registry.parameters)
+        for function in (*cached, registry.words, registry.own_words):
+            function.cache_clear()
 
     yield read
     forget()

@@ -133,7 +133,10 @@ def test_auxiliary_norms_learn_from_what_they_are_asked_alone():
 
 
 def test_advprop_crafts_and_learns_attacked_images_by_the_auxiliary_norms():
-    """The mean of two losses (METHODS 6.9), each by a network with norms of its own."""
+    """The mean of two losses, each by a network with norms of its own.
+
+    See docs/methods/baselines.md#advprop.
+    """
     pixel = {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0.1}
     objective = {"objective": "cross_entropy"}
     threat = {"edit": {**pixel, "start_at": "zero"}, "objective": objective, "steps": 1}

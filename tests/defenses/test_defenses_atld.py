@@ -1,4 +1,7 @@
-"""ATLD's losses are METHODS 4.2's, computed by hand on linear networks."""
+"""ATLD's losses are those of docs/methods/atld.md, computed by hand on linear networks.
+
+"Step" is a step of its section #one-iteration.
+"""
 
 import pytest
 import torch
@@ -59,13 +62,13 @@ def recipe(epsilon=0.1, companion_mode="running", **more):
 
 
 def test_labels_keep_the_mass_that_smoothing_leaves():
-    """METHODS 4.1: 0.5 on the class, the rest on the others alike."""
+    """0.5 on the class, the rest on the others alike."""
     told = smoothed(torch.tensor([1, 0]), 3, 0.5)
     assert torch.allclose(told, torch.tensor([[0.25, 0.5, 0.25], [0.5, 0.25, 0.25]]))
 
 
 def test_the_attack_makes_the_discriminator_sure_and_knows_no_label(model, four):
-    """METHODS 4.2, step 3: x0 - ε·sign of the gradient of BCE(D(f(x0)), 0)."""
+    """Step 3: x0 - ε·sign of the gradient of BCE(D(f(x0)), 0)."""
     attack = recipe().threat
     attacked = attack(model, four, rng(0))
     other = Batch(four.images, four.labels.flip(0))
@@ -83,7 +86,7 @@ def test_the_attack_makes_the_discriminator_sure_and_knows_no_label(model, four)
 
 
 def test_the_classifier_s_loss_is_smoothed_and_held_near_its_clean_logits(model, four):
-    """METHODS 4.2, step 5, with the scale s as a constant."""
+    """Step 5, with the scale s as a constant."""
     told, twin = recipe(), linear()
     attacked = told.threat(twin, four, rng(0)).requires_grad_()
     natural = twin.eval()(four.images).detach()
@@ -127,7 +130,7 @@ def test_in_the_paper_the_classifier_deceives_the_discriminator(model, four):
 def test_the_discriminator_learns_manifold_and_classes_of_what_it_was_shown(
     model, four
 ):
-    """METHODS 4.2, step 4: four terms of weight 1, on logits without a graph."""
+    """Step 4: four terms of weight 1, on logits without a graph."""
     told = recipe()
     told.loss(model, four, rng(0))
     natural, attacked, labels = model.companion.lesson
@@ -174,7 +177,7 @@ def test_a_discriminator_that_knows_nothing_errs_by_log_two_on_each_side():
 
 
 def attacked_by_hand(model, batch, epsilon=0.1):
-    """METHODS 4.2, steps 2 and 3, by a discriminator in the mode that it is in."""
+    """Steps 2 and 3, by a discriminator in the mode that it is in."""
     (addition,) = recipe(epsilon).threat.attack.edit.start(batch, rng(0))
     start = (batch.images + addition).requires_grad_()
     verdict = model.companion(model(start))[:, 0]
@@ -185,7 +188,7 @@ def attacked_by_hand(model, batch, epsilon=0.1):
 
 
 def test_the_code_s_discriminator_judges_by_the_batch_while_it_is_attacked(four):
-    """METHODS 4.1: only the classifier is put into eval mode."""
+    """Only the classifier is put into eval mode."""
     assert Atld(recipe().threat, 3).companion_mode == "batch", "the default"
     seen = {}
     for mode in ("batch", "running"):

@@ -1,4 +1,4 @@
-"""Bilateral's labels are METHODS 5.2's, and so are JAT's."""
+"""Bilateral's labels are those of docs/methods/baselines.md#bilateral, and so are JAT's."""
 
 import pytest
 import torch

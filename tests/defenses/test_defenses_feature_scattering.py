@@ -1,4 +1,7 @@
-"""Feature Scattering moves a batch as a whole (METHODS 5.3)."""
+"""Feature Scattering moves a batch as a whole.
+
+See docs/methods/baselines.md#feature-scattering.
+"""
 
 import pytest
 import torch

@@ -1,4 +1,5 @@
-"""Inference with manifold transformation is METHODS 4.3's, and loads with its weights."""
+"""Inference with manifold transformation is that of docs/methods/atld.md, and loads with
+its weights."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""JAT's trainings are its paper's, at the papers' size (METHODS 5.1)."""
+"""JAT's trainings are its paper's, at the papers' size (docs/methods/jat.md#training)."""
 
 from itertools import product
 

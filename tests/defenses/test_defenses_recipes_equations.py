@@ -213,7 +213,7 @@ def test_mart_s_loss_is_the_published_one(seed):
 
 @pytest.mark.parametrize("name", ["trades", "mart"])
 def test_whole_losses_are_the_published_ones_in_float64(name):
-    """METHODS 6.1 and 6.2, their sums and weights included."""
+    """As docs/methods/baselines.md#trades and #mart, sums and weights included."""
     model, batch = Linear().double(), Batch(IMAGES.double(), LABELS)
     recipe = built(name, threat=step("kl", start_at="nearby"), beta=6.0)
     attacked = recipe.threat(model, batch, rng(0))

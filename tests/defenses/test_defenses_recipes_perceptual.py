@@ -35,7 +35,7 @@ class Chain(nn.Module):
 
 
 def test_rlat_moves_every_layer_by_its_own_share_along_its_gradient():
-    """METHODS 6.7, by the chain rule: the gradient of each layer is known."""
+    """docs/methods/baselines.md#rlat, by the chain rule: each layer's gradient is known."""
     images, labels = torch.tensor([0.2, 0.8]).reshape(2, 1, 1, 1), torch.tensor([0, 1])
     one, two = torch.tensor([1.0, -2.0]), torch.tensor([[1.0, 0.5], [0, -1], [2, 1]])
     logits = images.flatten(1) @ one[None] @ two.T

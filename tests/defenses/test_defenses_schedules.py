@@ -43,7 +43,7 @@ def test_drops_are_those_of_trades_code_whose_epochs_count_from_one(name):
     ],
 )
 def test_dmat_s_learning_rate_follows_straight_lines(epoch, share, rate):
-    """METHODS 2.1: knots in epochs, read anew at each step."""
+    """docs/methods/dmat.md#training: knots in epochs, read anew at each step."""
     piecewise = schedule(epochs=20, knots=DMAT)
     assert learning_rate(piecewise, epoch, share) == pytest.approx(rate)
 
@@ -55,7 +55,7 @@ def test_knots_need_not_begin_at_the_first_epoch():
 
 
 def test_a_cycle_rises_to_its_top_and_falls_to_zero():
-    """Fast adversarial training: 15 epochs to 0.2 and back (METHODS 6.10)."""
+    """15 epochs to 0.2 and back: docs/methods/baselines.md#fast-adversarial-training."""
     cycle = schedule(epochs=15, learning_rate=0.2, cyclic=True)
     rates = [learning_rate(cycle, e, s) for e, s in ((0, 0.75), (7, 0.5), (14, 1.0))]
     assert rates == pytest.approx([0.02, 0.2, 0.0])

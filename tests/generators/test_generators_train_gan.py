@@ -98,7 +98,10 @@ def growing(**told):
 
 
 def test_a_gan_grows_by_the_published_schedule():
-    """Train at 8 px, then fade in and train each further one (METHODS 9.1)."""
+    """Train at 8 px, then fade in and train each further one.
+
+    See docs/methods/generators.md#stylegan.
+    """
     lower = [{"size": 8, "batch": 20, "learning_rate": 0.5}]
     growth_schedule = GrowthSchedule(growing(lower=lower), 32)
     told = [(s.size, s.fading, s.steps, s.batch) for s in growth_schedule.stages]

@@ -125,7 +125,7 @@ def test_bits_per_dimension_spread_each_pixel_over_its_cell():
 def test_level_slices_tile_the_latents_and_move_what_they_name():
     model = perturbed(32)
     sizes = [s.stop - s.start for s in model.level_slices]
-    assert sizes == [1536, 768, 384, 384]  # METHODS 8.4
+    assert sizes == [1536, 768, 384, 384]  # docs/methods/generators.md#glow
     assert model.level_slices[0].start == 0
     assert model.level_slices[-1].stop == model.dimensions
     images = images_of(32, 2)

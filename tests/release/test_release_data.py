@@ -25,7 +25,7 @@ def project(tmp_path):
 
 def told(project, *arguments):
     return subprocess.run(
-        [sys.executable, "-m", "pipeline_steps.release.data", *arguments],
+        [sys.executable, "-m", "pipeline_steps.cli", "data", *arguments],
         cwd=project,
         capture_output=True,
         text=True,

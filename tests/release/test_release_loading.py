@@ -6,45 +6,45 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from small_release import (
+    ARCHITECTURE,
+    CARD,
+    GLOW,
+    IMAGES,
+    IMT,
+    WEIGHTS,
+    Release,
+    card,
+    commit,
+    small_release,
+    trained,
+)
+from torch import Tensor
 
-from pipeline_steps.core.arrays import write_array
-from pipeline_steps.core.card import Card, file_facts
+from pipeline_steps.core.card import file_facts
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.defenses.inferences.manifold_transformation import (
     ManifoldTransformation,
 )
-from pipeline_steps.defenses.load import new_model
-from pipeline_steps.generators.generator import build_generator
 from pipeline_steps.release import loading
 from pipeline_steps.release.loading import (
+    list_defenses,
     load_defense,
+    load_generator,
     load_manifold,
-    load_released_generator,
 )
 from pipeline_steps.threats.victim import Transformed
 
-ARCHITECTURE = {"architecture": "small_cnn", "classes": 3, "channels": 3, "width": 8}
-GLOW = {"generator": "glow", "name": "glow", "channels": 3, "size": 8}
-GLOW |= {"steps": 1, "width": 8}
-WEIGHTS = "results/demo/checkpoints/defenses/digits/at.safetensors"
-CARD = "results/demo/cards/defenses/digits/at.json"
-FAMILIES = ("data/digits", "results/demo/checkpoints", "results/demo/manifolds")
-IMAGES = torch.rand(4, 3, 8, 8, generator=torch.manual_seed(0))
-COMPANION = {"architecture": "small_cnn", "classes": 4, "channels": 3, "width": 4}
-ATLD = {**ARCHITECTURE, "companion": COMPANION}
-IMT = {"epsilon": 0.1, "step_size": 0.1}
 LINES = """
-from pipeline_steps.release.loading import load_defense
+from robust_papers import load_defense
 model = load_defense("at", "digits", {told})
 import sys, torch
 images = torch.rand(4, 3, 8, 8, generator=torch.manual_seed(0))
@@ -54,109 +54,9 @@ print(model.training, model.card.step)
 WITHOUT_DVC = "import sys\nsys.modules['dvc'] = sys.modules['dvc.api'] = None\n"
 
 
-def trained(seed: int) -> nn.Module:
-    """A network whose batch norm has seen images, so that it has a mode to be in."""
-    model = new_model(ARCHITECTURE, seed)
-    model(IMAGES)
-    return model.eval()
-
-
-def card(root: Path, place: str, spec: Any, inputs: Any, outputs: Any) -> None:
-    told = {k: [file_facts(root / f)] for k, f in inputs.items()}
-    made = {role: file_facts(root / file) for role, file in outputs.items()}
-    path = root / place
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Card("a.step", spec, {}, told, made).seen_from(path.parent).write(path)
-
-
-def release_defense(root: Path, seed: int) -> None:
-    write_tensors(root / WEIGHTS, trained(seed).state_dict())
-    card(root, CARD, {"architecture": ARCHITECTURE}, {}, {"weights": WEIGHTS})
-
-
-def release_one_training_of_two_names(root: Path) -> None:
-    """`atld-` is trained; `atld` has its weights, and is known by a verdict alone."""
-    weights = "results/demo/checkpoints/defenses/digits/atld-.safetensors"
-    write_tensors(root / weights, new_model(ATLD, seed=3).state_dict())
-    trained = "results/demo/cards/defenses/digits/atld-.json"
-    card(root, trained, {"architecture": ATLD}, {}, {"weights": weights})
-    inference = {"inference": "manifold_transformation", **IMT}
-    spec = {"architecture": {**ATLD, "inference": inference}, "weights": "last"}
-    verdict = "results/demo/cards/verdicts/digits/atld/clean.json"
-    card(root, verdict, spec, {"weights_card": trained}, {})
-
-
-def release_manifold(root: Path) -> None:
-    (root / "data/digits").mkdir(parents=True)
-    arrays = {"test_images": np.zeros((2, 3, 8, 8), np.uint8)}
-    arrays["test_labels"] = np.array([2, 1])
-    files = {role: f"data/digits/{role.replace('_', '.')}.npy" for role in arrays}
-    for role, array in arrays.items():
-        write_array(root / files[role], array)
-    data = "data/cards/digits.json"
-    card(root, data, {}, {}, files)
-    weights = "results/demo/checkpoints/generators/digits/glow.safetensors"
-    write_tensors(root / weights, build_generator(GLOW).state_dict())
-    place = "results/demo/cards/generators/digits/glow.json"
-    card(root, place, {"model": GLOW}, {}, {"weights": weights})
-    latents = "results/demo/manifolds/digits/glow/test.latents.npy"
-    (root / latents).parent.mkdir(parents=True)
-    write_array(root / latents, np.ones((2, 192), np.float32))
-    place = "results/demo/cards/manifolds/digits/glow/test.json"
-    images = "results/demo/manifolds/digits/glow/test.images.npy"
-    write_array(root / images, np.ones((2, 3, 8, 8), np.uint8))
-    made = {"latents": latents, "test_images": images}
-    card(root, place, {}, {"images_card": data}, made)
-
-
-@dataclass
-class Release:
-    """A repository with two published versions of a defense, and its DVC remote."""
-
-    root: Path
-    store: Path
-    old: str
-    new: str
-
-    def keep_remote_only(self) -> None:
-        """Large files are neither in the working copy nor in its cache."""
-        for place in (".dvc/cache", *FAMILIES):
-            shutil.rmtree(self.root / place, ignore_errors=True)
-
-
-def publish(root: Path) -> str:
-    def do(*command: str) -> str:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    do(sys.executable, "-m", "dvc", "add", "--no-relink", *FAMILIES)
-    do(sys.executable, "-m", "dvc", "push")
-    do("git", "add", ".")
-    do("git", "commit", "--quiet", "--message", "Publish")
-    return do("git", "rev-parse", "HEAD")
-
-
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Release:
-    root = tmp_path_factory.mktemp("release") / "project"
-    root.mkdir()
-    store = root.with_name("store")
-    config = "[core]\n remote = folder\n analytics = false\n['remote \"folder\"']\n"
-    for command in (
-        ["git", "init", "--quiet"],
-        ["git", "config", "user.name", "A Tester"],
-        ["git", "config", "user.email", "tester@example.org"],
-        [sys.executable, "-m", "dvc", "init", "--quiet"],
-    ):
-        subprocess.run(command, cwd=root, check=True)
-    (root / ".dvc/config").write_text(f"{config} url = {store}\n")
-    release_manifold(root)
-    release_one_training_of_two_names(root)
-    release_defense(root, seed=1)
-    old = publish(root)
-    release_defense(root, seed=2)
-    return Release(root, store, old, publish(root))
+    return small_release(tmp_path_factory.mktemp("release") / "project")
 
 
 @pytest.fixture
@@ -208,7 +108,9 @@ def test_three_lines_load_from_a_repository(
 def test_three_lines_load_from_the_checkout_without_dvc(
     release: Release, three_lines: Callable[..., tuple[str, Tensor]]
 ) -> None:
-    (release.root / "pipeline_steps").symlink_to(ROOT / "pipeline_steps")
+    for package in ("pipeline_steps", "robust_papers"):
+        (release.root / package).symlink_to(ROOT / package)
+    (release.root / "workflow").symlink_to(ROOT / "workflow")
     said, logits = three_lines("scale='demo'", release.root, WITHOUT_DVC)
     assert said == "False a.step"
     assert torch.equal(logits, trained(2)(IMAGES))
@@ -235,7 +137,7 @@ def source(
 
 
 def test_a_generator_and_a_manifold_load_too(source: dict[str, Any]) -> None:
-    generator = load_released_generator("glow", "digits", **source)
+    generator = load_generator("glow", "digits", **source)
     assert generator.decode(generator.encode(IMAGES)).sub(IMAGES).abs().max() < 1e-4
     assert generator.card.spec["model"] == GLOW
     manifold = load_manifold("glow", "digits", **source)
@@ -372,3 +274,55 @@ def test_a_repository_that_is_not_there_is_one_sentence(
     with pytest.raises(PipelineError, match=says) as caught:
         load_defense("at", "digits", "demo", place, revision)
     assert "\n" not in str(caught.value)
+
+
+def test_without_a_scale_it_is_the_largest_that_has_the_thing(
+    release: Release, source: dict[str, Any]
+) -> None:
+    source = {**source, "scale": None}
+    assert load_defense("at", "digits", **source).card.step == "a.step"
+    assert load_generator("glow", "digits", **source).card.spec["model"] == GLOW
+    weights, place = (path.replace("demo", "cores") for path in (WEIGHTS, CARD))
+    (release.root / weights).parent.mkdir(parents=True)
+    write_tensors(release.root / weights, trained(7).state_dict())
+    card(release.root, place, {"architecture": ARCHITECTURE}, {}, {"weights": weights})
+    commit(release.root)
+    assert torch.equal(
+        load_defense("at", "digits", **source)(IMAGES), trained(7)(IMAGES)
+    )
+
+
+def test_a_scale_without_the_thing_names_the_scales_that_have_it(
+    release: Release, source: dict[str, Any]
+) -> None:
+    other = release.root / CARD.replace("demo", "cores").replace("at.json", "x.json")
+    other.parent.mkdir(parents=True)
+    shutil.copy(release.root / CARD, other)
+    commit(release.root)
+    with pytest.raises(PipelineError, match="it was at scale 'demo'"):
+        load_defense("at", "digits", **{**source, "scale": "cores"})
+
+
+def test_where_nothing_was_released_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "ROOT", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PipelineError, match=r"name a repository that has, as load_def"):
+        load_defense("at", "digits")
+    assert list_defenses() == []
+
+
+def test_defenses_are_listed_with_their_accuracies(
+    release: Release, source: dict[str, Any]
+) -> None:
+    source = {key: source[key] for key in source if key != "scale"}
+    listed = {d.name: d for d in list_defenses(**source)}
+    assert set(listed) == {"at", "atld", "atld-"}
+    assert {(d.dataset, d.scale) for d in listed.values()} == {("digits", "demo")}
+    assert listed["at"].title.startswith("AT")
+    assert listed["atld"].accuracies == {"clean": 12.5}
+    assert not listed["at"].accuracies
+    for each in listed.values():
+        load_defense(each.name, each.dataset, each.scale, **source)
+    assert list_defenses("cifar10", **source) == []

@@ -181,7 +181,7 @@ class Toy:
 
     def why(self, *arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            [sys.executable, "-m", "pipeline_steps.release.why", *arguments],
+            [sys.executable, "-m", "pipeline_steps.cli", "why", *arguments],
             cwd=self.root,
             capture_output=True,
             text=True,

@@ -53,7 +53,7 @@ def blocks(plane):
 @pytest.mark.parametrize("seed", range(3))
 def test_without_an_addition_only_colours_lose_detail(seed):
     """Pillow at its finest tables, where rounding hardly matters; it smooths colours
-    where METHODS 1.5 repeats them, so edges of colours differ a little."""
+    where docs/methods/attacks.md#jpeg repeats them, so edges of colours differ a little."""
     pixels = smooth(3, seed, fall=3)
     batch = as_batch(pixels)
     ours = as_pixels(JPEG.apply(batch, [torch.zeros(1, SIZE**2 * 3 // 2).double()]))

@@ -202,7 +202,7 @@ def test_a_targeted_attack_is_foolbox_s_descent(model, batch):
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("towards", ["attacked", "natural"])
 def test_the_discriminator_s_objective_is_its_loss(model, batch, both, towards):
-    """METHODS 4.2: natural is 1, attacked is 0; in training the attack descends
+    """Natural is 1, attacked is 0 (docs/methods/atld.md#setup); in training the attack descends
     BCE(D, 0). In '(Cla+D)' the classifier's loss is raised besides (ATLD table V)."""
     logits = 5 * rng(0, "logits").normal([6, CLASSES])
     classifier = objective("cross_entropy") if both else None

@@ -109,7 +109,7 @@ def test_arrows_start_anywhere_in_the_disc():
     ("size", "width", "spread"), [(32, 5, 3 * 32 / 224), (224, 25, 3.0), (256, 25, 3.0)]
 )
 def test_a_flow_is_smoothed_as_released(size, width, spread):
-    """METHODS 1.4: (k, σ) is (5, 0.4286) at 32 pixels and (25, 3) at 224."""
+    """docs/methods/attacks.md#elastic: (k, σ) is (5, 0.4286) at 32 pixels, (25, 3) at 224."""
     flow = rng(3).normal([1, 2, size, size]).double()
     places = np.arange(width) - (width - 1) / 2
     kernel = np.exp(-((places / spread) ** 2) / 2)

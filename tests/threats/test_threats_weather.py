@@ -79,7 +79,7 @@ def test_a_fog_s_map_may_be_as_large_as_the_image(size, side):
 
 @pytest.mark.parametrize("limits", ["typical", "image", "batch"])
 def test_fog_lies_over_the_image_as_released(limits):
-    """METHODS 1.6: (x + eps·fog) / (xmax + eps), the fog from 0 to 1."""
+    """docs/methods/attacks.md#fog: (x + eps·fog) / (xmax + eps), the fog from 0 to 1."""
     batch, fog = a_batch(16), Fog(0.5, 0.1, cropped=False, limits=limits)
     (numbers,) = fog.start(batch, rng(0))
     density = plasma(numbers, 16)

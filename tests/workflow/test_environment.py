@@ -2,8 +2,12 @@
 
 import re
 import tomllib
+from importlib import metadata
 
 import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 from workflow_house import PROJECT
 
 
@@ -20,19 +24,40 @@ PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 EXTRAS = PYPROJECT["optional-dependencies"]
 
 
-def test_the_lock_file_holds_every_direct_dependency() -> None:
-    direct = pins(
-        [*PYPROJECT["dependencies"], *(p for extra in EXTRAS.values() for p in extra)]
-    )
-    assert direct.items() <= LOCK.items()
+def ranges(requirements: list[str]) -> dict[str, SpecifierSet]:
+    every = map(Requirement, requirements)
+    return {canonicalize_name(each.name): each.specifier for each in every}
+
+
+def needed(*extras: str) -> dict[str, SpecifierSet]:
+    """What the project asks for: its own needs, and those of some extras."""
+    return ranges([*PYPROJECT["dependencies"], *(p for e in extras for p in EXTRAS[e])])
+
+
+def test_the_lock_file_holds_every_direct_dependency_in_its_range() -> None:
+    for name, allowed in needed(*EXTRAS).items():
+        assert name in LOCK, name
+        assert allowed.contains(LOCK[name]), name
+
+
+def test_the_package_pins_nothing_itself() -> None:
+    """Or it would break the environment of whoever installs it."""
+    for name, allowed in needed(*EXTRAS).items():
+        assert allowed, f"{name} has no range"
+        assert not any(each.operator in ("==", "===") for each in allowed), name
 
 
 def test_conda_s_environment_is_what_the_rules_need_at_the_locked_versions() -> None:
     environment = yaml.safe_load((PROJECT / "environment.yml").read_text())
     (packages,) = (d["pip"] for d in environment["dependencies"] if isinstance(d, dict))
-    needed = pins(PYPROJECT["dependencies"] + EXTRAS["workflow"])
-    assert pins(packages) == needed
-    assert needed.items() <= LOCK.items()
+    pinned = pins(packages)
+    assert pinned.keys() == needed("workflow").keys()
+    assert pinned.items() <= LOCK.items()
+
+
+def test_what_is_installed_here_is_what_the_lock_file_says() -> None:
+    for name, version in LOCK.items():
+        assert metadata.version(name).partition("+")[0] == version, name
 
 
 def test_conda_s_python_is_one_that_the_project_supports() -> None:

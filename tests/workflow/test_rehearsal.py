@@ -45,8 +45,8 @@ def rehearsal(tmp_path_factory):
     house = House.fresh(tmp_path_factory.mktemp("rehearsal") / "house")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pipeline_steps.cluster.run_local"),
-            *("--cores", "2", "--config", "scale=rehearsal", "--", *TARGETS),
+            *(sys.executable, "-m", "pipeline_steps.cli", "run", "--keep-going"),
+            *("--scale", "rehearsal", *TARGETS),
         ],
         cwd=house.root,
         capture_output=True,

@@ -12,7 +12,7 @@ FIGURES = [
 
 def run_local(house, *arguments):
     """The status of a local run, and its last words."""
-    command = [sys.executable, "-m", "pipeline_steps.cluster.run_local", "--cores", "2"]
+    command = [sys.executable, "-m", "pipeline_steps.cli", "run", "--keep-going"]
     done = subprocess.run(
         [*command, *arguments],
         cwd=house.root,
@@ -43,6 +43,6 @@ def test_a_broken_job_says_its_sentence_and_the_others_go_on(made, tmp_path):
 
 def test_what_ends_a_run_before_any_job_is_shown(made, tmp_path):
     house = made.copy(tmp_path / "house")
-    status, _, log = run_local(house, "--config", "scale=demoo")
+    status, _, log = run_local(house, "--scale", "demoo")
     assert status == 1
     assert "error: there is no scale 'demoo'; did you mean 'demo'?" in log

@@ -18,7 +18,8 @@ class ManifoldTransformation(Inference):
     The paper says both that the step is smaller where the discriminator is below a
     threshold, and that it is halved inside a range; the authors' code does the latter.
     The ball is around the image as it comes, attacked or not, so that an attacked image
-    may end two budgets away from the clean one (METHODS 4.3). Where the step is halved,
+    may end two budgets away from the clean one
+    (docs/methods/atld.md#inference-with-manifold-transformation). Where the step is halved,
     the code for SVHN halves the ball too; this tells only of steps beyond the ball.
     """
 

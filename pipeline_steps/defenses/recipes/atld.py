@@ -24,7 +24,8 @@ class Atld(CompanionRecipe):
     Paper and authors' code differ in what keeps attacked logits near natural ones: in the
     paper the classifier minimises the discriminator's L_d too (`discriminator`); in the
     code it never sees it, and a squared distance to the clean logits, on the scale of the
-    cross-entropy's gradient, stands in its place (`logits`, METHODS 4.2).
+    cross-entropy's gradient, stands in its place (`logits`). See
+    docs/methods/atld.md#one-iteration.
 
     The code never puts the discriminator into eval mode, so that attacked images are made
     by the statistics of their own batch (`batch`); the paper doesn't say (`running` is

@@ -15,7 +15,10 @@ from pipeline_steps.threats.threat import Threat
 
 class FeatureScattering(Recipe):
     """Smoothed cross-entropy on images that were moved away from the batch as a whole,
-    in the distance of optimal transport between logits (METHODS 5.3)."""
+    in the distance of optimal transport between logits.
+
+    See docs/methods/baselines.md#feature-scattering.
+    """
 
     def __init__(self, threat: Threat, classes: Count, smoothing: Share = 0.5) -> None:
         self.threat, self.classes, self.smoothing = threat, classes, smoothing

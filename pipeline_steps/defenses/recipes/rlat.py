@@ -17,7 +17,7 @@ class Rlat(Recipe):
     """Cross-entropy on images and features, all moved by one step from where they are.
 
     A perceptual ball holds edits of all layers at once; its relaxation is a ball around
-    each layer's features (METHODS 6.7).
+    each layer's features (docs/methods/baselines.md#rlat).
     """
 
     def __init__(self, epsilon: Extent) -> None:

@@ -22,7 +22,8 @@ class FastLagrange(Attack):
     """Raises the margin, less a growing penalty on what is seen beyond a bound.
 
     The distance is seen by the attacked network's own layers. A last projection is left
-    out, and only images that are classified rightly are attacked (METHODS 6.8).
+    out, and only images that are classified rightly are attacked. See
+    docs/methods/attacks.md#fast-lagrangian-attack.
     """
 
     bound: Extent

@@ -20,7 +20,9 @@ from pipeline_steps.threats.warping import warped
 
 @dataclass(frozen=True)
 class Elastic(Perturbation):
-    """A smoothed flow, bounded in L∞ before it is smoothed (METHODS 1.4).
+    """A smoothed flow, bounded in L∞ before it is smoothed.
+
+    See docs/methods/attacks.md#elastic.
 
     Arrows are in pixels: the released code takes a pixel for 2/size of the image, not
     2/(size - 1), and so moves by 3 % less at 32 pixels.
@@ -29,7 +31,7 @@ class Elastic(Perturbation):
     epsilon: Extent
     """The bound of each coordinate of an arrow, in pixels."""
     step_size: Extent
-    """How far each coordinate moves, in pixels; METHODS: epsilon/√steps."""
+    """How far each coordinate moves, in pixels; UAR's is epsilon/√steps."""
     start_at: Literal["random", "zero"] = "random"
     corners: Literal["centres", "edges"] = "centres"
     """What the ends of the released grid are in the image: the centres of its outermost

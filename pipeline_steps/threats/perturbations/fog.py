@@ -20,7 +20,9 @@ TYPICAL = 1.27
 
 @dataclass(frozen=True)
 class Fog(Perturbation):
-    """A fog in front of the image, of which the shape is edited (METHODS 1.6).
+    """A fog in front of the image, of which the shape is edited.
+
+    See docs/methods/attacks.md#fog.
 
     Its parameters are the random numbers in [0, 1] that the diamond-square algorithm
     wants. Without any fog the image is still stretched to full brightness, as in the
@@ -30,10 +32,10 @@ class Fog(Perturbation):
     epsilon: Extent
     """How bright the fog is at its densest, in images' units; may exceed 1."""
     step_size: Extent
-    """Of the numbers in [0, 1]; METHODS: √(0.001/steps) whatever epsilon is."""
+    """Of the numbers in [0, 1]; UAR's is √(0.001/steps) whatever epsilon is."""
     cropped: bool = True
     """Whether the middle of a map is used whose side is the first power of two above the
-    image's (METHODS 1.6); off, the side may also be the image's, as DMAT's at 256 pixels."""
+    image's, as UAR does; off, the side may also be the image's, as DMAT's at 256 pixels."""
     limits: Literal["typical", "image", "batch"] = "typical"
     """Between which values a map is stretched to 0 and 1: those that a batch of 16 has on
     average; its own; or the batch's, as released. Then an image's fog depends on its

@@ -21,12 +21,15 @@ SPARSITY = 14
 
 @dataclass(frozen=True)
 class Gabor(Perturbation):
-    """Grey Gabor noise on the image, of which the sparse points are edited (METHODS 1.8)."""
+    """Grey Gabor noise on the image, of which the sparse points are edited.
+
+    See docs/methods/attacks.md#gabor.
+    """
 
     epsilon: Extent
     """How bright the noise is, in images' units; may exceed 1."""
     step_size: Extent
-    """Of the points in [-1, 1]; METHODS: √(0.001/steps) whatever epsilon is."""
+    """Of the points in [-1, 1]; UAR's is √(0.001/steps) whatever epsilon is."""
     edited: Literal["points", "rest"] = "points"
     """The points, or all other pixels while the points vanish with the first step: so the
     released code does in effect, which keeps `x == 0` where it speaks of a mask."""

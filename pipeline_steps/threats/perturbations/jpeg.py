@@ -47,7 +47,9 @@ TO_COLOURS = ((1, 0, 1.402), (1, -0.344136, -0.714136), (1, 1.772, 0))
 
 @dataclass(frozen=True, kw_only=True)
 class Jpeg(Perturbation):
-    """An addition to the quantised coefficients of an image's JPEG (METHODS 1.5).
+    """An addition to the quantised coefficients of an image's JPEG.
+
+    See docs/methods/attacks.md#jpeg.
 
     Nothing is rounded, so all that the image itself loses is detail of its colours; this
     family does not hold the unedited image. Under l1 the step is Frank–Wolfe's.
@@ -57,7 +59,7 @@ class Jpeg(Perturbation):
     epsilon: Extent
     """The radius in steps of quantisation; as released, half of it is added."""
     step_size: Extent
-    """In the same unit; METHODS: epsilon/√steps. Not used under l1."""
+    """In the same unit; UAR's is epsilon/√steps. Not used under l1."""
     start_at: Literal["random", "zero"] = "random"
     bounds: Literal["released", "fixed"] = "released"
     """Under l1, how far a step may lead: as released, to 2 less what a coefficient is

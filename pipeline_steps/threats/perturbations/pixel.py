@@ -35,8 +35,8 @@ class Pixel(Perturbation):
     another edit moves the image first: only the outcome is cut then."""
     frank_wolfe: bool = False
     """For l1: whether a step goes towards the point of ball and box that lies furthest
-    uphill (METHODS 1.3), and no step size counts; else it moves the one strongest value
-    of the image."""
+    uphill (docs/methods/attacks.md#l1), and no step size counts; else it moves the one
+    strongest value of the image."""
 
     def __post_init__(self) -> None:
         if self.frank_wolfe and self.norm != "l1":

@@ -25,7 +25,9 @@ LUMINANCE = ((0.2126, 0.7152, 0.0722),)
 
 @dataclass(frozen=True)
 class Snow(Perturbation):
-    """Snow in front of the image, of which the flakes' intensities are edited (METHODS 1.7).
+    """Snow in front of the image, of which the flakes' intensities are edited.
+
+    See docs/methods/attacks.md#snow.
 
     The image is also greyed as on a snowy day, so this family does not hold the unedited
     image. The streaks that flakes leave are drawn for each image, not once a batch as
@@ -35,7 +37,7 @@ class Snow(Perturbation):
     epsilon: Extent
     """How bright the snow is, in images' units; may exceed 1."""
     step_size: Extent
-    """Of the intensities in [0, 1]; METHODS: √(0.001/steps) whatever epsilon is."""
+    """Of the intensities in [0, 1]; UAR's is √(0.001/steps) whatever epsilon is."""
 
     size, identity = 2, False
 

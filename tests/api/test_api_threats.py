@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+import pipeline_steps
+import robust_papers
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import rng
-from pipeline_steps.release import threats
-from pipeline_steps.release.threats import load_threat
+from robust_papers import list_threats, load_threat, threats
 
 LABELS = torch.tensor([0, 1, 2, 0])
 
@@ -32,7 +33,7 @@ def network():
 
 def test_the_example_is_true():
     told = doctest.testmod(threats)
-    assert told.attempted == 7
+    assert told.attempted == 8
     assert not told.failed
 
 
@@ -63,6 +64,40 @@ def test_budgets_are_the_data_set_s_or_one_s_own(network, images):
         assert (attacked - images).abs().max().item() == pytest.approx(epsilon)
 
 
+def test_one_edit_goes_as_far_as_it_is_told(network, images):
+    half = load_threat("pgd20", epsilon=4 / 255)
+    assert half.spec.edit["step_size"] == pytest.approx(1 / 255)
+    attacked = half(network, images, LABELS)
+    assert (attacked - images).abs().max().item() == pytest.approx(4 / 255)
+    assert load_threat("autoattack", epsilon=0.1, steps=3).threat.attack.steps == 3
+    assert load_threat("pgd20", steps=3).spec.steps == 3
+    assert load_threat("pgd20", epsilon=0.1, step_size=0.05).spec.edit == {
+        **load_threat("pgd20").spec.edit, "epsilon": 0.1, "step_size": 0.05
+    }  # fmt: skip
+
+
+def test_a_bound_attack_takes_images_and_labels(network, images):
+    pgd5 = load_threat("pgd5")
+    attack = pgd5(network)
+    assert torch.equal(attack(images, LABELS), pgd5(network, images, LABELS))
+
+
+def test_every_threat_is_listed_and_described():
+    threats = list_threats()
+    assert len(threats) > 150
+    assert threats["fgsm"].startswith("FGSM")
+    assert all(threats.values())
+
+
+def test_public_names_are_the_same_from_both_packages():
+    assert set(robust_papers.__all__) == pipeline_steps.PUBLIC
+    assert all(name in dir(robust_papers) for name in robust_papers.__all__)
+    from pipeline_steps import load_threat as from_the_pipeline
+
+    assert from_the_pipeline is load_threat
+    assert all(getattr(robust_papers, n).__doc__ for n in robust_papers.__all__)
+
+
 def test_a_manifold_s_threat_takes_the_generator(network, images, toy_generator):
     images = images[:, :, :8, :8]
     network[-1] = nn.Linear(8 * 6 * 6, 3)
@@ -87,6 +122,16 @@ def test_a_transferred_threat_takes_the_network_it_is_crafted_on(network, images
         ({"name": "pgd21"}, "there is no threat 'pgd21'; did you mean 'pgd20'"),
         ({"dataset": "cifar11"}, "there is no dataset 'cifar11'"),
         ({"budgets": {"pixels": 0.1}}, "there is no budget 'pixels'"),
+        ({"budgets": {"image": 8}}, "the budget 'image' is 8"),
+        ({"budgets": 0.1}, r'write budgets={"image": 0.1}, or epsilon=0.1'),
+        ({"epsilon": 8}, "epsilon is 8, where images lie in"),
+        ({"steps": 2.5}, "steps=2.5 is no number of steps"),
+        ({"steps": -1}, "steps=-1 is no number of steps"),
+        (
+            {"name": "jsa10", "epsilon": 0.1},
+            "2 parts, each with its own epsilon; say how far each",
+        ),
+        ({"name": "rays10k", "steps": 5}, "rays10k has no steps to be changed"),
     ],
 )
 def test_a_name_that_is_not_known_is_told(given, told):
