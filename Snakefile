@@ -8,6 +8,7 @@ from pipeline_steps.jobs.rules import Rules
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.worker_pool import WORTH_A_POOL, start_pool
+from pipeline_steps.terminal.follower import Follower
 
 min_version("9.20")
 
@@ -23,6 +24,9 @@ try:
 except PipelineError as error:
     sys.exit(f"error: {error}")
 
+# What a run shows; all that Snakemake says itself goes to its file in .snakemake/log.
+follower = Follower.attach(workflow, jobs)
+
 
 # Local jobs start as forks of one process; `--config pool=no` starts each by itself.
 onstart:
@@ -33,6 +37,8 @@ onstart:
     here = workflow.is_main_process and workflow.local_exec and not workflow.touch
     if here and config.get("pool", True) and len(workflow.dag) >= WORTH_A_POOL:
         start_pool(ROOT)
+    if follower:
+        follower.begin(workflow)
 
 
 report: "workflow/report/workflow.rst"

@@ -29,6 +29,7 @@ from pipeline_steps.config.user_models import Own, with_datasets, with_rows
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
 from pipeline_steps.core.settings import Word, model_at, sentence
+from pipeline_steps.papers.names import Names
 
 
 @cache
@@ -50,6 +51,7 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         defenses=reader.read(Defenses, "defenses"),
         papers=with_rows(papers, own),
         own=own,
+        names=reader.read(Names, "names"),
         origins=reader.origins,
     )
     for complaint in complaints(config):

@@ -11,6 +11,7 @@ from pipeline_steps.config.scales import Projecting, Scale, StandIns, Training
 from pipeline_steps.config.threats import ThreatConfig
 from pipeline_steps.config.user_models import Own
 from pipeline_steps.core.settings import Settings, Word
+from pipeline_steps.papers.names import Names
 from pipeline_steps.papers.spec import BEST
 
 
@@ -25,6 +26,7 @@ class Config(Settings):
     defenses: Defenses
     papers: dict[Word, Paper]
     own: Own = Own()
+    names: Names = Names()
     origins: Origins = Field(default_factory=dict, exclude=True)
     """Which entries are of plugins, and of which files."""
 
