@@ -44,6 +44,8 @@ class Follower(logging.Handler):
         self.rules, self.root = rules, root
         self.run, self.file = Run(), RunFile(root / layout.RUN)
         self.cards: dict[int, Path] = {}
+        self.shows = False
+        """Whether it takes the place of what Snakemake would show."""
         self.screen: Screen | None = None
         self.held: list[logging.LogRecord] = []
 
@@ -54,11 +56,11 @@ class Follower(logging.Handler):
         if not workflow.is_main_process or options.dryrun or options.debug_dag:
             return None
         follower = cls(rules)
-        logger.addHandler(follower)
         if not (options.verbose or options.quiet):
-            for handler in logger.handlers:
-                if isinstance(handler, ColorizingTextHandler):
-                    handler.addFilter(follower.lets_pass)
+            for handler in _of_snakemake():  # none where `--logger` names a plugin
+                handler.addFilter(follower.lets_pass)
+                follower.shows = True
+        logger.addHandler(follower)
         return follower
 
     def lets_pass(self, record: logging.LogRecord) -> bool:
@@ -84,7 +86,8 @@ class Follower(logging.Handler):
             jobs={job.id: job for job in self._planned(workflow, home)},
         )
         self.run.read(self.file.begin(run, time.time()))
-        if not self.run.local:  # `robust-papers cluster` reads Snakemake's own words
+        # `robust-papers cluster` reads Snakemake's own words.
+        if not (self.shows and self.run.local):
             return self._give_back()
         self.screen = Screen(self.run, self.root, workflow.logger_manager.get_logfile())
         self.screen.begin(home and self.rules.config.names.dataset(home))
@@ -119,11 +122,10 @@ class Follower(logging.Handler):
 
     def _give_back(self) -> None:
         """Lets Snakemake show all, and first what was held back."""
-        for handler in logger.handlers:
-            if isinstance(handler, ColorizingTextHandler):
-                handler.removeFilter(self.lets_pass)
-                for record in self.held:
-                    handler.handle(record)
+        for handler in _of_snakemake():
+            handler.removeFilter(self.lets_pass)
+            for record in self.held:
+                handler.handle(record)
         self.held.clear()
 
     # ---- While it runs -----------------------------------------------------------------
@@ -197,6 +199,11 @@ class Follower(logging.Handler):
                 self.screen.end()
         except Exception:  # which Snakemake would pass over in silence
             traceback.print_exc()
+
+
+def _of_snakemake() -> list[logging.Handler]:
+    """What writes Snakemake's own words to the screen."""
+    return [h for h in logger.handlers if isinstance(h, ColorizingTextHandler)]
 
 
 def _is_prelude(record: logging.LogRecord) -> bool:
