@@ -1,7 +1,7 @@
 """Makes one result, by the path of any of its files.
 
     python -m pipeline_steps RESULT [--spec DIGEST] [--code DIGEST]
-        [--minutes 60] [--processes 1] [--scale demo]
+        [--minutes 60] [--processes 1] [--scale demo] [--cpu]
 
 This is the line of every rule. Snakemake has then described the job in a file
 (`core/job_file.py`), and says which settings and code it has planned; a person leaves that
@@ -9,12 +9,13 @@ out, and the job is what the config says now.
 """
 
 import argparse
+import os
 import runpy
 import sys
 from contextlib import suppress
 
 from pipeline_steps.core.errors import PipelineError
-from pipeline_steps.core.job_file import JobFile, place_of
+from pipeline_steps.core.job_file import ON_CPU, JobFile, place_of
 from pipeline_steps.core.progress import say
 
 
@@ -53,7 +54,10 @@ def main() -> None:
     parser.add_argument("--minutes", help="the job's time limit")
     parser.add_argument("--processes", default="1", help="one for each GPU")
     parser.add_argument("--scale", default="demo", help="of a data set's own results")
+    parser.add_argument("--cpu", action="store_true", help="even if a GPU is wanted")
     options = parser.parse_args()
+    if options.cpu:
+        os.environ[ON_CPU] = "1"
     try:
         job = described(options.result, options.scale, options.spec, options.code)
     except PipelineError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.errors import PipelineError, last_words
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.planned import planner
 from pipeline_steps.layout import RULES, kinds_of
@@ -90,8 +90,7 @@ def _dry_run(arguments: Sequence[str], root: Path) -> str:
         check=False,
     )
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
-        raise PipelineError(said[-1].removeprefix("error: "))
+        raise PipelineError(last_words(done.stderr or done.stdout))
     return done.stdout + done.stderr
 
 

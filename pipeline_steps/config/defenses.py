@@ -98,10 +98,11 @@ def _with_training(name: str, entry: Any, entries: Mapping[str, Any]) -> Any:
         return entry
     trained = entry["weights_of"]
     whose = f"defense '{trained}' whose weights '{name}' has"
-    if not isinstance(entries.get(trained), Mapping):
+    inside = {"inside": (name, "weights_of")}
+    if not isinstance(trained, str) or not isinstance(entries.get(trained), Mapping):
         text = f"there is no {whose}{did_you_mean(str(trained), entries)}"
-        raise PydanticCustomError("name", text)
+        raise PydanticCustomError("name", text, inside)
     if "weights_of" in entries[trained]:
         text = f"the {whose} has no training of its own; name the one that is trained"
-        raise PydanticCustomError("name", text)
+        raise PydanticCustomError("name", text, inside)
     return {**entries[trained], **entry}

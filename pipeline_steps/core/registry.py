@@ -211,10 +211,13 @@ def unknown(kind: str, word: str) -> str:
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """The nearest valid name, as the end of a sentence."""
     names = sorted(names)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-    return f"; valid: {', '.join(names)}" if names else ""
+    return nearest(word, names) or (f"; valid: {', '.join(names)}" if names else "")
+
+
+def nearest(word: str, names: Iterable[str], likeness: float = 0.5) -> str:
+    """The same where the names are too many to list them."""
+    near = difflib.get_close_matches(word, sorted(names), n=1, cutoff=likeness)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def entries(spec: object) -> set[tuple[str, str]]:

@@ -99,7 +99,9 @@ class Named:
     def name_of(self, value: object) -> Name:
         if not isinstance(value, str):
             raise PydanticCustomError(
-                "name", "the name of a {kind}", {"kind": self.kind}
+                "name",
+                "it should be the name of a {kind}, not {value}",
+                {"kind": self.kind, "value": kind_of(value)},
             )
         name = Name(value)
         name.kind = self.kind
@@ -126,6 +128,11 @@ DefenseName = Annotated[Name, Named("defense")]
 
 # In a spec all names are resolved: a registered thing stands there with its settings.
 Entry = dict[str, Any]
+
+# Where something stands in settings: `tables`, `table1`, `rows`, 3.
+KeyPath = tuple[str | int, ...]
+# Of a wrong value so many characters are shown.
+SHOWN = 40
 
 # What a data set or a step supplies, and no config may state.
 GIVEN = ("classes", "size", "channels", "textures")
@@ -155,11 +162,9 @@ class Choice:
         try:
             checked = model.model_validate(settings)
         except ValidationError as error:
-            first = error.errors()[0]
-            text = sentence(dict(first), model_at(model, first["loc"][:-1]))
-            where = ".".join(str(part) for part in first["loc"])
-            text = f"in {kind} '{word}': {where}: {text}"
-            raise PydanticCustomError("choice", text, {}) from None
+            key, text = first_error(error, model)
+            text = f"in {kind} '{word}': {text}"
+            raise PydanticCustomError("choice", text, {"inside": key}) from None
         fields = type(checked).model_fields
         return {kind: word, **{name: getattr(checked, name) for name in fields}}
 
@@ -309,15 +314,48 @@ def _inside(kind: object, part: object) -> object:
     return arguments[-1] if arguments else None
 
 
+def first_error(error: ValidationError, kind: object) -> tuple[KeyPath, str]:
+    """The first of pydantic's errors: where it is, and a sentence about it."""
+    first: dict[str, Any] = dict(error.errors()[0])
+    loc = [part for part in first["loc"] if part != "[key]"]
+    text = sentence(first, model_at(kind, loc[:-1]))
+    # A part in brackets tells which of several models it is, and no place.
+    key = (part for part in loc if not str(part).startswith("["))
+    return (*key, *first.get("ctx", {}).get("inside", ())), text
+
+
 def sentence(error: dict[str, Any], model: type[BaseModel] | None) -> str:
     """One of pydantic's errors in this project's words, with the nearest valid key."""
     key = str(error["loc"][-1]) if error["loc"] else ""
-    if error["type"] == "extra_forbidden":
-        fields = set(model.model_fields) if model else set()
-        return f"unknown key '{key}'{registry.did_you_mean(key, fields)}"
-    if error["type"] == "missing":
-        return f"the key '{key}' is missing"
+    match error["type"]:
+        case "extra_forbidden":
+            fields = set(model.model_fields) if model else set()
+            return f"unknown key '{key}'{registry.did_you_mean(key, fields)}"
+        case "missing":
+            return f"the key '{key}' is missing"
+        case "model_type" | "dict_type":
+            return (
+                f"it should hold settings, `key: value`, not {kind_of(error['input'])}"
+            )
+        case "list_type":
+            return f"it should be a list, `[…]`, not {kind_of(error['input'])}"
+        case "union_tag_not_found" | "model_attributes_type":
+            return f"it should hold settings, not {kind_of(error['input'])}"
     text = str(error["msg"])
     if "input" in error and error["type"] not in ("choice", "amount", "name"):
-        text = f"{text[0].lower()}{text[1:]}, not {error['input']!r}"
+        text = f"{text[0].lower()}{text[1:]}, not {kind_of(error['input'])}"
     return text
+
+
+def kind_of(value: object) -> str:
+    """What a value is, as a person who writes YAML calls it, and how it begins."""
+    text = " ".join(repr(value).split())
+    short = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    match value:
+        case None:
+            return "nothing"
+        case list():
+            return f"the list {short}"
+        case Mapping():
+            return f"the settings {short}"
+    return short

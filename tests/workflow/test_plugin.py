@@ -50,8 +50,8 @@ def install(folder: Path) -> Path:
 
 
 GONE = (
-    "error: workflow/config/own.yaml: plugins: the plugin 'example' is not installed; "
-    "install it, or remove it from this list"
+    "error: workflow/config/own.yaml: line 1, plugins: the plugin 'example' is not "
+    "installed; install it, or remove it from this list"
 )
 # What a Python that has no plugin any more loads of what one made.
 LOAD = """
@@ -143,6 +143,10 @@ def test_a_plugin_is_used_edited_moved_and_removed(
     assert a_sentence(done.stderr) == GONE
     own.unlink()
     assert house.planned("ijsat_table1") == set()
+    done = house.run("--dry-run", "example_table1")
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("there is no target 'example_table1'")
     # Its recipe and its threat made these weights; to answer needs neither.
     assert house.python("-c", LOAD).splitlines() == [
         "SmallCnn",
