@@ -80,7 +80,7 @@ def scales(root: Path = ROOT) -> list[str]:
 
 def scale_titles(root: Path = ROOT) -> dict[str, str]:
     """What each scale is for, read and not checked."""
-    raw = {name: _yaml(root, f"scales/{name}") for name in scales(root)}
+    raw = {name: read(root, f"scales/{name}") for name in scales(root)}
     return {name: str(scale.get("title", "")) for name, scale in raw.items()}
 
 
