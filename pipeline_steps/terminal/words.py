@@ -53,9 +53,9 @@ class Words:
     def page(self, names: Mapping[str, str], home: str) -> str:
         paper, page = (names[key] for key in names)
         content = self.config.papers[paper]
-        pages = {**content.tables, **content.figures, **content.calibrations}
-        title = pages[page].title.partition(":")[0]
-        return f"{paper.upper()}, {title}"
+        kinds = (content.tables, content.figures, content.calibrations)
+        title = next(pages[page].title for pages in kinds if page in pages)
+        return f"{paper.upper()}, {title.partition(':')[0]}"
 
 
 def _dataset(text: str) -> Callable[[Words, Mapping[str, str], str], str]:
