@@ -88,7 +88,7 @@ def _dry_run(arguments: Sequence[str], root: Path) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise PipelineError(last_words(done.stderr or done.stdout))
+        raise PipelineError(last_words(done.stdout + done.stderr))
     return done.stdout + done.stderr
 
 

@@ -195,7 +195,9 @@ class Planner:
         return f"there is no scale '{scale}'{did_you_mean(scale, scales(self.root))}"
 
     def _pages(self) -> Iterator[str]:
-        """The files of all pages of all papers."""
+        """The files of all pages of all papers, and of those above them."""
+        for rule in ("gather_claims", "make_report"):
+            yield from self.job(rule).outputs.values()
         for paper, config in self.specs.config.papers.items():
             for rule, names in (
                 ("make_table", config.tables),

@@ -64,7 +64,7 @@ class Specs:
         if config.projected:
             raise PipelineError(
                 f"data set {dataset} is made by projection and lies under results/, for "
-                f"its generator differs by scale; see docs/manifolds.md"
+                f"its generator differs by scale; see docs/reference/manifolds.md"
             )
         return FetchSpec(
             dataset=self.entries.dataset(dataset),

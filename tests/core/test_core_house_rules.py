@@ -29,6 +29,7 @@ BESIDE = {
     "jobs": {"snakemake"},
     "release": {"dvc"},
     "cluster": set(),
+    "terminal": {"snakemake"},
 }
 # A path below the folders of results; `data` alone is a word of many uses.
 SPELLED = re.compile(r"(results|data)/|results$")
