@@ -1,6 +1,5 @@
 """No table of the papers is missing, and of each it is known how much is computed."""
 
-
 import pytest
 
 from pipeline_steps.config.load import load_config
