@@ -122,11 +122,11 @@ class Run:
         """How long a job runs; on a cluster it may have been submitted and wait yet."""
         return now - job.started if self.local else 0.0
 
-    def hours(self, now: float) -> float:
-        """What its jobs took, and on this machine what those that run took so far."""
+    def used(self, now: float) -> float:
+        """Seconds that its jobs took, and on this machine what those that run took so far."""
         ran = sum(job.took for job in self.of(State.DONE, State.FAILED))
         running = self.of(State.RUNNING)
-        return (ran + sum(self.elapsed(job, now) for job in running)) / 3600
+        return ran + sum(self.elapsed(job, now) for job in running)
 
     # ---- When it ends ------------------------------------------------------------------
 
