@@ -354,6 +354,8 @@ def why(
     """Tell what made a file: settings, code, seeds, inputs, machine and time."""
     here = Path.cwd()
     root = here if (here / "pipeline_steps").is_dir() else ROOT
+    if root == ROOT and not (ROOT / "Snakefile").is_file():
+        root = _checkout("why")
     from pipeline_steps.release.why import explain
     from pipeline_steps.release.why_text import document, show
 

@@ -53,8 +53,10 @@ class Words:
     def page(self, names: Mapping[str, str], home: str) -> str:
         paper, page = (names[key] for key in names)
         content = self.config.papers[paper]
-        kinds = (content.tables, content.figures, content.calibrations)
-        title = next(pages[page].title for pages in kinds if page in pages)
+        titles = {name: table.title for name, table in content.tables.items()}
+        titles |= {name: figure.title for name, figure in content.figures.items()}
+        titles |= {name: each.title for name, each in content.calibrations.items()}
+        title = titles[page]
         return f"{paper.upper()}, {title.partition(':')[0]}"
 
 

@@ -1,4 +1,4 @@
-"""docs/add-a-paper.md does what it says, word for word, on a finished demo."""
+"""docs/tutorials/add-a-paper.md does what it says, word for word, on a finished demo."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ CHEAP = {"make_table", "make_figure", "check_claims", "gather_claims", "make_rep
 
 
 def test_the_page_does_what_it_says_word_for_word(house: House) -> None:
-    page = (PROJECT / "docs/add-a-paper.md").read_text()
+    page = (PROJECT / "docs/tutorials/add-a-paper.md").read_text()
     results, ran = house.root / "results/demo", set[str]()
     for file, kind, text in blocks(page):
         if kind == "sh":
