@@ -11,6 +11,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import refuse_unwritable
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.worker_pool import WORTH_A_POOL, start_pool
+from pipeline_steps.terminal.follower import Follower
 
 min_version("9.20")
 
@@ -31,6 +32,9 @@ snakemake.dag.MissingRuleException = jobs.unknown_target
 bin = Path(sys.executable).parent
 shell.prefix(f'export PATH="{bin}:$PATH" {options.environment}; ')
 
+# What a run shows; all that Snakemake says itself goes to its file in .snakemake/log.
+follower = Follower.attach(workflow, jobs)
+
 
 # Local jobs start as forks of one process; `--config pool=no` starts each by itself.
 onstart:
@@ -44,6 +48,8 @@ onstart:
     jobs.describe(needrun)
     if here and options.pool and len(workflow.dag) >= WORTH_A_POOL:
         start_pool(ROOT)
+    if follower:
+        follower.begin(workflow)
 
 
 report: "workflow/report/workflow.rst"

@@ -29,6 +29,7 @@ from pipeline_steps.config.user_models import Own
 from pipeline_steps.core import registry
 from pipeline_steps.core.settings import Word, settings_of
 from pipeline_steps.jobs.rules import Rules
+from pipeline_steps.papers.names import Names
 
 HERE = Path(__file__).parent
 
@@ -40,6 +41,7 @@ FILES: dict[str, tuple[str, Any]] = {
     "defenses": ("defenses.yaml", Defenses),
     "paper": ("papers/PAPER.yaml", Paper),
     "own": ("own.yaml", Own),
+    "names": ("names.yaml", Names),
 }
 
 

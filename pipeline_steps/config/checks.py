@@ -63,6 +63,9 @@ def _steps() -> set[str]:
 
 def _references(config: Config) -> Iterator[Reference]:
     """Every name that one file takes from another."""
+    for kind, named in config.names:
+        for name in named:
+            yield Reference(Place("names", (kind, name)), kind[:-1], name)
     for name, dataset in config.datasets.items():
         yield from _names_in_dataset(Place("datasets", (name,)), dataset)
     for name, generator in config.generators.items():
@@ -74,7 +77,7 @@ def _references(config: Config) -> Iterator[Reference]:
         where = Place("defenses", ("defenses", name))
         yield from _names_in_defense(where, defense)
     file = Place(f"scales/{config.name}")
-    yield from _names_in_scale(file, config.scale)
+    yield from _names_in_scale(file, config.scale, config.datasets)
     yield from _names_in_pages(file.at("pages"), config.scale.pages)
 
 
@@ -84,6 +87,9 @@ def _names_in_dataset(where: Place, dataset: Dataset) -> Iterator[Reference]:
         yield Reference(
             corruptions.at("published"), "dataset", dataset.corruptions.published
         )
+    if "frost" in dataset.corruptions.model_fields_set:
+        frost = where.at("corruptions", "frost")
+        yield Reference(frost, "dataset", dataset.corruptions.frost)
     if dataset.projected:
         projected = where.at("projected")
         yield Reference(projected.at("dataset"), "dataset", dataset.projected.dataset)
@@ -124,7 +130,9 @@ def _names_in_defense(where: Place, defense: Defense) -> Iterator[Reference]:
             yield Reference(place, name.kind, name)
 
 
-def _names_in_scale(file: Place, scale: Scale) -> Iterator[Reference]:
+def _names_in_scale(
+    file: Place, scale: Scale, datasets: Collection[str]
+) -> Iterator[Reference]:
     stand_ins, shards = file.at("stand_ins"), file.at("shards")
     for name, used in scale.stand_ins.datasets.items():
         for dataset in (name, used):
@@ -139,6 +147,9 @@ def _names_in_scale(file: Place, scale: Scale) -> Iterator[Reference]:
         (shards.at("generators"), "generator", scale.shards.generators),
         (file.at("resources"), "step", scale.resources.keys() - {"default"}),
     ]
+    features = scale.evaluation.features
+    if features and features not in datasets:
+        yield Reference(file.at("evaluation", "features"), "defense", features)
     for place, kind, names in keys:
         for name in names:
             yield Reference(place.at(name), kind, name)
@@ -173,6 +184,7 @@ def _misfits(config: Config) -> Iterator[Complaint]:
     """All parts that do not fit together."""
     file = Place(f"scales/{config.name}")
     yield from _misfits_in_scale(file, config.scale)
+    yield from _misfits_of_files(config, file)
     for name, dataset in config.datasets.items():
         yield from _misfits_in_dataset(Place("datasets", (name,)), dataset)
     for name, generator in config.generators.items():
@@ -194,12 +206,37 @@ def _misfits(config: Config) -> Iterator[Complaint]:
 def _misfits_in_scale(file: Place, scale: Scale) -> Iterator[Complaint]:
     if "default" not in scale.resources:
         yield Complaint(file.at("resources"), "the key 'default' is missing")
+    for key in ("seeds", "claim_seeds"):
+        seeds = getattr(scale, key)
+        for seed in sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+            yield Complaint(file.at(key), f"the seed {seed} stands twice")
     if scale.claim_seeds and scale.claim_seeds[0] != scale.seeds[0]:
         yield Complaint(
             file.at("claim_seeds"),
             f"the first is {scale.seeds[0]}, the first of `seeds`: names without a seed "
             "mean that one",
         )
+
+
+def _misfits_of_files(config: Config, file: Place) -> Iterator[Complaint]:
+    """Data sets that are named for files of theirs which they have not."""
+    named = [(file.at("evaluation", "features"), config.scale.evaluation.features)]
+    for name, generator in config.generators.items():
+        place = Place("generators", (name, "projection", "features"))
+        if isinstance(generator.training, GanTraining):
+            named.append((place, generator.projection.features))
+    for place, features in named:
+        dataset = config.datasets.get(features or "")
+        if dataset and (dataset.source or {}).get("source") != "weights":
+            text = f"the data set '{features}' holds images, and no network's weights"
+            yield Complaint(place, text)
+    for name, dataset in config.datasets.items():
+        place = Place("datasets", (name, "corruptions"))
+        for key in ("published", "frost"):
+            other = config.datasets.get(getattr(dataset.corruptions, key) or "")
+            if other and other.projected:
+                text = "a data set that is projected has no files of its own to take"
+                yield Complaint(place.at(key), text)
 
 
 def _misfits_in_dataset(where: Place, dataset: Dataset) -> Iterator[Complaint]:

@@ -1,5 +1,6 @@
 """Reads the config of one scale, and says in one sentence what is wrong with it."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -29,24 +30,27 @@ from pipeline_steps.config.yaml_files import (
     Complaint,
     ConfigFiles,
     Place,
+    config_file,
     config_folder,
     read,
 )
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.core.settings import Word, first_error
+from pipeline_steps.core.settings import PATTERNS, WORD, Word, first_error
+from pipeline_steps.layout import RULES
+from pipeline_steps.papers.names import Names
 
 
 @cache
 def load_config(scale: str, root: Path = ROOT) -> Config:
     """The config at one scale: read, merged, typed, and with every name known."""
-    names = scales(root)
-    if scale not in names:
-        raise PipelineError(f"there is no scale '{scale}'{did_you_mean(scale, names)}")
+    refuse_unknown_scale(scale, root)
     reader = _Reader(root, scale)
     files, own = reader.files, reader.own()
     check_plugins(files, own.plugins)
-    papers = {Path(name).name: reader.read(Paper, name) for name in paper_files(files)}
+    papers = {
+        _paper_name(file): reader.read(Paper, file) for file in paper_files(files)
+    }
     datasets = reader.read(dict[Word, Dataset], "datasets")
     for complaint in clashes(own, datasets, papers):
         raise files.error(complaint)
@@ -59,6 +63,7 @@ def load_config(scale: str, root: Path = ROOT) -> Config:
         defenses=reader.read(Defenses, "defenses"),
         papers=with_rows(papers, own),
         own=own,
+        names=reader.read(Names, "names"),
     )
     for place, text in complaints(config):
         raise files.error(Complaint(files.written(place), text))
@@ -80,14 +85,32 @@ def scales(root: Path = ROOT) -> list[str]:
 
 def scale_titles(root: Path = ROOT) -> dict[str, str]:
     """What each scale is for, read and not checked."""
-    raw = {name: _yaml(root, f"scales/{name}") for name in scales(root)}
+    raw = {name: read(root, f"scales/{name}") for name in scales(root)}
     return {name: str(scale.get("title", "")) for name, scale in raw.items()}
+
+
+def refuse_unknown_scale(scale: str, root: Path = ROOT) -> None:
+    names = scales(root)
+    if scale not in names:
+        raise PipelineError(f"there is no scale '{scale}'{did_you_mean(scale, names)}")
 
 
 def trial_scales(root: Path = ROOT) -> list[str]:
     """The scales that cut every training short: they try out what another one does."""
     raw = {name: read(root, f"scales/{name}") for name in scales(root)}
     return [n for n, scale in raw.items() if (scale.get("training") or {}).get("steps")]
+
+
+def _paper_name(file: str) -> str:
+    """A paper's name, which is a target of Snakemake beside those of its rules."""
+    name = Path(file).name
+    if not re.fullmatch(WORD, name):
+        text = f"{PATTERNS[WORD]}, not '{name}'"
+    elif name in (*RULES, "all", "own"):
+        text = f"'{name}' is a target of its own"
+    else:
+        return name
+    raise PipelineError(f"{config_file(file)}: {text}; rename the file")
 
 
 class _Reader:

@@ -8,6 +8,7 @@ from pipeline_steps.config.scales import Projecting, Scale, StandIns, Training
 from pipeline_steps.config.threats import ThreatConfig
 from pipeline_steps.config.user_models import Own
 from pipeline_steps.core.settings import Settings, Word
+from pipeline_steps.papers.names import Names
 from pipeline_steps.papers.spec import BEST
 
 
@@ -22,6 +23,7 @@ class Config(Settings):
     defenses: Defenses
     papers: dict[Word, Paper]
     own: Own = Own()
+    names: Names = Names()
 
     @property
     def judged(self) -> set[str]:

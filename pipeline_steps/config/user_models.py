@@ -10,7 +10,13 @@ from pipeline_steps.config.datasets import Dataset
 from pipeline_steps.config.papers import Paper, Table
 from pipeline_steps.config.yaml_files import Complaint, Place, config_file
 from pipeline_steps.core.registry import did_you_mean, factory_files
-from pipeline_steps.core.settings import InferenceEntry, KeyPath, Settings, Word
+from pipeline_steps.core.settings import (
+    FACTORY,
+    InferenceEntry,
+    KeyPath,
+    Settings,
+    Word,
+)
 from pipeline_steps.papers.spec import Column, Row
 
 OWN_FILE = config_file("own")
@@ -22,7 +28,7 @@ class OwnModel(Settings):
 
     title: str
     """What it is, in words."""
-    factory: str = Field(pattern=r"^[^:]+:[A-Za-z_]\w*$")
+    factory: str = Field(pattern=FACTORY)
     """The function that makes it: `FILE.py:NAME`, or `MODULE:NAME` of what is installed."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """What the function is told."""

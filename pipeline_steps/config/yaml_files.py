@@ -85,25 +85,29 @@ class ConfigFiles:
 
     def written(self, place: Place) -> Place:
         """Where a place of the merged config is written: in its file, or over it."""
-        if _holds(self.overrides(place.file), place.key):
+        over = _at(self.overrides(place.file), place.key)
+        if over is not MISSING and not isinstance(over, Mapping):
             return Place(self.scale_file, ("overrides", place.file, *place.key))
         if place.file == "datasets" and self.has_own:
             own = Place("own", ("datasets", *place.key))
-            if _holds(read(self.root, "own"), own.key[:2]):
+            if _at(read(self.root, "own"), own.key[:2]) is not MISSING:
                 return own
         return place
 
 
-def _holds(content: Any, key: KeyPath) -> bool:
-    """Whether plain values have something at these keys."""
+MISSING = object()
+
+
+def _at(content: Any, key: KeyPath) -> Any:
+    """What plain values have at these keys."""
     for part in key:
         if isinstance(content, Mapping) and part in content:
             content = content[part]
         elif isinstance(content, list) and part in range(len(content)):
             content = content[int(part)]
         else:
-            return False
-    return bool(key)
+            return MISSING
+    return content if key else MISSING
 
 
 class _Loader(yaml.CSafeLoader):

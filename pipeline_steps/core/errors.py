@@ -1,6 +1,10 @@
 """The exceptions that a user is meant to read."""
 
+import re
+
 CHANGES_NO_RESULT = True
+
+EXCEPTION = r"\w*(Exception|Error|UnknownTarget)\b.*:$"
 
 
 class PipelineError(Exception):
@@ -19,5 +23,11 @@ def sentences_in(log: str) -> list[str]:
 
 def last_words(log: str) -> str:
     """The sentence in which Snakemake ended, or its last lines."""
-    lines = [line for line in log.splitlines() if line.strip()]
-    return (sentences_in(log) or [" ".join(lines[-3:])])[-1]
+    if sentences := sentences_in(log):
+        return sentences[-1]
+    # It says which profiles it uses last, on the other stream.
+    lines = [line.strip() for line in log.splitlines() if not line.startswith("Using ")]
+    # Its own exceptions: a line with the name, and the reasons below it.
+    heads = [i for i, line in enumerate(lines) if re.match(EXCEPTION, line)]
+    last = lines[heads[-1] + 1 :] if heads else lines[-3:]
+    return " ".join(filter(None, last)) or "it gave no reason"

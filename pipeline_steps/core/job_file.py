@@ -60,8 +60,10 @@ class JobFile:
         content = read_json(path)
         try:
             return cls(**content)
-        except TypeError as error:
-            raise PipelineError(f"{path} holds no job ({error})") from error
+        except TypeError:
+            raise PipelineError(
+                f"{path} holds no job; `python -m pipeline_steps RESULT` makes a result"
+            ) from None
 
 
 def place_of(result: str) -> Path:

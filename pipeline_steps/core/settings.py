@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeGuard
 
 from annotated_types import Ge, Gt, Le
 from pydantic import (
+    AllowInfNan,
     BaseModel,
     ConfigDict,
     Field,
@@ -55,20 +56,32 @@ class Read(Settings):
     model_config = ConfigDict(use_attribute_docstrings=False)
 
 
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+_-]*$")]
+WORD = r"^[a-z0-9][a-z0-9+_-]*$"
+Word = Annotated[str, StringConstraints(pattern=WORD)]
 Count = Annotated[int, Gt(0)]
 Whole = Annotated[int, Ge(0)]
 # Only trials state it; a spec without it has no such key, so its job stays the same job.
 Limit = Annotated[Count | None, Field(exclude_if=lambda limit: limit is None)]
 Share = Annotated[float, Ge(0), Le(1)]
-Positive = Annotated[float, Gt(0)]
-NotNegative = Annotated[float, Ge(0)]
+Positive = Annotated[float, Gt(0), AllowInfNan(False)]
+NotNegative = Annotated[float, Ge(0), AllowInfNan(False)]
 Norm = Literal["linf", "l2", "l1"]
 Precision = Literal["float32", "bfloat16"]
 
 
 DIGEST = r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$"
 Digest = Annotated[str, StringConstraints(pattern=DIGEST)]
+FACTORY = r"^[^:]+:[A-Za-z_]\w*$"
+
+# What is meant by a pattern, for those who can't read it.
+PATTERNS = MappingProxyType(
+    {
+        WORD: "a name is of small letters, digits, `-`, `_` and `+`, and begins with a "
+        "letter or a digit",
+        DIGEST: "a checksum is written `sha256:…` or `md5:…`, in hexadecimal digits",
+        FACTORY: "a function is named `FILE.py:NAME` or `MODULE:NAME`",
+    }
+)
 
 
 class Published(Settings):
@@ -324,27 +337,33 @@ def first_error(error: ValidationError, kind: object) -> tuple[KeyPath, str]:
     return (*key, *first.get("ctx", {}).get("inside", ())), text
 
 
+# What is wanted where a value is of another kind, by pydantic's name of the error.
+WANTED = MappingProxyType(
+    {
+        "model_type": "it should hold settings, `key: value`",
+        "model_attributes_type": "it should hold settings, `key: value`",
+        "dict_type": "it should hold settings, `key: value`",
+        "list_type": "it should be a list, `[…]`",
+        "string_type": "it should be text, in quotes where it looks like something else",
+    }
+)
+
+
 def sentence(error: dict[str, Any], model: type[BaseModel] | None) -> str:
     """One of pydantic's errors in this project's words, with the nearest valid key."""
     key = str(error["loc"][-1]) if error["loc"] else ""
-    match error["type"]:
-        case "extra_forbidden":
-            fields = set(model.model_fields) if model else set()
-            return f"unknown key '{key}'{registry.did_you_mean(key, fields)}"
-        case "missing":
-            return f"the key '{key}' is missing"
-        case "model_type" | "dict_type":
-            return (
-                f"it should hold settings, `key: value`, not {kind_of(error['input'])}"
-            )
-        case "list_type":
-            return f"it should be a list, `[…]`, not {kind_of(error['input'])}"
-        case "union_tag_not_found" | "model_attributes_type":
-            return f"it should hold settings, not {kind_of(error['input'])}"
+    if error["type"] == "extra_forbidden":
+        fields = set(model.model_fields) if model else set()
+        return f"unknown key '{key}'{registry.did_you_mean(key, fields)}"
+    if error["type"] == "missing":
+        return f"the key '{key}' is missing"
     text = str(error["msg"])
-    if "input" in error and error["type"] not in ("choice", "amount", "name"):
-        text = f"{text[0].lower()}{text[1:]}, not {kind_of(error['input'])}"
-    return text
+    if error["type"] in ("choice", "amount", "name") or "input" not in error:
+        return text
+    pattern = error.get("ctx", {}).get("pattern")
+    usual = f"{text[0].lower()}{text[1:]}"
+    wanted = PATTERNS.get(pattern) or WANTED.get(error["type"]) or usual
+    return f"{wanted}, not {kind_of(error['input'])}"
 
 
 def kind_of(value: object) -> str:

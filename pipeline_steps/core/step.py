@@ -38,6 +38,7 @@ from pipeline_steps.core.lock import alone
 from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.record import record, with_parts
+from pipeline_steps.core.settings import first_error
 from pipeline_steps.layout import LOCKS, UNFINISHED
 
 CHANGES_NO_RESULT = True
@@ -232,8 +233,10 @@ def _job(step: str, spec_type: type[Spec], path: Path) -> Job[Spec]:
     try:
         spec = spec_type.model_validate(file.spec)
     except ValidationError as error:
+        key, text = first_error(error, spec_type)
+        where = f"{'.'.join(map(str, key))}: " if key else ""
         raise PipelineError(
-            f"the settings in {path} do not fit {step}: {error}"
+            f"the settings in {path} do not fit {step}: {where}{text}"
         ) from None
     now = code(step, spec.model_dump(mode="json"))
     if file.code and file.code != now.digest:

@@ -46,7 +46,7 @@ SPEC_OF: Mapping[str, Callable[..., BaseModel]] = MappingProxyType(
         "calibrate": lambda specs, *names: specs.pages.calibration(*names),
         "check_claims": lambda specs, paper: specs.claims.of(paper),
         "gather_claims": lambda specs: specs.claims.all(),
-        "make_report": lambda specs: specs.pages.overview(),
+        "make_report": Specs.report,
     }
 )
 
@@ -195,7 +195,9 @@ class Planner:
         return f"there is no scale '{scale}'{did_you_mean(scale, scales(self.root))}"
 
     def _pages(self) -> Iterator[str]:
-        """The files of all pages of all papers."""
+        """The files of all pages of all papers, and of those above them."""
+        for rule in ("gather_claims", "make_report"):
+            yield from self.job(rule).outputs.values()
         for paper, config in self.specs.config.papers.items():
             for rule, names in (
                 ("make_table", config.tables),

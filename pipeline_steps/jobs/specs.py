@@ -29,6 +29,7 @@ from pipeline_steps.jobs.entries import Entries, get
 from pipeline_steps.jobs.names import base, corruption, origin, seeded
 from pipeline_steps.jobs.pages import Pages
 from pipeline_steps.manifolds.spec import ManifoldSpec
+from pipeline_steps.papers.report.spec import OverviewSpec
 from pipeline_steps.papers.spec import BEST
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -48,6 +49,15 @@ class Specs:
     @cached_property
     def claims(self) -> ClaimSpecs:
         return ClaimSpecs(self.config, self.pages)
+
+    def report(self) -> OverviewSpec:
+        return OverviewSpec(
+            scale=self.config.name,
+            scale_title=self.config.scale.title,
+            papers=self.pages.papers(),
+            names=self.pages.names,
+            left_out=self.claims.left_out(),
+        )
 
     def fetched(self, dataset: str) -> FetchSpec:
         config = get(self.config.datasets, "dataset", dataset)

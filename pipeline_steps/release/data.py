@@ -38,7 +38,9 @@ def build(name: str, scale: str, cores: int, root: Path) -> Card:
         command, cwd=root, check=False, capture_output=True, text=True
     )
     if done.returncode != 0:
-        raise PipelineError(_why(name, root, started) or last_words(done.stderr))
+        raise PipelineError(
+            _why(name, root, started) or last_words(done.stdout + done.stderr)
+        )
     return read_card(root / layout.card("build_dataset", dataset=name))
 
 

@@ -44,6 +44,7 @@ BROKEN = [
     ("papers/ijsat", f"{FIGURE}.panels.0.lable", "x", "did you mean 'label'?"),
     ("papers/ijsat", f"{SIDE}.treat", "pgd20", "did you mean 'threat'?"),
     # Unknown names of other entries.
+    ("names", "threats.pgd2", "PGD-2", "threats.pgd2: … there is no threat 'pgd2'"),
     (
         "papers/ijsat",
         f"{TABLE}.rows.1.defense",
@@ -123,7 +124,7 @@ BROKEN = [
         "datasets",
         "cifar10.source.files.0.digest",
         "sha1:00",
-        "files.0.digest: … string should match pattern … sha256",
+        "files.0.digest: … a checksum is written `sha256:",
     ),
     ("datasets", "mixed10.source.fit", "squeeze", "fit: … input should be 'stretch'"),
     (
@@ -151,7 +152,7 @@ BROKEN = [
         "'8/O' is no amount: write a",
     ),
     ("threats", "pgd20.edit", 5, "pgd20.edit: name a perturbation, such as"),
-    ("threats", "PGD 20", {}, "PGD 20: … match pattern"),
+    ("threats", "PGD 20", {}, "PGD 20: a name is of small letters"),
     ("defenses", "schedules.ijsat.drops", [0], "schedules.ijsat.drops.0: … not 0"),
     (
         "defenses",
@@ -161,6 +162,69 @@ BROKEN = [
     ),
     ("papers/ijsat", "claims.0.holds.0.relation", "=", "'<', '>' or 'within', not '='"),
     ("papers/ijsat", f"{FIGURE}.panels.0.what", "curv", "'curve', 'examples'"),
+    ("datasets", "digits.budgets.image", -0.1, "-0.1 is outside 0 to 1"),
+    ("datasets", "digits.budgets.image", "1/0", "'1/0' is no amount: write a number"),
+    (
+        "datasets",
+        "digits",
+        ["a"],
+        "it should hold settings, `key: value`, not the list",
+    ),
+    ("datasets", "digits", None, "it should hold settings, `key: value`, not nothing"),
+    ("threats", "pgd20", "pixel", "it should hold settings, `key: value`, not 'pixel'"),
+    ("papers/ijsat", f"{TABLE}.rows", {"a": 1}, "a list, `[…]`, not the settings {'a'"),
+    ("papers/ijsat", f"{TABLE}.rows.0.published.0", "n/a", "valid number, … not 'n/a'"),
+    ("papers/ijsat", f"{TABLE}.rows.0.published.0", 101, "101 is no percentage"),
+    ("papers/ijsat", f"{TABLE}.columns.1.threat", "PGD20", "did you mean 'pgd20'?"),
+    (
+        "defenses",
+        "schedules.ijsat.learning_rate",
+        float("inf"),
+        "finite number, not inf",
+    ),
+    ("defenses", "schedules.ijsat.learning_rate", "fast", "valid number, … not 'fast'"),
+    ("defenses", "schedules.dmat.learning_rate", 0.1, "say either a learning_rate or"),
+    ("defenses", "defenses", None, "defenses: it should hold settings, … not nothing"),
+    (
+        "defenses",
+        "defenses.at.weights_of",
+        "ta",
+        "no defense 'ta', whose weights 'at' is",
+    ),
+    (
+        "defenses",
+        "defenses.at.weights_of",
+        "at",
+        "'at', whose … no training of its own",
+    ),
+    ("scales/demo", "seeds", 0, "seeds: it should be a list, `[…]`, not 0"),
+    ("scales/demo", "seeds", [-1], "greater than or equal to 0, not -1"),
+    ("scales/demo", "seeds", [0, 0], "seeds: the seed 0 stands twice"),
+    ("scales/demo", "resources", None, "resources: it should hold settings, … nothing"),
+    ("scales/demo", "overrides", [1], "overrides: it should hold settings, … the list"),
+    (
+        "scales/demo",
+        "overrides.threats",
+        [3],
+        "threats: it should hold settings, … [3]",
+    ),
+    ("scales/demo", "shards.threats", {"pgd20": 0}, "threats.pgd20: … than 0, not 0"),
+    ("scales/demo", "shards.threats", {"pdg20": 2}, "'pdg20'; did you mean 'pgd20'?"),
+    ("scales/demo", "evaluation.features", "norml", "no defense 'norml'; … 'normal'?"),
+    (
+        "scales/demo",
+        "evaluation.features",
+        "digits",
+        "'digits' holds images, and no net",
+    ),
+    ("datasets", "digits.corruptions", {"frost": "ice"}, "frost: … no dataset 'ice'"),
+    (
+        "datasets",
+        "digits.corruptions",
+        {"frost": "om-digits"},
+        "frost: … projected has",
+    ),
+    ("generators", "sngan.model", None, "name a generator, such as 'glow', with its"),
     # Missing keys.
     ("scales/demo", "evaluation", GONE, "the key 'evaluation' is missing"),
     (
@@ -337,6 +401,49 @@ def test_a_folder_in_a_files_place_is_named(config_root):
     path.mkdir()
     with pytest.raises(PipelineError, match=r"threats\.yaml can't be read: Is a direc"):
         load_config("demo", config_root)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("My Paper", "a name is of small letters, … not 'My Paper'; rename the file"),
+        ("all", "'all' is a target of its own; rename the file"),
+        ("own", "'own' is a target of its own; rename the file"),
+        ("make_table", "'make_table' is a target of its own; rename the file"),
+    ],
+)
+def test_a_paper_whose_name_is_no_target_is_refused(config_root, name, told):
+    path = config_root / FOLDER / f"papers/{name}.yaml"
+    path.write_text("title: x\nauthors: y\n")
+    with pytest.raises(PipelineError) as caught:
+        load_config("demo", config_root)
+    assert str(caught.value).startswith(f"{FOLDER}/papers/{name}.yaml: ")
+    assert_says(str(caught.value), told)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", ": it is empty"),
+        ("model: {}\n", ": line 1, model: unknown key 'model'; did you mean 'models'?"),
+        ("models:\n  m:\n", ": line 2, models.m: it should hold settings"),
+        ("models:\n  My Model: {}\n", ": line 2, models.My Model: a name is of small"),
+        (
+            "rows:\n  ijsta: {}\n",
+            ": line 2, rows.ijsta: there is no paper 'ijsta'; did",
+        ),
+        (
+            "rows:\n  ijsat:\n    table1: 3\n",
+            ": line 3, rows.ijsat.table1: it should be",
+        ),
+    ],
+    ids=["empty", "a key", "a model of nothing", "a name", "a paper", "no list"],
+)
+def test_what_is_wrong_in_own_yaml_is_told_with_its_line(config_root, content, told):
+    (config_root / FOLDER / "own.yaml").write_text(content)
+    with pytest.raises(PipelineError) as caught:
+        load_config("demo", config_root)
+    assert str(caught.value).startswith(f"{FOLDER}/own.yaml{told}")
 
 
 def test_what_a_scale_overrides_is_blamed_on_the_scale(config_root, edit):

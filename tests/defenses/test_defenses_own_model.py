@@ -234,7 +234,11 @@ def test_an_own_row_stands_below_the_paper_s(config):
         ("weights.pt", "gone.pt", "weights: there is no file gone.pt"),
         ("mine.py:", "gone.py:", "factory: gone.py is no file"),
         ("mine.py:", "no_such_module:", "no_such_module is no file, seen from"),
-        ("mine.py:make", "mine.py", "should match pattern"),
+        (
+            "mine.py:make",
+            "mine.py",
+            "a function is named `FILE.py:NAME` or `MODULE:NAME`, not",
+        ),
         ("table1", "tabel1", "there is no table 'tabel1'; did you mean 'table1'"),
         ("defense: my-model", "defense: my-modle", "did you mean 'my-model'"),
         ("  my-model:", "  at:", "defenses.yaml has one of its name"),

@@ -135,6 +135,21 @@ def test_the_command_lists_what_there_is(installed: Installed) -> None:
     assert {line.split()[1]: line.split(maxsplit=2)[2] for line in lines} == titles
 
 
+def test_the_command_says_what_needs_a_checkout(installed: Installed) -> None:
+    command = str(installed.python.with_name("robust-papers"))
+    done = subprocess.run(
+        [installed.python, command, "why", "results/demo/papers/ijsat/table1.csv"],
+        cwd=installed.folder,
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+    )
+    assert done.stderr == (
+        f"error: `robust-papers why` works in a checkout of the project, and "
+        f"{installed.folder} is none; cd into yours, or get one with git clone\n"
+    )
+
+
 def test_the_command_evaluates_a_model_of_torchvision(installed: Installed) -> None:
     draw = np.random.default_rng(0)
     images = draw.integers(0, 256, (4, 32, 32, 3), dtype=np.uint8)
