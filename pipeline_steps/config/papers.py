@@ -29,8 +29,8 @@ class PanelConfig(Panel):
     """One thing that a figure shows, or a row of them under several threats."""
 
     along: dict[Word, float | str] = Field(default_factory=dict)
-    """Instead of a threat: several, with the position of each on the horizontal axis.
-    """
+    """Instead of a threat: several, with the position of each on the horizontal
+    axis."""
 
     def spread(self) -> Iterator[Panel]:
         """A panel for each threat."""

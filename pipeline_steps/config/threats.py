@@ -58,8 +58,8 @@ class ThreatConfig(Settings):
     attack: AttackEntry | None = None
     """Instead of an edit: an attack with an algorithm of its own."""
     family: Family | None = None
-    """The settings that a calibration chooses from; the threat itself is one of them.
-    """
+    """The settings that a calibration chooses from; the threat itself is one of
+    them."""
     images: Count | None = None
     """The most test images that are attacked; few if only pictures show them."""
 

@@ -58,8 +58,8 @@ class Judging(Settings):
     times: Count = 1
     """How many times, evenly over the training; the last time is at its end."""
     steps: Count = 2000
-    """Training steps of the classifier whose features are compared without Inception.
-    """
+    """Training steps of the classifier whose features are compared without
+    Inception."""
     width: Count = 32
     """Channels of its first layer."""
 

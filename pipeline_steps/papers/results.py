@@ -69,8 +69,8 @@ class Cell(Settings):
     images: int = 0
     seeds: int = 0
     calibrated: bool = False
-    """Whether the paper doesn't state the threat's strength, so that ours is a choice.
-    """
+    """Whether the paper doesn't state the threat's strength, so that ours is a
+    choice."""
     not_run: NotRun | None = None
     flags: tuple[Flag, ...] = ()
     lost: Lost | None = None

@@ -56,8 +56,8 @@ class Column(Settings):
     ours: bool = False
     """Whether the column is ours: measured, but not printed in the paper."""
     calibrated: bool = False
-    """Whether the paper doesn't state the threat's strength, so that ours is a choice.
-    """
+    """Whether the paper doesn't state the threat's strength, so that ours is a
+    choice."""
     doubt: Said = None
     """What speaks against its printed numbers."""
     note: str | None = None
