@@ -19,7 +19,7 @@ GAN = "gan"
 
 
 class Budgets(Settings):
-    """How far an edit may go on this data set; threats speak in multiples of it."""
+    """How far an edit may go on this data set. Threats use multiples of these."""
 
     image: Amount
     """In image space, L∞, for images in [0, 1]."""
@@ -28,25 +28,25 @@ class Budgets(Settings):
 
 
 class Corruptions(Settings):
-    """Where the corrupted copies of a data set's test images come from."""
+    """Where corrupted copies of a data set's test images come from."""
 
     published: Word | None = None
-    """The data set that holds them ready-made; if none is named, they are generated."""
+    """The data set with the published copies; without it, they are generated."""
     frost: Word = "frost"
     """The data set of photographs that the corruption `frost` is generated from."""
     seed: Whole = 0
-    """What random numbers of generated corruptions begin from."""
+    """The random seed of generated corruptions."""
 
 
 class OnManifold(Settings):
-    """A data set made of another one's images, projected onto a generator's manifold."""
+    """Another data set's images, projected onto a generator's manifold."""
 
     dataset: Word
     """The natural data set."""
     generator: Word
-    """The generator on whose manifold they lie."""
+    """The generator that they are projected onto."""
     test: Literal["projected", "natural"] = "projected"
-    """Which test images stand beside the projected training images."""
+    """Whether test images are projected, too, or natural."""
 
 
 class Dataset(Settings):
@@ -55,30 +55,30 @@ class Dataset(Settings):
     title: str
     """What it is, in words."""
     source: SourceEntry | None = None
-    """What it is made of, and how that is read."""
+    """Where its images come from, and how they are read."""
     projected: OnManifold | None = None
-    """In a source's place: whose images it holds as a generator can show them."""
+    """Instead of a source: another data set's images, projected onto a generator."""
     gan: Word | None = None
-    """The approximate generator that threats and defenses mean by `gan`; for a projected
-    data set, the one that it was projected with."""
+    """The generator that threats and defenses mean by `gan`; for a projected data set,
+    the one that it was projected onto."""
     places: list[str] = Field(default_factory=list)
-    """Where its files may lie, tried in order after those in DATASETS_MIRROR: folders, or
-    addresses with `file:`, `http:`, `https:` or `s3:`."""
+    """Where its files may be, tried in order after those in DATASETS_MIRROR: folders,
+    or addresses with `file:`, `http:`, `https:` or `s3:`."""
     classes: Count
     """How many classes it has."""
     size: Count
     """Height and width in pixels."""
     channels: Count = 3
-    """Colours of a pixel."""
+    """Number of colour channels."""
     cut: Cut = Cut()
-    """How test images are chosen, where the source has no split of its own."""
+    """How test images are chosen if the source has no split of its own."""
     train_images: Count | None = None
-    """How many images it has for training, for plans made before it is built."""
+    """The number of training images, for plans made before it is built."""
     test_images: Count | None = None
-    """How many it has for testing, for the same."""
+    """The number of test images, for the same purpose."""
     budgets: Budgets
     """How far threats may go."""
     augmentation: Augmentation = Augmentation()
-    """What training does to its images."""
+    """How its training images are augmented."""
     corruptions: Corruptions = Corruptions()
-    """What `snakemake data/NAME/corruptions/fog.images.npy` is made of."""
+    """How `snakemake data/NAME/corruptions/fog.images.npy` is made."""

@@ -24,17 +24,18 @@ NOT_TRAINED = {"title", "weights_of", "inference"}
 
 
 class MonitorConfig(Settings):
-    """Accuracy that is watched while a defense is trained; the best epoch is kept."""
+    """Accuracy that is measured while a defense trains; the best epoch is kept."""
 
     threat: ThreatName
-    """Under which threat."""
+    """The threat under which accuracy is measured."""
     every: Count = 1
-    """Epochs from one look to the next."""
+    """Epochs between measurements."""
     images: Count = 500
-    """How many images are looked at."""
+    """How many images are used."""
     of: Literal["held_out", "test"] = "held_out"
-    """The last images for training, which are then not learned from, or the first test
-    images, as papers do: then what is called best was chosen on images that judge it."""
+    """`held_out` uses the last training images, which the defense then doesn't train
+    on. `test` uses the first test images, as papers do; but then the best epoch is
+    chosen on images that evaluate it."""
 
 
 def _needs_no_training(schema: dict[str, Any]) -> None:
@@ -54,31 +55,31 @@ class Defense(Settings):
     architecture: ArchitectureEntry
     """The network."""
     recipe: RecipeEntry
-    """Which images it learns from, and by which loss."""
+    """Which images it trains on, and with which loss."""
     schedule: Word
     """One of `schedules`."""
     companion: ArchitectureEntry | None = None
-    """A network trained along, on logits: ATLD's discriminator."""
+    """A second network that is trained on logits: ATLD's discriminator."""
     weights_of: Word | None = None
-    """Another defense, of which this is the trained network; all but the title and the
-    inference is then said there."""
+    """Another defense whose trained weights this one uses; then only title and
+    inference are given here."""
     inference: InferenceEntry | None = None
-    """What it does to images before it answers; training knows nothing of it."""
+    """What it does to images before it answers; training doesn't use it."""
     monitor: MonitorConfig | None = None
-    """What is watched on the way; a row may then name `NAME.best`."""
+    """Accuracy measured during training; a row may then name `NAME.best`."""
     snapshots: Whole = 0
-    """How often the weights are kept on the way, for curves over training."""
+    """How many times weights are kept during training, for curves."""
     snapshots_at_drops: bool = False
-    """Whether they are kept besides before and after each drop of the learning rate."""
+    """Whether weights are also kept before and after each drop of the learning rate."""
 
 
 class Defenses(Settings):
-    """The file of defenses: schedules first, since many defenses share one."""
+    """Defenses, and the schedules that they share."""
 
     schedules: dict[Word, Schedule]
-    """Courses of training, by name."""
+    """Schedules by name."""
     defenses: dict[Word, Defense]
-    """Defenses, by the names that stand in tables and paths."""
+    """Defenses by the names used in tables and paths."""
 
     @field_validator("defenses", mode="before")
     @classmethod

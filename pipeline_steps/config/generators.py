@@ -11,12 +11,12 @@ from pipeline_steps.manifolds.spec import Projection
 
 
 class Inception(Settings):
-    """The network whose features tell a GAN's Fréchet distance."""
+    """The network whose features are compared for a GAN's Fréchet distance."""
 
     file: str
     """Where its weights lie, made as docs/reference/generators.md tells."""
     digest: Digest
-    """Their checksum; a file that lies elsewhere reruns nothing."""
+    """Their checksum. Moving the file reruns nothing."""
 
 
 def _course(training: Any) -> str:
@@ -32,19 +32,20 @@ class Generator(Settings):
     title: str
     """What it is, in words."""
     model: GeneratorEntry
-    """Its family and size."""
+    """Its class and size."""
     training: Annotated[
         Annotated[FlowTraining, Tag("[flow]")] | Annotated[GanTraining, Tag("[gan]")],
         Discriminator(_course),
     ]
-    """The course of its training: by likelihood, or against a discriminator."""
+    """How it is trained: by likelihood, or against a discriminator."""
     inception: Inception | None = None
-    """What judges a GAN's images; without it, the training's own classifier does."""
+    """Inception weights that a GAN's samples are judged with; without them, a
+    classifier trained by the step."""
     projection: Projection = Projection()
-    """How latents of images are sought; a flow encodes them instead."""
+    """How latents of images are found; a flow encodes them instead."""
     decoded: Literal["clamped", "raw"] = "clamped"
-    """How the images that a GAN decodes are taken: cut to [0, 1], and data sets of them
-    stored as bytes; or `raw`, as they are, and stored as float32 (as DMAT's code does)."""
+    """`clamped` clips decoded images to [0, 1] and stores data sets of them as bytes;
+    `raw` doesn't clip, and stores float32 (as DMAT's code does)."""
 
     @property
     def use(self) -> dict[str, str]:

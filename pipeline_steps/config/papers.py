@@ -11,7 +11,7 @@ from pipeline_steps.papers.spec import Candidate, Column, Panel, Row
 
 
 class Table(Settings):
-    """A table of a paper: what it prints, and what stands behind each cell."""
+    """A table of a paper: what it prints, and how each cell is computed."""
 
     title: str
     """Its number and what it shows."""
@@ -29,7 +29,8 @@ class PanelConfig(Panel):
     """One thing that a figure shows, or a row of them under several threats."""
 
     along: dict[Word, float | str] = Field(default_factory=dict)
-    """In a threat's place: several, with where each stands on the horizontal axis."""
+    """Instead of a threat: several, with the position of each on the horizontal
+    axis."""
 
     def spread(self) -> Iterator[Panel]:
         """A panel for each threat."""
@@ -44,7 +45,7 @@ class FigureConfig(Settings):
     title: str
     """Its number and what it shows."""
     dataset: Word | None = None
-    """The data set that the paper names, if it is of one."""
+    """The data set that the paper names, if there is one."""
     figure: FigureEntry
     """How it is drawn."""
     panels: list[PanelConfig] = Field(default_factory=list)
@@ -52,18 +53,20 @@ class FigureConfig(Settings):
 
 
 class Calibration(Settings):
-    """How the setting of an attack that a paper doesn't state is chosen, and on whom."""
+    """How to choose an attack's setting that the paper doesn't state, and on which
+    defenses."""
 
     title: str
     """What is chosen."""
     dataset: Word
     """The data set that the paper names."""
     families: list[Word] = Field(min_length=1)
-    """The threats whose families hold the settings to choose from."""
+    """The threats whose families have the candidate settings."""
     targets: dict[Word, float] = Field(min_length=1)
-    """The numbers that the paper prints for these defenses; no other one is looked at."""
+    """The numbers that the paper prints for these defenses; no other defense is
+    considered."""
     frozen: Word
-    """The setting that the tables use: the one that was chosen, or a guess before that."""
+    """The setting that the tables use: the chosen one, or a guess until then."""
 
 
 def candidates(
@@ -75,7 +78,7 @@ def candidates(
 
 
 class Paper(Settings):
-    """One paper: its tables, its figures, its claims, and what it leaves open."""
+    """One paper: its tables, figures, claims and calibrations."""
 
     title: str
     """As printed."""
@@ -88,7 +91,7 @@ class Paper(Settings):
     calibrations: dict[Word, Calibration] = Field(default_factory=dict)
     """By the names of their files."""
     claims: list[Claim] = Field(default_factory=list)
-    """Sentences that numbers decide."""
+    """Sentences of the paper that numbers can decide."""
 
     @property
     def pages(self) -> list[str]:

@@ -15,7 +15,7 @@ from pipeline_steps.papers.spec import Panel
 
 
 class Resources(Settings):
-    """What a job of one step asks of a cluster."""
+    """What a job of one step requests from a cluster."""
 
     threads: Count = 1
     """CPU cores."""
@@ -28,82 +28,82 @@ class Resources(Settings):
 
 
 class Evaluation(Settings):
-    """On how many test images defenses are judged."""
+    """On how many test images defenses are evaluated, and how."""
 
     images: Count | None = None
-    """From the start of the test set; all if not stated."""
+    """How many images, from the start of the test set; all by default."""
     batch: Count
-    """Images that are attacked at once, at most: fewer where the device's memory ends."""
+    """How many images are attacked at once; fewer if memory runs out."""
     precision: Precision = "float32"
-    """In which numbers attacks compute; verdicts are always given in float32."""
+    """The precision of attacks; verdicts always use float32."""
     kept: Whole = 8
-    """Edited images kept for pictures."""
+    """How many attacked images are kept for pictures."""
     features: Word | None = None
-    """Whose features tell how large each edit looks (LPIPS): those of the data set `vgg16`,
-    or of a defense; without it, no such size is told."""
+    """Features that measure how large each edit looks (LPIPS): `vgg16`, or a defense's
+    name. Without it, this size is not measured."""
 
 
 class Training(Settings):
-    """On how many training images defenses learn, and for how long anything is trained."""
+    """On how many images defenses train, and after how many steps any training ends."""
 
     images: Count | None = None
-    """From the start of the training set; all if not stated."""
+    """How many images, from the start of the training set; all by default."""
     steps: Count | None = None
-    """Steps after which each training ends, a GAN's at each stage of its growth, as if
-    they were all: for a trial of another scale. None ends early if not stated."""
+    """The number of steps after which each training ends, for a GAN at each resolution.
+    It is for trying out another scale; by default no training ends early."""
 
 
 class Projecting(Settings):
     """How much of a data set is projected onto a generator."""
 
     batches: Count | None = None
-    """From the start of each split; the projections of these then stand in the place of
-    all others too, over and over, for a trial of another scale. All if not stated."""
+    """How many batches, from the start of each split; all by default. If set, their
+    projections are repeated in place of all others, to try out another scale."""
 
 
 class Limits(Settings):
-    """What an attack takes at the most, where all that counts is that it runs."""
+    """Upper limits for every attack, for scales that only check that it runs."""
 
     steps: Count | None = None
-    """Steps, in training and in evaluation; as many as its entry says if not stated."""
+    """Most steps, in training and in evaluation; no limit by default."""
     queries: Count | None = None
-    """Queries of a black-box attack; likewise."""
+    """Most queries of a black-box attack; no limit by default."""
 
 
 class Shards(Settings):
-    """Into how many jobs wide work is cut; no result depends on it."""
+    """Into how many jobs large work is split. Results don't depend on it."""
 
     threats: dict[Word, Count] = Field(default_factory=dict)
-    """Evaluations under these threats; those not named are one job each."""
+    """For evaluations under these threats; all others are single jobs."""
     generators: dict[Word, Count] = Field(default_factory=dict)
-    """Projections onto these generators; those not named are one job each."""
+    """For projections onto these generators; all others are single jobs."""
 
 
 class Rate(Settings):
-    """How fast jobs compute, for plans made before there are records of any run."""
+    """How fast jobs compute, for plans made before any run was recorded."""
 
     device: str
-    """What computes: one GPU, or one CPU core where no job asks for a GPU."""
+    """The device: one GPU, or one CPU core if no job requests a GPU."""
     teraflops: Positive
-    """Floating-point operations a second, in 10¹², that it sustains."""
+    """Its sustained rate in TFLOP/s."""
 
 
 class StandIns(Settings):
-    """What takes a larger one's place at this scale."""
+    """What replaces a larger data set or network at this scale."""
 
     datasets: dict[Word, Word] = Field(default_factory=dict)
-    """By the name of the data set that a paper names."""
+    """For each of the papers' data sets, the one that replaces it."""
     architectures: dict[str, ArchitectureEntry] = Field(default_factory=dict)
-    """By the word of the architecture that a defense names."""
+    """For each architecture that defenses name, the one that replaces it."""
 
 
 class Part(Settings):
-    """How much of a table or figure a scale computes; all, if neither is stated."""
+    """How much of a table or figure a scale computes; without any key, all of it."""
 
     defenses: list[str] | None = None
-    """Rows, or panels, of these."""
+    """Only rows or panels of these defenses."""
     threats: list[Word] | None = None
-    """Columns, or panels, of these."""
+    """Only columns or panels of these threats."""
 
     def shows(self, panel: Panel) -> bool:
         """Whether a figure keeps this panel."""
@@ -112,44 +112,44 @@ class Part(Settings):
 
 
 class Overrides(Settings):
-    """What this scale changes in the other files, key by key, before they are checked."""
+    """Changes to the other files at this scale, key by key, before they are checked."""
 
     generators: dict[Word, dict] = Field(default_factory=dict)
-    """Laid over generators.yaml."""
+    """Changes to generators.yaml."""
     threats: dict[Word, dict] = Field(default_factory=dict)
-    """Laid over threats.yaml."""
+    """Changes to threats.yaml."""
     defenses: dict[Word, dict] = Field(default_factory=dict)
-    """Laid over defenses.yaml."""
+    """Changes to defenses.yaml."""
 
 
 class Scale(Settings):
-    """How large everything is; the shape of the work is the same at every scale."""
+    """How large everything is. Every scale does the same kinds of work."""
 
     title: str
-    """What it is for, in words; it stands in every title."""
+    """What the scale is for; every title shows it."""
     seeds: list[Whole] = Field(min_length=1)
-    """Every defense is trained once from each."""
+    """Random seeds; every defense is trained once from each."""
     claim_seeds: list[Whole] = Field(default_factory=list)
-    """Those that claims speak of are trained from these instead; from `seeds`, if none is
-    stated. The first is the same."""
+    """Seeds for defenses in claims, instead of `seeds`; without it, `seeds`. The first
+    of both must be the same."""
     stand_ins: StandIns = StandIns()
-    """Smaller data sets and networks in the papers' place."""
+    """Smaller data sets and networks that replace the papers'."""
     training: Training = Training()
-    """What defenses learn from."""
+    """How many images and steps trainings use."""
     projection: Projecting = Projecting()
-    """What is projected onto generators."""
+    """How much is projected onto generators."""
     evaluation: Evaluation
-    """How defenses are judged."""
+    """How defenses are evaluated."""
     limits: Limits = Limits()
-    """How long attacks may be."""
+    """Upper limits for attacks."""
     shards: Shards = Shards()
-    """What is cut into several jobs."""
+    """What is split into several jobs."""
     resources: dict[str, Resources]
-    """By step; `default` for the rest."""
+    """What each step requests from a cluster; `default` is for all others."""
     rate: Rate
     """How fast one device computes."""
     pages: dict[Word, dict[Word, Part]] = Field(default_factory=dict)
-    """By paper: the tables and figures that are made unless others are named, and how
-    much of each; all of all papers if not stated."""
+    """For each paper, the tables and figures that are made by default, and how much of
+    each. Without it, everything."""
     overrides: Overrides = Overrides()
-    """Changes of the other files."""
+    """Changes to the other config files."""

@@ -29,11 +29,11 @@ class Family(Settings):
     """
 
     epsilon: list[Extent] = Field(min_length=1)
-    """The strengths, from level 1 up."""
+    """The strengths, from level 1 upwards."""
     steps: list[Count] = Field(min_length=1)
-    """How many steps are taken."""
+    """The number of steps."""
     targeted: list[bool] = Field(default=[False], min_length=1)
-    """Whether towards a random wrong class, or away from the true one."""
+    """Whether the attack aims at a random wrong class, or away from the true one."""
 
 
 class ThreatConfig(Settings):
@@ -44,23 +44,24 @@ class ThreatConfig(Settings):
     edit: PerturbationEntry | None = None
     """What may be changed, and how far."""
     objective: ObjectiveEntry = Field({"objective": "cross_entropy"})
-    """What is raised at each step."""
+    """What the attack maximises."""
     steps: Whole | None = None
-    """How many steps are taken."""
+    """The number of steps."""
     momentum: NotNegative = 0.0
-    """How much of the last steps' direction goes on, each at L1 norm 1 (MIA)."""
+    """Momentum of the steps' directions, each scaled to L1 norm 1 (MIA)."""
     restarts: Count = 1
-    """How many random starts an image must withstand."""
+    """The number of random starts, all of which an image must withstand."""
     samples: Count = 1
-    """How many gradients are averaged for a step, against random defenses (EOT)."""
+    """The number of gradients averaged for a step, against random defenses (EOT)."""
     stop: Literal["last", "any"] = "last"
     """Which iterate counts: the last, as in the papers, or any that fools the model."""
     attack: AttackEntry | None = None
-    """In an edit's place: an attack that goes a way of its own."""
+    """Instead of an edit: an attack with an algorithm of its own."""
     family: Family | None = None
-    """What a calibration chooses its setting from; the threat itself is one of them."""
+    """The settings that a calibration chooses from; the threat itself is one of
+    them."""
     images: Count | None = None
-    """How many test images are attacked at the most: few, where only pictures show them."""
+    """The most test images that are attacked; few if only pictures show them."""
 
 
 def with_families(threats: Mapping[str, ThreatConfig]) -> dict[str, ThreatConfig]:

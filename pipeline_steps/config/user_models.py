@@ -24,28 +24,30 @@ NOT_PRINTED = "Not from the paper."
 
 
 class OwnModel(Settings):
-    """A model that was trained elsewhere: what makes it, and its weights."""
+    """A model that was trained elsewhere: the function that creates it, and its
+    weights."""
 
     title: str
     """What it is, in words."""
     factory: str = Field(pattern=FACTORY)
-    """The function that makes it: `FILE.py:NAME`, or `MODULE:NAME` of what is installed."""
+    """The function that creates it: `FILE.py:NAME`, or `MODULE:NAME` of an installed
+    module."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """What the function is told."""
+    """Arguments of the function."""
     weights: str
-    """The file of its weights: safetensors, or a state dict that torch saved."""
+    """The file of its weights: safetensors, or a state dict saved by torch."""
     inference: InferenceEntry | None = None
-    """What it does to images before it answers; what that asks, such as ATLD's
-    discriminator, is the model's `companion`."""
+    """What it does to images before it answers. If that needs a second network, such as
+    ATLD's discriminator, it is the model's `companion`."""
 
 
 class OwnRow(Settings):
     """A row of a table that is not from its paper."""
 
     name: str
-    """What it is called there."""
+    """Its name in the table."""
     defense: str
-    """The defense, or the model of your own, whose numbers it shows."""
+    """The defense or the model of yours whose numbers it shows."""
 
 
 class OwnTable(Settings):
@@ -54,9 +56,9 @@ class OwnTable(Settings):
     title: str
     """What it shows."""
     dataset: Word
-    """The data set on which all of it is measured."""
+    """The data set on which everything is measured."""
     average: str | None = None
-    """The name of a column of row means, if it shall have one."""
+    """The name of a column of row means, if there should be one."""
     columns: list[Column]
     """Its columns, from left to right."""
     rows: list[OwnRow]
@@ -64,16 +66,16 @@ class OwnTable(Settings):
 
 
 class Own(Settings):
-    """What you bring: models, data sets, and the tables that show them."""
+    """Your own models and data sets, and the tables that show them."""
 
     plugins: list[str] = Field(default_factory=list)
-    """Plugins that this config needs; where one is not installed, that is told first."""
+    """Plugins that this config needs. If one is not installed, the error says so."""
     datasets: dict[Word, Dataset] = Field(default_factory=dict)
     """As in datasets.yaml."""
     models: dict[Word, OwnModel] = Field(default_factory=dict)
-    """Models by the names that stand in tables and paths."""
+    """Models by the names used in tables and paths."""
     rows: dict[Word, dict[Word, list[OwnRow]]] = Field(default_factory=dict)
-    """By paper and table: rows that stand below the paper's own."""
+    """By paper and table: rows below the paper's own."""
     tables: dict[Word, OwnTable] = Field(default_factory=dict)
     """Tables by the names of their files; `snakemake own` makes them."""
 

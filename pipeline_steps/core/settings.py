@@ -88,13 +88,13 @@ class Published(Settings):
     """A file as its authors published it."""
 
     name: str
-    """What it is called, wherever it lies."""
+    """Its file name."""
     length: Count | None = None
-    """In bytes."""
+    """Its size in bytes."""
     digest: Digest | None = None
     """Its published checksum: `sha256:…`, or `md5:…`."""
     holds: dict[str, Digest | None] = Field(default_factory=dict)
-    """If it is an archive, the files in it that are used, with their checksums."""
+    """For an archive: the files in it that are used, with their checksums."""
 
 
 class Name(str):

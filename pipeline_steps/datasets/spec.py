@@ -9,11 +9,11 @@ class Augmentation(Settings):
     """How training images are shifted, mirrored and covered."""
 
     pad: Whole = 0
-    """Pixels of padding, out of which an image of the old size is cut at random."""
+    """Pixels of padding; an image of the old size is then cropped at random."""
     flip: bool = False
     """Whether half of the images are mirrored."""
     cutout: Whole = 0
-    """Side of a square around a random pixel that is made black, as Cutout does."""
+    """Side of a black square around a random pixel, as in Cutout."""
 
 
 class DatasetSpec(Settings):
@@ -28,17 +28,18 @@ class DatasetSpec(Settings):
 
 
 class Cut(Settings):
-    """Which images are kept for testing."""
+    """Which images become test images."""
 
     share: Share = 0.0
-    """The part of every class."""
+    """The share of every class that becomes test images."""
     rule: Literal["iid", "file_order"] = "iid"
-    """`iid` draws them, the same for ever; `file_order` takes the last of every class."""
+    """`iid` draws them at random, always the same ones; `file_order` takes the last of
+    every class."""
     at_most: Count | None = None
-    """Test images of a class; further ones are left out."""
+    """Most test images of a class; the others are left out."""
     train_at_most: Count | None = None
-    """Training images of a class: the first of all that are not test images. Without it
-    all but the share for testing."""
+    """Training images of a class: the first that are not test images. Without it, all
+    of these."""
 
 
 class FetchSpec(Settings):

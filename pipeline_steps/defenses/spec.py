@@ -21,40 +21,41 @@ from pipeline_steps.datasets.spec import Augmentation, DatasetSpec
 
 
 class Schedule(Settings):
-    """The course of a training run by stochastic gradient descent."""
+    """A training schedule for stochastic gradient descent."""
 
     epochs: Count
     """Passes over the training images."""
     batch: Count
     """Images of a step."""
     learning_rate: Positive | None = None
-    """At the start, or at the top of a cycle; `knots` stand in its place."""
+    """The learning rate at the start, or at the top of a cycle; `knots` replace it."""
     momentum: Share = 0.9
-    """Of the optimiser."""
+    """The optimiser's momentum."""
     weight_decay: NotNegative = 0.0
-    """Of all parameters."""
+    """Weight decay of all parameters."""
     nesterov: bool = False
-    """Whether the momentum looks ahead."""
+    """Whether to use Nesterov momentum."""
     drops: list[Count] = Field(default_factory=list)
     """Epochs after which the learning rate is multiplied by `factor`."""
     factor: Share = 0.1
-    """What each drop leaves of the learning rate."""
+    """What the learning rate is multiplied by at each drop."""
     warm_up: NotNegative = 0.0
-    """Epochs in which the learning rate rises from zero."""
+    """Number of epochs in which the learning rate rises from zero."""
     cyclic: bool = False
     """Whether the learning rate rises from zero and falls to zero, half of the epochs
     each, instead of dropping."""
     knots: list[tuple[NotNegative, NotNegative]] = Field(default_factory=list)
-    """Epochs, whole or not, with the learning rate at each; straight lines join them."""
+    """Pairs of epoch and learning rate, joined by straight lines. Epochs may be
+    fractions."""
     ema: Share = 0.0
-    """How much of their running mean the weights keep at each step; what is trained is
-    then the mean. 0 takes the weights themselves."""
+    """Decay of the moving average of the weights, which is then the trained model; 0
+    turns it off."""
     norm_limit: Positive | None = None
-    """The longest that a gradient may be, in L2; longer ones are shortened to it."""
+    """The largest L2 norm of a gradient; longer ones are clipped."""
     precision: Precision = "float32"
-    """In which numbers the network computes; losses and generators stay in float32."""
+    """The network's precision; losses and generators stay in float32."""
     compiled: bool = False
-    """Whether the network's passes are compiled, where the machine can."""
+    """Whether the network's passes are compiled, if the machine can."""
 
 
 class MonitorSpec(Settings):

@@ -21,22 +21,22 @@ from pipeline_steps.datasets.spec import DatasetSpec
 
 
 class FlowTraining(Settings):
-    """How a flow is trained by likelihood."""
+    """How a flow is trained, by maximum likelihood."""
 
     epochs: Count
     """Passes over the training images."""
     batch: Count
     """Images of a step."""
     learning_rate: Positive
-    """After the warm-up; it falls to zero over the run."""
+    """The learning rate after the warm-up; it falls to zero over the run."""
     warm_up: Whole = 0
-    """Steps over which the learning rate rises from zero."""
+    """Number of steps in which the learning rate rises from zero."""
     gradient_limit: Positive = 50.0
-    """Gradients are scaled down to this norm."""
+    """Longer gradients are scaled down to this norm."""
     weight_decay: NotNegative = 0.0
-    """Of Adamax, added to the gradient."""
+    """Adamax's weight decay, added to the gradient."""
     ema: Share = 0.0
-    """What the exponential average of the weights, which is kept, remembers a step."""
+    """Decay of the exponential moving average of the weights, which is kept."""
 
 
 class Lower(Settings):
@@ -51,14 +51,15 @@ class Lower(Settings):
 
 
 class Judging(Settings):
-    """How a GAN is measured by the Fréchet distance of features."""
+    """How a GAN is evaluated by the Fréchet distance of features."""
 
     images: Count
     """How many generated images are compared with as many real ones."""
     times: Count = 1
-    """How often, evenly over the training; the last time is at its end."""
+    """How many times, evenly over the training; the last time is at its end."""
     steps: Count = 2000
-    """Training of the classifier whose features are compared, if Inception is not there."""
+    """Training steps of the classifier whose features are compared without
+    Inception."""
     width: Count = 32
     """Channels of its first layer."""
 
@@ -67,37 +68,37 @@ class GanTraining(Settings):
     """How a GAN is trained against its discriminator."""
 
     images: Count
-    """Images that the generator makes to learn from."""
+    """How many images the generator makes during training."""
     batch: Count
     """Images of a step."""
     learning_rate: Positive
     """Of both networks."""
     loss: Literal["logistic", "hinge"]
-    """`logistic` is the non-saturating one."""
+    """`logistic` is the non-saturating loss."""
     critics: Count = 1
-    """Steps of the discriminator for each of the generator."""
+    """Discriminator steps for each generator step."""
     penalty: NotNegative = 0.0
-    """R1's γ, for images in [0, 1]: a quarter of what it is for images in [-1, 1]."""
+    """R1's γ for images in [0, 1], a quarter of that for images in [-1, 1]."""
     second_moment: Share
     """Adam's β₂; its β₁ is 0."""
     fall: bool = False
     """Whether the learning rate falls to zero over the run."""
     average: Whole = 0
-    """Images after which the weights that are kept, an average, have forgotten half of
-    what they were; 0 keeps the last weights."""
+    """Half-life, in images, of the moving average of the weights, which is kept; 0
+    keeps the last weights."""
     mixing: Share = 0.0
-    """How many images take their later styles from a second latent."""
+    """The share of images that take their later styles from a second latent."""
     grow_from: Whole = 0
-    """The first resolution; 0 begins with that of the data set."""
+    """The first resolution; 0 starts with that of the data set."""
     growth_images: Whole = 0
-    """Images that fade in each further resolution, and as many that train it before the
-    next."""
+    """The number of images that fade in each further resolution, and again that train
+    it."""
     lower: list[Lower] = Field(default_factory=list)
-    """What differs at lower resolutions."""
+    """Batch and learning rate at lower resolutions."""
     precision: Literal["float32", "mixed"] = "float32"
     """`mixed` computes in bfloat16 where that is safe, on GPUs only."""
     judge: Judging
-    """How its images are measured."""
+    """How its samples are compared with real images."""
 
 
 class FlowSpec(Settings):

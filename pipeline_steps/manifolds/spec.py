@@ -17,30 +17,31 @@ from pipeline_steps.datasets.spec import DatasetSpec
 
 
 class Projection(Settings):
-    """How latents are sought; as it stands here, DMAT's `encode_imagenet.py`."""
+    """How latents are found. The defaults are those of DMAT's `encode_imagenet.py`."""
 
     features: Word = "vgg16"
-    """Whose features tell how alike images look: those of the data set `vgg16`, or of a
-    defense that the pipeline trains."""
+    """Features that measure how similar images look: `vgg16`, or the name of a defense
+    that the pipeline trains."""
     iterations: Count = 1000
     """Steps of Adam, from the mean latent."""
     batch: Count | None = None
-    """Images that are projected at once; as many as are attacked if none is said."""
+    """How many images are projected at once; by default as many as are attacked."""
     learning_rate: Positive = 0.1
-    """At its highest."""
+    """The highest learning rate."""
     ramp_up: Share = 0.05
-    """Over which share of the steps the learning rate rises, linearly."""
+    """The share of the steps in which the learning rate rises linearly."""
     ramp_down: Share = 0.25
-    """Over which share, at the end, it falls, along a cosine."""
+    """The share of the steps, at the end, in which it falls along a cosine."""
     noise: NotNegative = 0.05
-    """Deviation of the noise that latents are tried with, in that of the latents."""
+    """Standard deviation of the noise on latents, relative to that of the latents."""
     noise_until: Share = 0.75
-    """After which share of the steps there is none; until then it falls as a square."""
+    """The share of the steps after which there is no noise; until then it falls
+    quadratically."""
     pixel_weight: NotNegative = 200
     """Weight of the mean absolute difference of pixels beside the perceptual distance; 100
     in the released code, whose images are in [-1, 1], and none in the paper's equation 7."""
     mean_of: Count = 10000
-    """How many random latents the mean latent is the mean of."""
+    """How many random latents are averaged for the mean latent."""
 
 
 class ManifoldSpec(Settings):

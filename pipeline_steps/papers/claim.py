@@ -34,26 +34,27 @@ class Sparse(Settings):
 
 
 class Quantity(Sparse):
-    """What came out: an accuracy in percent, an error, or how far images were moved."""
+    """A measured quantity: an accuracy in percent, an error, or how far images were
+    moved."""
 
     defense: str | None = None
-    """Whose accuracy."""
+    """The defense whose accuracy it is."""
     threat: str | None = None
     """Under which threat."""
     worst_of: list[str] = Field(default_factory=list)
-    """In a threat's place: several, all of which an image must withstand."""
+    """Instead of a threat: several, all of which an image must withstand."""
     mean_of: list[str] = Field(default_factory=list)
-    """In a threat's place: several, over which the accuracy is averaged."""
+    """Instead of a threat: several, over which the accuracy is averaged."""
     corruptions: list[str] = Field(default_factory=list)
-    """If there are any, the mean over these of the test images, at all severities."""
+    """The mean over these corruptions of the test images, at all severities."""
     trained_on: str | None = None
-    """The data set that the defense was trained on, where it is judged on another."""
+    """The data set that the defense was trained on, if it is evaluated on another."""
     epoch: Literal["last", "best"] | None = None
-    """With which of the weights that were kept while training."""
+    """Which of the weights that were kept during training."""
     size: Literal["linf", "l2"] | None = None
-    """In the accuracy's place: how far the threat moves an image, on average."""
+    """Instead of accuracy: how far the threat moves an image, on average."""
     manifold: str | None = None
-    """The generator of whose manifold a metric is meant."""
+    """The generator whose manifold the metric is about."""
     metric: str | None = None
     """A metric of that manifold's card."""
 
@@ -85,11 +86,12 @@ class Side(Quantity):
     """One side of a comparison."""
 
     each_of: list[str] = Field(default_factory=list)
-    """In a defense's place: several, for each of which the comparison must hold."""
+    """Instead of a defense: several, for each of which the comparison must hold."""
     less: Quantity | None = None
-    """What is taken off, for a gain or a gap; where it says nothing, it is as this side."""
+    """What is subtracted, for a gain or a gap; keys that it leaves out are those of
+    this side."""
     number: float | None = None
-    """A plain number."""
+    """A number."""
 
     def sides(self, under: Quantity) -> list["Side"]:
         """One for each defense, with nothing left open."""
@@ -105,16 +107,16 @@ class Side(Quantity):
 
 
 class Comparison(Sparse):
-    """Two quantities, and how the paper says they relate."""
+    """Two quantities, and their relation according to the paper."""
 
     left: Side
     """What is compared."""
     relation: Relation
-    """How it must stand to the right side; within a number means no further from zero."""
+    """The relation to the right side; `within` a number means no further from zero."""
     right: Side
     """What it is compared with."""
     under: list[str] = Field(default_factory=list)
-    """Threats under each of which it must hold, for sides that name none."""
+    """Threats under each of which it must hold, if the sides name none."""
 
     def each(self) -> list["Comparison"]:
         """One for each threat and each defense that it speaks of."""
@@ -138,19 +140,19 @@ class Claim(Sparse):
     """A sentence of a paper as comparisons that must all hold."""
 
     name: str
-    """A short name of its own."""
+    """A short, unique name."""
     place: str
     """Where the paper says it."""
     says: str
     """What it says, in our words."""
     dataset: str
-    """The data set that it speaks of."""
+    """The data set that it is about."""
     holds: list[Comparison] = Field(default_factory=list)
-    """What must hold, all of it."""
+    """Comparisons that must all hold."""
     not_run: str | None = None
     """Why it can't be decided yet."""
     ours: bool = False
-    """Whether the claim is this project's, not the paper's."""
+    """Whether the claim is ours, not the paper's."""
 
     @property
     def comparisons(self) -> list[Comparison]:

@@ -69,7 +69,8 @@ class Cell(Settings):
     images: int = 0
     seeds: int = 0
     calibrated: bool = False
-    """Whether the paper leaves the threat's strength open, so that ours is a choice."""
+    """Whether the paper doesn't state the threat's strength, so that ours is a
+    choice."""
     not_run: NotRun | None = None
     flags: tuple[Flag, ...] = ()
     lost: Lost | None = None
@@ -172,7 +173,7 @@ class DecidedClaim(Settings):
     """Where the paper says it."""
     says: str
     ours: bool
-    """Whether the claim is this project's, not the paper's."""
+    """Whether the claim is ours, not the paper's."""
     outcome: Outcome
     trainings: int | None = None
     """From how many seeds the networks were trained that decide it."""

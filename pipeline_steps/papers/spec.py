@@ -39,28 +39,29 @@ def keys(
 
 
 class Column(Settings):
-    """A column of a published table, and the threat behind it."""
+    """A column of a published table, and its threat."""
 
     name: str
     """As printed."""
     part: str | None = None
-    """What is printed over it and its neighbours."""
+    """The heading over it and its neighbours."""
     threat: str | None = None
     """The threat under which its numbers are measured."""
     worst_of: list[str] = Field(default_factory=list)
-    """In a threat's place: several, all of which an image must withstand."""
+    """Instead of a threat: several, all of which an image must withstand."""
     corruptions: list[str] = Field(default_factory=list)
-    """If there are any, the mean over these of the test images, at all severities."""
+    """The mean over these corruptions of the test images, at all severities."""
     not_run: str | None = None
-    """Why nothing stands behind this column."""
+    """Why this column can't be computed."""
     ours: bool = False
-    """Whether the paper has no such column: it is measured where nothing is printed."""
+    """Whether the column is ours: measured, but not printed in the paper."""
     calibrated: bool = False
-    """Whether the paper leaves the threat's strength open, so that ours is a choice."""
+    """Whether the paper doesn't state the threat's strength, so that ours is a
+    choice."""
     doubt: Said = None
     """What speaks against its printed numbers."""
     note: str | None = None
-    """What else is to be said of it."""
+    """Any other remark."""
 
     @property
     def label(self) -> str:
@@ -72,35 +73,35 @@ class Column(Settings):
 
 
 class Row(Settings):
-    """A row of a published table, and the defense behind it."""
+    """A row of a published table, and its defense."""
 
     name: str
     """As printed."""
     part: str | None = None
-    """What is printed over it and its neighbours."""
+    """The heading over it and its neighbours."""
     dataset: str | None = None
-    """Its data set, where it is another than the table's."""
+    """Its data set, if different from the table's."""
     defense: str | None = None
     """The defense whose numbers it shows."""
     trained_on: str | None = None
-    """The data set that it was trained on, where it is judged on another."""
+    """The data set that it was trained on, if it is evaluated on another."""
     difference: list[str] = Field(default_factory=list, max_length=2)
-    """In a defense's place: two rows by name, of which it is the first less the second."""
+    """Instead of a defense: the names of two rows; the first minus the second."""
     not_run: str | None = None
-    """Why nothing stands behind this row."""
+    """Why this row can't be computed."""
     published: list[float | None]
-    """The printed numbers, in the order of the columns; where there is none, `null`."""
+    """The printed numbers in the order of the columns; `null` for none."""
     published_average: float | None = None
     """The printed mean of the row."""
     lost: list[str] = Field(default_factory=list)
-    """Columns of which the paper prints a number that was lost where its text was read.
-    What stands there follows from elsewhere, as the note says, or is `null`; either way it
-    is measured."""
+    """Columns whose printed number is missing in our copy of the text. The number given
+    here follows from elsewhere, as the note says, or is `null`; it is measured either
+    way."""
     doubt: Said = None
-    """What speaks against these numbers, here or elsewhere: others for the same thing, or
-    some that can hardly be."""
+    """What speaks against these numbers: others for the same thing, here or elsewhere,
+    or implausible ones."""
     note: str | None = None
-    """What else is to be said of them."""
+    """Any other remark."""
 
     @property
     def label(self) -> str:
@@ -262,10 +263,11 @@ class Panel(Settings):
     """One thing that a figure shows, and the file behind it."""
 
     label: str
-    """What stands beside it."""
+    """The label beside it."""
     what: Literal["curve", "examples", "cam", "verdicts", "manifold", "distances"]
-    """Accuracy over training, edited images, these with maps of where the defense looks,
-    verdicts, a generator's reconstructions, or how far these lie off."""
+    """Accuracy over training (`curve`), attacked images (`examples`), these with maps
+    of where the defense looks (`cam`), `verdicts`, a generator's reconstructions
+    (`manifold`), or their errors (`distances`)."""
     defense: str | None = None
     """Whose curve or examples."""
     threat: str | None = None
@@ -273,11 +275,11 @@ class Panel(Settings):
     manifold: str | None = None
     """The generator whose manifold it is."""
     part: str | None = None
-    """What is printed over it and its neighbours."""
+    """The heading over it and its neighbours."""
     dataset: str | None = None
-    """Its data set, where it is another than the figure's."""
+    """Its data set, if different from the figure's."""
     at: float | str | None = None
-    """Where it stands on the horizontal axis: an amount, or a name."""
+    """Its position on the horizontal axis: a number, or a name."""
 
 
 class FigureSpec(Settings):
