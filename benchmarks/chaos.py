@@ -52,8 +52,8 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "atld-, share 0.1": ("atld-", {"share": 0.1}),
     "atld-, share 0": ("atld-", {"share": 0.0}),
 }
-# ATLD holds the logits of attacked images near those of clean ones, which it takes in eval mode.
-# Here batch norm takes these, too, by the statistics of the batch.
+# ATLD pulls the logits of attacked images towards those of clean ones, which it computes in
+# eval mode. In this training batch norm uses the batch's statistics for them, too.
 BY_BATCH = "atld-, clean logits by batch"
 CHANGES[BY_BATCH] = ("atld-", {})
 # The same weights with IMT, as ATLD's tables print them.
@@ -95,7 +95,7 @@ class Trace:
 
 @contextmanager
 def frozen_by_batch(network: nn.Module) -> Iterator[None]:
-    """As `frozen`, but batch norm uses the batch, and leaves its running statistics."""
+    """As `frozen`, but batch norm uses the batch and leaves its running statistics alone."""
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     before = [norm.momentum for norm in norms]
     with frozen(network):
