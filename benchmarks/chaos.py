@@ -102,9 +102,11 @@ def frozen_by_batch(network: nn.Module) -> Iterator[None]:
         for norm in norms:
             norm.train()
             norm.momentum = 0.0
-        yield
-        for norm, momentum in zip(norms, before, strict=True):
-            norm.momentum = momentum
+        try:
+            yield
+        finally:
+            for norm, momentum in zip(norms, before, strict=True):
+                norm.momentum = momentum
 
 
 @torch.no_grad()
