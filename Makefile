@@ -14,10 +14,12 @@ unexport PYTHONDONTWRITEBYTECODE
 CACHE := $(if $(SNAKEMAKE_OUTPUT_CACHE),--cache)
 # `robust-papers`, also where it is not installed.
 DO := python -m pipeline_steps.cli
+# Without its notes on MkDocs' future.
+MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
 # What is meant for a cluster has the papers' size, unless SCALE says otherwise.
 BIG := $(if $(filter file,$(origin SCALE)),paper,$(SCALE))
 
-.PHONY: help setup demo report rehearsal data cluster plan tables publish pull why test lint format docs lock clean
+.PHONY: help setup demo report rehearsal data cluster plan tables publish pull why test lint format docs site lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -71,21 +73,26 @@ why: setup ## tell what made a file (FILE=…, and CELL="METHOD, COLUMN" of a ta
 test: setup ## run all tests
 	python -m pytest --numprocesses $(CORES) --dist loadgroup
 
-lint: setup ## check style, types, the workflow and the generated pages
+lint: setup ## check style, types, the workflow, the generated pages and all links of the docs
 	ruff check .
 	ruff format --check .
 	mypy
 	snakefmt --check Snakefile workflow
 	snakemake --lint --config scale=$(SCALE)
 	python -m docs.generate --check
+	$(MKDOCS) build --strict
 
 format: setup ## bring code and rules into shape
 	ruff check --fix .
 	ruff format .
 	snakefmt Snakefile workflow
 
-docs: setup ## generate the config schema, the reference page and the rule graph
+docs: setup ## generate schema, reference and rule graph, and build the site: site/index.html
 	python -m docs.generate
+	$(MKDOCS) build --strict
+
+site: setup ## serve the docs on this machine, and build them again after each change
+	$(MKDOCS) serve
 
 lock: ## resolve pyproject.toml anew and pin everything
 	$(PYTHON) -m venv --clear .venv

@@ -29,6 +29,7 @@ from pipeline_steps.config.user_models import Own
 from pipeline_steps.core import registry
 from pipeline_steps.core.settings import Word, settings_of
 from pipeline_steps.jobs.rules import Rules
+from pipeline_steps.papers.names import Names
 
 HERE = Path(__file__).parent
 
@@ -40,6 +41,7 @@ FILES: dict[str, tuple[str, Any]] = {
     "defenses": ("defenses.yaml", Defenses),
     "paper": ("papers/PAPER.yaml", Paper),
     "own": ("own.yaml", Own),
+    "names": ("names.yaml", Names),
 }
 
 
@@ -49,10 +51,11 @@ def pages() -> Iterator[tuple[Path, str]]:
     for name, schema in schemas.items():
         text = json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False)
         yield HERE / "schema" / f"{name}.json", text + "\n"
-    yield HERE / "config.md", "\n".join(_reference(schemas)) + "\n"
+    yield HERE / "reference/config.md", "\n".join(_reference(schemas)) + "\n"
+    yield HERE / "tutorials/notebook.md", _notebook(HERE / "tutorials/notebook.ipynb")
     # Of the papers' size: at the demo's, a defense's features stand behind other defenses,
     # so that a rule stands behind itself.
-    yield HERE / "rulegraph.svg", _drawing(rule_graph("paper"))
+    yield HERE / "pictures/rulegraph.svg", _drawing(rule_graph("paper"))
 
 
 def _schema(name: str) -> dict[str, Any]:
@@ -101,22 +104,27 @@ def _entry(kind: str, word: str, definitions: dict[str, Any]) -> dict[str, Any]:
 
 
 def _reference(schemas: dict[str, dict[str, Any]]) -> Iterator[str]:
-    yield "# The config, key by key"
+    yield "# Config"
     yield ""
-    yield "Made by `make docs` from the typed models; edit those, not this page. The same"
-    yield "as JSON schema lies in [schema/](schema). Every key is checked before any job"
-    yield f"starts. Scales: {', '.join(scales())}."
+    yield "Look up here what each key of `workflow/config/` means, which values it takes and"
+    yield "what its default is. Every key is checked before any job starts."
+    yield f"There are these scales: {', '.join(scales())}."
     yield ""
-    yield "Each file names its schema on its first line, so an editor with a YAML language"
-    yield "server (VS Code, Neovim, Emacs, PyCharm) completes and checks keys while you type."
+    yield "Each file names its JSON schema on its first line, so an editor with a YAML language"
+    yield "server (VS Code, Neovim, Emacs, PyCharm) completes and checks keys while you type:"
+    yield ", ".join(f"[{name}](../schema/{name}.json)" for name in schemas) + "."
+    yield ""
+    yield "`make docs` writes this page from the typed models in `pipeline_steps/config/`; edit"
+    yield "those instead."
     for name, schema in schemas.items():
         yield from ["", f"## workflow/config/{FILES[name][0]}"]
         shown = [("", schema)] if "properties" in schema else []
         for title, part in [*shown, *schema.get("$defs", {}).items()]:
             yield from _table(title, part)
     yield from ["", "## Registered things", ""]
-    yield "Each is one file that holds one class of the same name. Where its settings come from"
-    yield "is in [methods](methods/index.md#where-each-word-is-described)."
+    yield "These are the words that the config can name: each is a file with a class of the"
+    yield "same name. Where its settings come from is in"
+    yield "[methods](../methods/index.md#where-each-word-is-described)."
     for kind in registry.FOLDERS:
         yield from [
             "",
@@ -178,6 +186,21 @@ def _type_of_mapping(field: dict[str, Any]) -> str:
     inside = next((schema for schema in schemas if isinstance(schema, dict)), {})
     values = _type(inside)
     return "settings" if values in ("any", "settings") else f"names with {values}"
+
+
+def _notebook(path: Path) -> str:
+    """A notebook as a page: its text, its code and what that printed."""
+    parts = ["<!-- Made by `make docs` from notebook.ipynb; edit that. -->"]
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        code = cell["cell_type"] == "code"
+        parts.append(f"```python\n{text}\n```" if code else text)
+        printed = "".join(
+            line for output in cell.get("outputs", []) for line in output["text"]
+        )
+        if printed:
+            parts.append(f"```text\n{printed.rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 # A flow of a data set on a manifold learns from the images that a GAN has projected: the

@@ -126,11 +126,9 @@ def run(
     line += with_scale(targets or [], scale, profile, root)
     if keep_going and not dry_run:
         try:
-            summary = run_local(line, root)
+            raise Exit(run_local(line))
         except KeyboardInterrupt:
             sys.exit("stopped; the same command goes on")
-        print(summary.text(root))
-        raise Exit(summary.status)
     # In this one's place, so that signals and the terminal are Snakemake's.
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *line])
 
@@ -165,6 +163,23 @@ def cluster(
         sys.exit("stopped; its jobs are cancelled, and the same command goes on")
     print(summary.text(root))
     raise Exit(summary.status)
+
+
+@app.command(rich_help_panel="Compute")
+def watch(
+    once: Annotated[
+        bool, Option("--once", help="Look once and end, as it does in a pipe.")
+    ] = False,
+) -> None:
+    """Show how far the last run is: what runs, waits, is done and failed, and how long.
+
+    It reads what the run writes, so it may be started and stopped at will, in any terminal
+    that sees the checkout.
+    """
+    root = _checkout("watch")
+    from pipeline_steps.terminal.watch import watch as watch_run
+
+    watch_run(root, once)
 
 
 @app.command(context_settings=PASSES_ON, rich_help_panel="Compute")
@@ -339,6 +354,8 @@ def why(
     """Tell what made a file: settings, code, seeds, inputs, machine and time."""
     here = Path.cwd()
     root = here if (here / "pipeline_steps").is_dir() else ROOT
+    if root == ROOT and not (ROOT / "Snakefile").is_file():
+        root = _checkout("why")
     from pipeline_steps.release.why import explain
     from pipeline_steps.release.why_text import document, show
 

@@ -21,6 +21,8 @@ SCALE = f"{RESULTS}/{{scale}}"
 UNFINISHED = Path(RESULTS, ".unfinished")
 LOCKS = Path(RESULTS, ".locks")
 JOBS = Path(RESULTS, ".jobs")
+# How far the last run is, for `robust-papers watch`.
+RUN = Path(RESULTS, ".run.jsonl")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import IO
 from pipeline_steps.cluster.queue import cancel, counted, jobs_of
 from pipeline_steps.cluster.summary import Summary
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.files import refuse_unwritable
 from pipeline_steps.core.progress import say
 from pipeline_steps.layout import LOCKS
 
@@ -31,6 +32,7 @@ LAUNCHES = 5
 @contextmanager
 def only_controller(lock: Path) -> Iterator[IO[str]]:
     """Refuses to start beside another launcher of this checkout, or its Snakemake."""
+    refuse_unwritable(Path.cwd())
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("a+") as file:
         try:

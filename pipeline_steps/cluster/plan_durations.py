@@ -20,6 +20,7 @@ from pipeline_steps.cluster.plan_jobs import PlannedJob
 from pipeline_steps.cluster.plan_trials import Trial, TrialRate, trial_rates, trials
 from pipeline_steps.config.scales import Rate
 from pipeline_steps.config.schema import Config
+from pipeline_steps.core.bookings import bookings
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.files import read_json
 
@@ -163,18 +164,19 @@ def _runs(job: PlannedJob, counter: Counter, root: Path) -> Iterator[Run]:
     files = [root / job.made[role] for role in ("card", "record") if role in job.made]
     if len(files) < 2 or not all(file.is_file() for file in files):
         return
-    spec, record = read_card(files[0]).spec, read_json(files[1])
-    parts = record.get("parts", [])
+    card, record = read_card(files[0]), read_json(files[1])
+    booked = bookings(card.step, record)
     shards = [other for other in counter.before(job) if "shard" in other.spec]
-    for number, part in enumerate(parts if shards else [], 1):
-        shard = {**spec, "shard": {"number": number, "of": len(parts)}}
-        yield from _run(shards[0], shard, part, part["seconds"])
-    if parts and not shards:  # it was made in shards, and is one job now
-        yield from _run(job, spec, parts[0], record["seconds"])
+    if len(booked) > 1 and not shards:  # it was made in shards, and is one job now
+        seconds = sum(booking.seconds for booking in booked)
+        yield from _run(job, card.spec, booked[0].record, seconds)
         return
-    own = record["seconds"] - sum(part["seconds"] for part in parts)
-    here = {"device": "cpu"} if parts else record
-    yield from _run(job, spec, here, own)
+    for booking in booked:
+        maker, spec = job, dict(card.spec)
+        if booking.shard:
+            maker = shards[0]
+            spec["shard"] = {"number": booking.shard, "of": len(booked) - 1}
+        yield from _run(maker, spec, booking.record, booking.seconds)
 
 
 def _run(

@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pipeline_steps.cluster.cost_plan import CostPlan
-from pipeline_steps.papers.report.parts import duration
 from pipeline_steps.papers.style import COLOURS, FAINT, GREY, INK, look, save
+from pipeline_steps.papers.wording import duration
 
 SHOWN_ON = 8
 POINTS = 600

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.bookings import step_of
+from pipeline_steps.core.errors import PipelineError, last_words
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.planned import planner
 from pipeline_steps.layout import RULES, kinds_of
@@ -43,11 +44,8 @@ class PlannedJob:
 
     @property
     def step(self) -> str:
-        """The step whose work it does; to gather that of others is work of its own."""
-        result = RULES.get(self.rule)
-        if result is None or result.gathers:
-            return self.rule
-        return result.step.partition(".")[2]
+        """The step whose work it does, as its cost is booked."""
+        return step_of(self.rule)
 
 
 def planned_jobs(arguments: Sequence[str], root: Path = ROOT) -> list[PlannedJob]:
@@ -90,8 +88,7 @@ def _dry_run(arguments: Sequence[str], root: Path) -> str:
         check=False,
     )
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines() or ["no word"]
-        raise PipelineError(said[-1].removeprefix("error: "))
+        raise PipelineError(last_words(done.stdout + done.stderr))
     return done.stdout + done.stderr
 
 

@@ -8,9 +8,10 @@ import pandas as pd
 
 from pipeline_steps.cluster.cost_plan import GPUS, NO_PAPER, CostPlan
 from pipeline_steps.cluster.plan_durations import AT_LEAST, UNKNOWN
-from pipeline_steps.papers.report.parts import duration
-from pipeline_steps.papers.style import escape, html_table, page
+from pipeline_steps.papers.report.render import render
+from pipeline_steps.papers.wording import duration
 
+TEMPLATES = ("../papers/report/templates/plan.html.j2",)
 TOO_LONG = 1.15  # of the ideal bound; above it the remedy is told
 SHARED = "A job that several targets need is counted in each, and once in `all`."
 
@@ -188,25 +189,11 @@ def write_tables(plan: CostPlan, folder: Path) -> None:
     for name, table in {**tables, "jobs": jobs(plan)}.items():
         path = folder / f"{name}.csv"
         table.to_csv(path, index=False, lineterminator="\n", float_format="%.6g")
-    body = [_html(table) for table in tables.values()]
-    body.append('<div class="notes">')
-    body += [f"<p>{escape(line)}</p>" for line in remarks(plan)]
-    body.append('</div>\n<img src="plan.svg" alt="The plan as a figure">')
-    line = f"Scale {plan.scale}: {plan.settings.title}"
-    made = page("What the work will cost", line, "\n".join(body))
-    (folder / "plan.html").write_text(made, encoding="utf-8")
-
-
-def _html(table: pd.DataFrame) -> str:
-    head, rows = _shown(table)
-    numbers = _numbers(table)
-    return html_table(
-        [escape(name) for name in head],
-        (
-            [
-                f'<td class="number">{cell}</td>' if number else escape(cell)
-                for cell, number in zip(row, numbers, strict=True)
-            ]
-            for row in rows
-        ),
+    made = render(
+        "plan.html.j2",
+        title="What the work will cost",
+        scale=f"Scale {plan.scale}: {plan.settings.title}",
+        tables={n: (*_shown(table), _numbers(table)) for n, table in tables.items()},
+        remarks=[*remarks(plan)],
     )
+    (folder / "plan.html").write_text(made, encoding="utf-8")

@@ -50,5 +50,11 @@ def _slurm(command: str, *arguments: str) -> str:
             f"there is no {command} here; start the cluster run on a login node of SLURM"
         ) from None
     if done.returncode != 0:
-        raise PipelineError(f"{command} failed: {done.stderr.strip()}")
+        said = "; ".join(
+            line.strip() for line in done.stderr.splitlines() if line.strip()
+        )
+        raise PipelineError(
+            f"SLURM does not answer here ({said or command}); start the cluster run on a "
+            "login node of SLURM"
+        )
     return done.stdout

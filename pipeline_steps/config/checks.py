@@ -1,10 +1,10 @@
 """What holds between the files of a config: names that exist, and parts that fit."""
 
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline_steps.config import user_models
+from pipeline_steps.config.cycles import cycles
 from pipeline_steps.config.datasets import GAN, Dataset
 from pipeline_steps.config.defenses import NOT_TRAINED, Defense
 from pipeline_steps.config.generators import Generator
@@ -12,59 +12,34 @@ from pipeline_steps.config.papers import Paper
 from pipeline_steps.config.scales import Part, Scale
 from pipeline_steps.config.schema import Config
 from pipeline_steps.config.threats import ThreatConfig, can_vary
+from pipeline_steps.config.yaml_files import Complaint, Place
 from pipeline_steps.core.amounts import Relative
 from pipeline_steps.core.registry import ROOT, did_you_mean, words
 from pipeline_steps.core.settings import Name
 from pipeline_steps.defenses.spec import Schedule
 from pipeline_steps.generators.spec import GanTraining
 
-FOLDER = Path("workflow/config")
-
 
 class Reference(NamedTuple):
     """A name that one file takes from another."""
 
-    where: str
-    """The file that names it, and the key."""
+    where: Place
+    """Where it is named."""
     kind: str
     """What it is a name of: a `dataset`, a `threat`, ..."""
     name: str
 
 
-class Misfit(NamedTuple):
-    """What a file holds rightly alone, and wrongly together."""
-
-    where: str
-    complaint: str
-
-
-def config_folder(root: Path) -> Path:
-    """Where the YAML lies: a checkout's own, or the copy that the wheel brings."""
-    own = root / FOLDER
-    return own if own.is_dir() else root / "pipeline_steps/workflow_config"
-
-
-def config_file(name: str) -> str:
-    """A file of the config, as sentences name it."""
-    return f"{FOLDER / name}.yaml"
-
-
-def _entry(config: Config, section: str, name: str) -> str:
-    """Where an entry stands: its file, which may be a plugin's, and its key."""
-    inside = f"{section}." if section in ("defenses", "schedules") else ""
-    return f"{config_file(config.file(section, name))}: {inside}{name}"
-
-
-def complaints(config: Config) -> Iterator[str]:
+def complaints(config: Config) -> Iterator[Complaint]:
     """What is wrong between the files, a sentence each."""
     yield from user_models.complaints(config.own, config.defenses.defenses)
     known = _known(config)
     for where, kind, name in _references(config):
         if name not in known[kind]:
             near = did_you_mean(name, known[kind])
-            yield f"{where}: there is no {kind} '{name}'{near}"
-    for where, complaint in _misfits(config):
-        yield f"{where}: {complaint}"
+            yield Complaint(where, f"there is no {kind} '{name}'{near}")
+    yield from _misfits(config)
+    yield from cycles(config)
 
 
 def _known(config: Config) -> dict[str, set[str]]:
@@ -88,170 +63,222 @@ def _steps() -> set[str]:
 
 def _references(config: Config) -> Iterator[Reference]:
     """Every name that one file takes from another."""
+    for kind, named in config.names:
+        for name in named:
+            yield Reference(Place("names", (kind, name)), kind[:-1], name)
     for name, dataset in config.datasets.items():
-        yield from _names_in_dataset(_entry(config, "datasets", name), dataset)
+        yield from _names_in_dataset(Place("datasets", (name,)), dataset)
     for name, generator in config.generators.items():
-        where = _entry(config, "generators", name)
+        where = Place("generators", (name,))
         yield from _names_in_generator(where, generator, config.datasets)
     for name, threat in config.threats.items():
-        yield from _names_in_threat(_entry(config, "threats", name), threat)
+        yield from _names_in_threat(Place("threats", (name,)), threat)
     for name, defense in config.defenses.defenses.items():
-        where = _entry(config, "defenses", name)
+        where = Place("defenses", ("defenses", name))
         yield from _names_in_defense(where, defense)
-    file = config_file(f"scales/{config.name}")
-    yield from _names_in_scale(file, config.scale)
-    yield from _names_in_pages(f"{file}: pages", config.scale.pages)
+    file = Place(f"scales/{config.name}")
+    yield from _names_in_scale(file, config.scale, config.datasets)
+    yield from _names_in_pages(file.at("pages"), config.scale.pages)
 
 
-def _names_in_dataset(where: str, dataset: Dataset) -> Iterator[Reference]:
+def _names_in_dataset(where: Place, dataset: Dataset) -> Iterator[Reference]:
     if dataset.corruptions.published:
-        corruptions = f"{where}.corruptions"
-        yield Reference(corruptions, "dataset", dataset.corruptions.published)
+        corruptions = where.at("corruptions")
+        yield Reference(
+            corruptions.at("published"), "dataset", dataset.corruptions.published
+        )
+    if "frost" in dataset.corruptions.model_fields_set:
+        frost = where.at("corruptions", "frost")
+        yield Reference(frost, "dataset", dataset.corruptions.frost)
     if dataset.projected:
-        projected = f"{where}.projected"
-        yield Reference(projected, "dataset", dataset.projected.dataset)
-        yield Reference(projected, "generator", dataset.projected.generator)
+        projected = where.at("projected")
+        yield Reference(projected.at("dataset"), "dataset", dataset.projected.dataset)
+        yield Reference(
+            projected.at("generator"), "generator", dataset.projected.generator
+        )
     if dataset.gan:
-        yield Reference(f"{where}.gan", "generator", dataset.gan)
+        yield Reference(where.at("gan"), "generator", dataset.gan)
 
 
 def _names_in_generator(
-    where: str, generator: Generator, datasets: Collection[str]
+    where: Place, generator: Generator, datasets: Collection[str]
 ) -> Iterator[Reference]:
     """A GAN's features are those of a data set of weights, or of a defense."""
     features = generator.projection.features
     if isinstance(generator.training, GanTraining) and features not in datasets:
-        yield Reference(f"{where}.projection.features", "defense", features)
+        yield Reference(where.at("projection", "features"), "defense", features)
 
 
-def _names_in_threat(where: str, threat: ThreatConfig) -> Iterator[Reference]:
-    for name in _names([threat.edit, threat.objective, threat.attack]):
+def _names_in_threat(where: Place, threat: ThreatConfig) -> Iterator[Reference]:
+    parts = {
+        "edit": threat.edit,
+        "objective": threat.objective,
+        "attack": threat.attack,
+    }
+    for place, name in _names(parts, where):
         # A defense may be one of another seed: `at@1`.
         known = name.partition("@")[0] if name.kind == "defense" else name
         if name != GAN:
-            yield Reference(where, name.kind, known)
+            yield Reference(place, name.kind, known)
 
 
-def _names_in_defense(where: str, defense: Defense) -> Iterator[Reference]:
-    yield Reference(where, "schedule", defense.schedule)
-    watched = defense.monitor and defense.monitor.threat
-    for name in _names([defense.recipe, watched]):
+def _names_in_defense(where: Place, defense: Defense) -> Iterator[Reference]:
+    yield Reference(where.at("schedule"), "schedule", defense.schedule)
+    watched = {"threat": defense.monitor and defense.monitor.threat}
+    for place, name in _names({"recipe": defense.recipe, "monitor": watched}, where):
         if name != GAN:
-            yield Reference(where, name.kind, name)
+            yield Reference(place, name.kind, name)
 
 
-def _names_in_scale(file: str, scale: Scale) -> Iterator[Reference]:
-    named: dict[tuple[str, str], Collection[str]] = {
-        ("stand_ins.datasets", "dataset"): [
-            name for pair in scale.stand_ins.datasets.items() for name in pair
-        ],
-        ("stand_ins.architectures", "architecture"): scale.stand_ins.architectures,
-        ("shards.threats", "threat"): scale.shards.threats,
-        ("shards.generators", "generator"): scale.shards.generators,
-        ("resources", "step"): scale.resources.keys() - {"default"},
-    }
-    for (key, kind), names in named.items():
+def _names_in_scale(
+    file: Place, scale: Scale, datasets: Collection[str]
+) -> Iterator[Reference]:
+    stand_ins, shards = file.at("stand_ins"), file.at("shards")
+    for name, used in scale.stand_ins.datasets.items():
+        for dataset in (name, used):
+            yield Reference(stand_ins.at("datasets", name), "dataset", dataset)
+    keys: list[tuple[Place, str, Collection[str]]] = [
+        (
+            stand_ins.at("architectures"),
+            "architecture",
+            scale.stand_ins.architectures,
+        ),
+        (shards.at("threats"), "threat", scale.shards.threats),
+        (shards.at("generators"), "generator", scale.shards.generators),
+        (file.at("resources"), "step", scale.resources.keys() - {"default"}),
+    ]
+    features = scale.evaluation.features
+    if features and features not in datasets:
+        yield Reference(file.at("evaluation", "features"), "defense", features)
+    for place, kind, names in keys:
         for name in names:
-            yield Reference(f"{file}: {key}", kind, name)
+            yield Reference(place.at(name), kind, name)
 
 
 def _names_in_pages(
-    where: str, pages: Mapping[str, Mapping[str, Part]]
+    where: Place, pages: Mapping[str, Mapping[str, Part]]
 ) -> Iterator[Reference]:
     for paper, parts in pages.items():
-        yield Reference(where, "paper", paper)
+        yield Reference(where.at(paper), "paper", paper)
         for page, part in parts.items():
-            inside = f"{where}.{paper}.{page}"
+            inside = where.at(paper, page)
             for name in part.defenses or ():
-                yield Reference(inside, "defense", name)
+                yield Reference(inside.at("defenses"), "defense", name)
             for name in part.threats or ():
-                yield Reference(inside, "threat", name)
+                yield Reference(inside.at("threats"), "threat", name)
 
 
-def _names(value: Any) -> Iterator[Name]:
+def _names(value: Any, where: Place) -> Iterator[tuple[Place, Name]]:
+    """Every name in settings, with its place."""
     if isinstance(value, Name):
-        yield value
+        yield where, value
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _names(item)
+        for key, item in value.items():
+            yield from _names(item, where.at(key))
     elif isinstance(value, list):
-        for item in value:
-            yield from _names(item)
+        for i, item in enumerate(value):
+            yield from _names(item, where.at(i))
 
 
-def _misfits(config: Config) -> Iterator[Misfit]:
+def _misfits(config: Config) -> Iterator[Complaint]:
     """All parts that do not fit together."""
-    file = config_file(f"scales/{config.name}")
+    file = Place(f"scales/{config.name}")
     yield from _misfits_in_scale(file, config.scale)
+    yield from _misfits_of_files(config, file)
     for name, dataset in config.datasets.items():
-        yield from _misfits_in_dataset(_entry(config, "datasets", name), dataset)
+        yield from _misfits_in_dataset(Place("datasets", (name,)), dataset)
     for name, generator in config.generators.items():
-        where = _entry(config, "generators", name)
+        where = Place("generators", (name,))
         yield from _misfits_in_generator(where, generator)
     for name, schedule in config.defenses.schedules.items():
-        where = _entry(config, "schedules", name)
+        where = Place("defenses", ("schedules", name))
         yield from _misfits_in_schedule(where, schedule)
     for name, threat in config.threats.items():
-        yield from _misfits_in_threat(_entry(config, "threats", name), threat)
+        yield from _misfits_in_threat(Place("threats", (name,)), threat)
     for name, defense in config.defenses.defenses.items():
-        where = _entry(config, "defenses", name)
+        where = Place("defenses", ("defenses", name))
         yield from _misfits_in_defense(where, defense, config.defenses.defenses)
     for name, paper in config.papers.items():
         parts = config.scale.pages.get(name, {})
-        yield from _misfits_in_pages(f"{file}: pages.{name}", paper, parts)
+        yield from _misfits_in_pages(file.at("pages", name), paper, parts)
 
 
-def _misfits_in_scale(file: str, scale: Scale) -> Iterator[Misfit]:
+def _misfits_in_scale(file: Place, scale: Scale) -> Iterator[Complaint]:
     if "default" not in scale.resources:
-        yield Misfit(f"{file}: resources", "the key 'default' is missing")
+        yield Complaint(file.at("resources"), "the key 'default' is missing")
+    for key in ("seeds", "claim_seeds"):
+        seeds = getattr(scale, key)
+        for seed in sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+            yield Complaint(file.at(key), f"the seed {seed} stands twice")
     if scale.claim_seeds and scale.claim_seeds[0] != scale.seeds[0]:
-        yield Misfit(
-            f"{file}: claim_seeds",
+        yield Complaint(
+            file.at("claim_seeds"),
             f"the first is {scale.seeds[0]}, the first of `seeds`: names without a seed "
             "mean that one",
         )
 
 
-def _misfits_in_dataset(where: str, dataset: Dataset) -> Iterator[Misfit]:
+def _misfits_of_files(config: Config, file: Place) -> Iterator[Complaint]:
+    """Data sets that are named for files of theirs which they have not."""
+    named = [(file.at("evaluation", "features"), config.scale.evaluation.features)]
+    for name, generator in config.generators.items():
+        place = Place("generators", (name, "projection", "features"))
+        if isinstance(generator.training, GanTraining):
+            named.append((place, generator.projection.features))
+    for place, features in named:
+        dataset = config.datasets.get(features or "")
+        if dataset and (dataset.source or {}).get("source") != "weights":
+            text = f"the data set '{features}' holds images, and no network's weights"
+            yield Complaint(place, text)
+    for name, dataset in config.datasets.items():
+        place = Place("datasets", (name, "corruptions"))
+        for key in ("published", "frost"):
+            other = config.datasets.get(getattr(dataset.corruptions, key) or "")
+            if other and other.projected:
+                text = "a data set that is projected has no files of its own to take"
+                yield Complaint(place.at(key), text)
+
+
+def _misfits_in_dataset(where: Place, dataset: Dataset) -> Iterator[Complaint]:
     if (dataset.source is None) == (dataset.projected is None):
-        yield Misfit(where, "say either its source, or what it is `projected` from")
+        yield Complaint(where, "say either its source, or what it is `projected` from")
     for budget, amount in dataset.budgets:
         if isinstance(amount, Relative):
-            yield Misfit(
-                f"{where}.budgets.{budget}",
+            yield Complaint(
+                where.at("budgets", budget),
                 "a budget is a number or a fraction, no multiple of a budget",
             )
 
 
-def _misfits_in_generator(where: str, generator: Generator) -> Iterator[Misfit]:
+def _misfits_in_generator(where: Place, generator: Generator) -> Iterator[Complaint]:
     gan = isinstance(generator.training, GanTraining)
     if generator.decoded == "raw" and not gan:
         complaint = "a flow gives images back as they are; `raw` is for a GAN's"
-        yield Misfit(f"{where}.decoded", complaint)
+        yield Complaint(where.at("decoded"), complaint)
 
 
-def _misfits_in_schedule(where: str, schedule: Schedule) -> Iterator[Misfit]:
+def _misfits_in_schedule(where: Place, schedule: Schedule) -> Iterator[Complaint]:
     if bool(schedule.knots) == bool(schedule.learning_rate):
-        yield Misfit(where, "say either a learning_rate or its knots")
+        yield Complaint(where, "say either a learning_rate or its knots")
 
 
-def _misfits_in_threat(where: str, threat: ThreatConfig) -> Iterator[Misfit]:
+def _misfits_in_threat(where: Place, threat: ThreatConfig) -> Iterator[Complaint]:
     if (threat.edit is None) == (threat.attack is None):
-        yield Misfit(where, "say either an edit with its steps, or an attack")
+        yield Complaint(where, "say either an edit with its steps, or an attack")
     if threat.edit is not None and threat.steps is None:
-        yield Misfit(f"{where}.steps", "the key 'steps' is missing")
+        yield Complaint(where.at("steps"), "the key 'steps' is missing")
     if threat.family and not can_vary(threat):
         complaint = "its edit has no epsilon and step_size to be varied"
-        yield Misfit(f"{where}.family", complaint)
+        yield Complaint(where.at("family"), complaint)
     if threat.attack is not None:
         complaint = "only an edit takes this; see the attack's own settings"
         for key in sorted(threat.model_fields_set - {"title", "attack", "images"}):
-            yield Misfit(f"{where}.{key}", complaint)
+            yield Complaint(where.at(key), complaint)
 
 
 def _misfits_in_defense(
-    where: str, defense: Defense, defenses: Mapping[str, Defense]
-) -> Iterator[Misfit]:
+    where: Place, defense: Defense, defenses: Mapping[str, Defense]
+) -> Iterator[Complaint]:
     if defense.weights_of is None:
         return
     trained = defenses[defense.weights_of]
@@ -259,7 +286,7 @@ def _misfits_in_defense(
         d.model_dump(exclude=NOT_TRAINED) for d in (defense, trained)
     )
     if settings != of_trained:
-        yield Misfit(
+        yield Complaint(
             where,
             f"a defense with the weights of '{defense.weights_of}' is trained as that "
             "one is; say nothing but its title and its inference",
@@ -267,13 +294,15 @@ def _misfits_in_defense(
 
 
 def _misfits_in_pages(
-    where: str, paper: Paper, parts: Mapping[str, Part]
-) -> Iterator[Misfit]:
+    where: Place, paper: Paper, parts: Mapping[str, Part]
+) -> Iterator[Complaint]:
     for page, part in parts.items():
         if page not in paper.pages:
             near = did_you_mean(page, paper.pages)
-            yield Misfit(where, f"there is no table or figure '{page}'{near}")
+            yield Complaint(
+                where.at(page), f"there is no table or figure '{page}'{near}"
+            )
         rows = paper.figures[page].panels if page in paper.figures else []
         panels = [panel for row in rows for panel in row.spread()]
         if panels and not any(map(part.shows, panels)):
-            yield Misfit(f"{where}.{page}", "this leaves no panel of the figure")
+            yield Complaint(where.at(page), "this leaves no panel of the figure")

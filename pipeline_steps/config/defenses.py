@@ -97,11 +97,12 @@ def _with_training(name: str, entry: Any, entries: Mapping[str, Any]) -> Any:
     if not isinstance(entry, Mapping) or not entry.get("weights_of"):
         return entry
     trained = entry["weights_of"]
-    whose = f"defense '{trained}' whose weights '{name}' has"
-    if not isinstance(entries.get(trained), Mapping):
-        text = f"there is no {whose}{did_you_mean(str(trained), entries)}"
-        raise PydanticCustomError("name", text)
+    whose = f"'{trained}', whose weights '{name}' is to have"
+    inside = {"inside": (name, "weights_of")}
+    if not isinstance(trained, str) or not isinstance(entries.get(trained), Mapping):
+        text = f"there is no defense {whose}{did_you_mean(str(trained), entries)}"
+        raise PydanticCustomError("name", text, inside)
     if "weights_of" in entries[trained]:
-        text = f"the {whose} has no training of its own; name the one that is trained"
-        raise PydanticCustomError("name", text)
+        text = f"the defense {whose}, has no training of its own; name the one that is trained"
+        raise PydanticCustomError("name", text, inside)
     return {**entries[trained], **entry}

@@ -14,7 +14,7 @@ class Inception(Settings):
     """The network whose features tell a GAN's Fréchet distance."""
 
     file: str
-    """Where its weights lie, made as docs/generators.md tells."""
+    """Where its weights lie, made as docs/reference/generators.md tells."""
     digest: Digest
     """Their checksum; a file that lies elsewhere reruns nothing."""
 

@@ -1,7 +1,7 @@
 """What holds within a paper's file, and between it and the others."""
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline_steps.config.papers import (
     Calibration,
@@ -12,38 +12,55 @@ from pipeline_steps.config.papers import (
 )
 from pipeline_steps.config.schema import Config
 from pipeline_steps.core.registry import constant, did_you_mean, words
+from pipeline_steps.core.settings import KeyPath
 from pipeline_steps.papers.claim import Claim, Comparison, Quantity, Side
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.spec import Column, Panel, Row
 
-# Where something stands in a file: `tables`, `table1`, `rows`, 3.
-KeyPath = tuple[str | int, ...]
-Complaint = tuple[str, KeyPath, str]
+
+class PaperComplaint(NamedTuple):
+    """What is wrong in a paper's file."""
+
+    paper: str
+    key: KeyPath
+    whose: str
+    """What it is wrong with, as the paper calls it: `tables.table1, row 'AT'`."""
+    text: str
+
 
 # Where a column or a claim names more threats than one.
 SEVERAL = ("worst_of", "mean_of", "under", "along")
 
 
-def paper_complaints(config: Config) -> Iterator[Complaint]:
-    """What is wrong with the papers' files: which file, where in it, and a sentence."""
+def paper_complaints(config: Config) -> Iterator[PaperComplaint]:
+    """What is wrong with the papers' files, the first thing first."""
     for paper, content in config.papers.items():
         for key_path, name, item in _parts(content):
             for complaint in (*_unknown(item, config), *_misfits(item, config)):
-                yield paper, key_path, f"{name}: {complaint}"
+                yield PaperComplaint(paper, key_path, name, complaint)
         frozen = {calibration.frozen for calibration in content.calibrations.values()}
         names = [claim.name for claim in content.claims]
         for i, name in enumerate(names):
             if name in names[:i]:
-                yield paper, ("claims", i), f"claims, '{name}': it stands twice"
+                whose = f"claims, '{name}'"
+                yield PaperComplaint(paper, ("claims", i), whose, "it stands twice")
         for name, table in content.tables.items():
-            for inside, complaint in (*_table(table), *_unfrozen(table, frozen)):
-                key_path = ("tables", name, *inside)
-                yield paper, key_path, f"tables.{name}, {complaint}"
+            for inside, whose, complaint in (
+                *_table(table),
+                *_unfrozen(table, frozen),
+            ):
+                yield PaperComplaint(
+                    paper,
+                    ("tables", name, *inside),
+                    f"tables.{name}, {whose}",
+                    complaint,
+                )
         for name, i, panel in _made(config, paper):
             kept = _keeps(panel.defense, config) if panel.what == "curve" else ()
             for complaint in kept:
-                said = f"figures.{name}, '{panel.label}': {complaint}"
-                yield paper, ("figures", name, "panels", i), said
+                key_path = ("figures", name, "panels", i)
+                whose = f"figures.{name}, '{panel.label}'"
+                yield PaperComplaint(paper, key_path, whose, complaint)
 
 
 def _made(config: Config, paper: str) -> Iterator[tuple[str, int, Panel]]:
@@ -162,8 +179,8 @@ def _one_source(sources: Sequence[Any]) -> Iterator[str]:
         yield "say either what stands behind it, or under `not_run` why nothing does"
 
 
-def _table(table: Table) -> Iterator[tuple[KeyPath, str]]:
-    """What doesn't fit within a table, by its place there."""
+def _table(table: Table) -> Iterator[tuple[KeyPath, str, str]]:
+    """What doesn't fit within a table: its place there, its name, and what is wrong."""
     names = {row.name for row in table.rows if not row.difference}
     averaged = [table.average] if table.average else []
     heads = [*(column.label for column in table.columns), *averaged]
@@ -171,21 +188,24 @@ def _table(table: Table) -> Iterator[tuple[KeyPath, str]]:
         labels = [part.label for part in parts]
         for i, label in enumerate(labels):
             if label in labels[:i]:
-                yield (f"{kind}s", i), f"{kind} '{label}': it stands twice"
+                yield (f"{kind}s", i), f"{kind} '{label}'", "it stands twice"
     for i, row in enumerate(table.rows):
+        whose = f"row '{row.label}'"
         for complaint in _row(row, len(table.columns), names):
-            yield ("rows", i), f"row '{row.label}': {complaint}"
+            yield ("rows", i), whose, complaint
         for name in set(row.lost).difference(heads):
             near = did_you_mean(name, heads)
-            yield ("rows", i), f"row '{row.label}': there is no column '{name}'{near}"
+            yield ("rows", i), whose, f"there is no column '{name}'{near}"
 
 
-def _unfrozen(table: Table, frozen: Collection[str]) -> Iterator[tuple[KeyPath, str]]:
+def _unfrozen(
+    table: Table, frozen: Collection[str]
+) -> Iterator[tuple[KeyPath, str, str]]:
     """Columns whose setting should have been chosen by a calibration of their paper."""
     for i, column in enumerate(table.columns if frozen else ()):
         if column.calibrated and not {*column.threats} <= {*frozen}:
             complaint = "it is marked as calibrated, and no calibration has frozen it"
-            yield ("columns", i), f"column '{column.label}': {complaint}"
+            yield ("columns", i), f"column '{column.label}'", complaint
 
 
 def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:

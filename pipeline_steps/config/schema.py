@@ -1,16 +1,14 @@
 """The whole config of a scale, with what users bring to it."""
 
-from pydantic import Field
-
 from pipeline_steps.config.datasets import Dataset
 from pipeline_steps.config.defenses import Defenses
 from pipeline_steps.config.generators import Generator
 from pipeline_steps.config.papers import Paper
-from pipeline_steps.config.plugin_files import Origins
 from pipeline_steps.config.scales import Projecting, Scale, StandIns, Training
 from pipeline_steps.config.threats import ThreatConfig
 from pipeline_steps.config.user_models import Own
 from pipeline_steps.core.settings import Settings, Word
+from pipeline_steps.papers.names import Names
 from pipeline_steps.papers.spec import BEST
 
 
@@ -25,13 +23,7 @@ class Config(Settings):
     defenses: Defenses
     papers: dict[Word, Paper]
     own: Own = Own()
-    origins: Origins = Field(default_factory=dict, exclude=True)
-    """Which entries are of plugins, and of which files."""
-
-    def file(self, section: str, name: str) -> str:
-        """The file that holds an entry, without its suffix."""
-        file = f"papers/{name}" if section == "papers" else section
-        return self.origins.get((section, name), file)
+    names: Names = Names()
 
     @property
     def judged(self) -> set[str]:

@@ -8,12 +8,18 @@ from pydantic import Field
 
 from pipeline_steps.config.datasets import Dataset
 from pipeline_steps.config.papers import Paper, Table
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.config.yaml_files import Complaint, Place, config_file
 from pipeline_steps.core.registry import did_you_mean, factory_files
-from pipeline_steps.core.settings import InferenceEntry, Settings, Word
+from pipeline_steps.core.settings import (
+    FACTORY,
+    InferenceEntry,
+    KeyPath,
+    Settings,
+    Word,
+)
 from pipeline_steps.papers.spec import Column, Row
 
-OWN_FILE = "workflow/config/own.yaml"
+OWN_FILE = config_file("own")
 NOT_PRINTED = "Not from the paper."
 
 
@@ -22,7 +28,7 @@ class OwnModel(Settings):
 
     title: str
     """What it is, in words."""
-    factory: str = Field(pattern=r"^[^:]+:[A-Za-z_]\w*$")
+    factory: str = Field(pattern=FACTORY)
     """The function that makes it: `FILE.py:NAME`, or `MODULE:NAME` of what is installed."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     """What the function is told."""
@@ -72,11 +78,26 @@ class Own(Settings):
     """Tables by the names of their files; `snakemake own` makes them."""
 
 
-def with_datasets(datasets: Mapping[str, Dataset], own: Own) -> dict[str, Dataset]:
+def clashes(
+    own: Own, datasets: Mapping[str, Dataset], papers: Mapping[str, Paper]
+) -> Iterator[Complaint]:
+    """What can't be put in among what the papers have."""
     for name in datasets.keys() & own.datasets.keys():
-        raise PipelineError(
-            f"{OWN_FILE}: datasets.{name}: datasets.yaml has one of its name"
-        )
+        text = "datasets.yaml has one of its name"
+        yield Complaint(Place("own", ("datasets", name)), text)
+    for paper, tables in own.rows.items():
+        place = Place("own", ("rows", paper))
+        if paper not in papers:
+            text = f"there is no paper '{paper}'{did_you_mean(paper, papers)}"
+            yield Complaint(place, text)
+            continue
+        known = papers[paper].tables
+        for table in tables.keys() - known.keys():
+            text = f"there is no table '{table}'{did_you_mean(table, known)}"
+            yield Complaint(place.at(table), text)
+
+
+def with_datasets(datasets: Mapping[str, Dataset], own: Own) -> dict[str, Dataset]:
     return {**datasets, **own.datasets}
 
 
@@ -85,15 +106,7 @@ def with_rows(papers: Mapping[str, Paper], own: Own) -> dict[str, Paper]:
     every = dict(papers)
     for paper, tables in own.rows.items():
         for table, rows in tables.items():
-            key = f"{OWN_FILE}: rows.{paper}.{table}"
-            if paper not in papers:
-                raise PipelineError(
-                    f"{key}: there is no paper '{paper}'{did_you_mean(paper, papers)}"
-                )
             known = every[paper].tables
-            if table not in known:
-                near = did_you_mean(table, known)
-                raise PipelineError(f"{key}: there is no table '{table}'{near}")
             old = known[table]
             more = [*old.rows, *_rows(rows, len(old.columns), NOT_PRINTED)]
             wider = old.model_copy(update={"rows": more})
@@ -114,6 +127,20 @@ def with_rows(papers: Mapping[str, Paper], own: Own) -> dict[str, Paper]:
     return every
 
 
+def place_in_paper(
+    paper: str, key: KeyPath, own: Own, papers: Mapping[str, Paper]
+) -> Place:
+    """Where a part of a paper is written: a row below a paper's own is the user's."""
+    if paper == "own":
+        return Place("own", key)
+    match key:
+        case ("tables", str(table), "rows", int(i), *_):
+            printed = len(papers[paper].tables[table].rows)
+            if i >= printed:
+                return Place("own", ("rows", paper, table, i - printed))
+    return Place(f"papers/{paper}", key)
+
+
 def _rows(
     rows: Iterable[OwnRow], columns: int, note: str | None = None
 ) -> Iterator[Row]:
@@ -121,17 +148,19 @@ def _rows(
         yield Row(**row.model_dump(), published=[None] * columns, note=note)
 
 
-def complaints(own: Own, trained: Iterable[str]) -> Iterator[str]:
+def complaints(own: Own, trained: Iterable[str]) -> Iterator[Complaint]:
     """What is wrong with the models, before any job is planned."""
+    models = Place("own", ("models",))
     for name in set(trained) & own.models.keys():
-        yield f"{OWN_FILE}: models.{name}: defenses.yaml has one of its name"
+        yield Complaint(models.at(name), "defenses.yaml has one of its name")
     for name, model in own.models.items():
-        key = f"{OWN_FILE}: models.{name}"
         if not Path(model.weights).is_file():
-            yield f"{key}.weights: there is no file {model.weights}"
+            text = f"there is no file {model.weights}"
+            yield Complaint(models.at(name, "weights"), text)
         if not factory_files(model.factory):
             where = model.factory.rpartition(":")[0]
-            yield (
-                f"{key}.factory: {where} is no file, seen from the project's folder, "
-                "and no module that is installed"
+            yield Complaint(
+                models.at(name, "factory"),
+                f"{where} is no file, seen from the project's folder, and no module "
+                "that is installed",
             )

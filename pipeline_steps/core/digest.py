@@ -3,14 +3,17 @@ every module of a plugin that its spec names.
 
 Syntax trees are hashed, without what documents them, so that a comment changes nothing and a
 real edit changes exactly the jobs that could run it. Modules that declare
-`CHANGES_NO_RESULT` stay out, and what they import is not followed.
+`CHANGES_NO_RESULT` stay out, and what they import is not followed. Files that shape a result
+and are not Python are named by the module that reads them, in `TEMPLATES`, with the
+others that these include.
 """
 
 import ast
 import hashlib
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import resolve_name
@@ -24,6 +27,7 @@ CHANGES_NO_RESULT = True
 
 PACKAGE = "pipeline_steps"
 LOCK = "requirements.lock"
+INCLUDED = re.compile(r'\{%-? (?:extends|include|import|from) "([^"]+)"')
 DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 
 
@@ -68,6 +72,7 @@ def _code(starts: frozenset[str], root: Path) -> Code:
         if module.changes_no_result:
             continue
         digests[name] = module.digest
+        digests |= module.files
         packages |= module.packages
         waiting += module.imports
     lock = _lock(root / LOCK)
@@ -95,6 +100,8 @@ def factory_digest(place: str) -> str:
 @dataclass(frozen=True)
 class _Module:
     digest: str
+    files: dict[str, str]
+    """Digests of what it reads beside its code."""
     imports: tuple[str, ...]
     packages: frozenset[str]
     changes_no_result: bool
@@ -113,6 +120,7 @@ def _module(root: Path, name: str) -> _Module:
     outside = {_top(n) for n in imported} - followed
     return _Module(
         digest=text_digest(spec_text(_canonical(tree))),
+        files=dict(_files(root, path.parent, _constant(tree, "TEMPLATES") or ())),
         imports=tuple(sorted(modules - {name})),
         packages=frozenset(_distributions(outside)),
         changes_no_result=bool(_constant(tree, "CHANGES_NO_RESULT")),
@@ -138,6 +146,19 @@ def _constant(tree: ast.Module, name: str) -> Any:
             if isinstance(target, ast.Name) and target.id == name:
                 return ast.literal_eval(node.value)
     return None
+
+
+def _files(root: Path, folder: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """What a module reads, as it lies from it, each with the templates that it includes."""
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise PipelineError(f"there is no {path}, which a module beside it reads")
+        text = path.read_text(encoding="utf-8")
+        # A plugin's lie elsewhere, and where that is differs between machines.
+        place = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
+        yield place.as_posix(), text_digest(text)
+        yield from _files(root, path.parent, INCLUDED.findall(text))
 
 
 @cache

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline_steps import layout
 from pipeline_steps.core.errors import PipelineError
 
 CHANGES_NO_RESULT = True
@@ -42,6 +43,19 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def refuse_unwritable(root: Path) -> None:
+    """Says so at once where no result can be written."""
+    for name in (layout.RESULTS, ".snakemake"):
+        path = root / name if os.path.lexists(root / name) else root
+        if not path.is_dir():
+            raise PipelineError(f"{path} is no folder, and results go into it")
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PipelineError(
+                f"{path} can't be written by you; work in a copy of this checkout that is "
+                "yours, or ask its owner to let you write"
+            )
 
 
 def disk_is_full(error: BaseException) -> bool:

@@ -16,6 +16,14 @@ from pipeline_steps.layout import JOBS
 
 CHANGES_NO_RESULT = True
 
+# Set where a job may be computed on a CPU though its scale asks for a GPU.
+ON_CPU = "PIPELINE_CPU"
+NO_GPU = (
+    "this scale wants a GPU for {what}, and torch finds none here; take a machine that has "
+    "one, or add `--config cpu=yes` to compute on the CPU all the same (`--cpu` where "
+    "`python -m pipeline_steps` is typed by hand)"
+)
+
 
 @dataclass(frozen=True)
 class JobFile:
@@ -31,6 +39,8 @@ class JobFile:
     """By role: what the shards of this job have made."""
     code: str | None = None
     """The digest of the code that was planned."""
+    gpus: int = 0
+    """How many its scale asks for."""
     environment: dict[str, str] = field(default_factory=dict)
     """What the step finds in its environment, and no result depends on."""
 
@@ -50,8 +60,10 @@ class JobFile:
         content = read_json(path)
         try:
             return cls(**content)
-        except TypeError as error:
-            raise PipelineError(f"{path} holds no job ({error})") from error
+        except TypeError:
+            raise PipelineError(
+                f"{path} holds no job; `python -m pipeline_steps RESULT` makes a result"
+            ) from None
 
 
 def place_of(result: str) -> Path:

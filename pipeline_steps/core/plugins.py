@@ -1,7 +1,8 @@
 """Plugins: installed packages that bring words and config of their own.
 
 An entry point in the group `robust_papers.plugins` names the package. It is read as this
-project's own folders are, without importing it; docs/plugins.md tells what may lie there.
+project's own folders are, without importing it. What may lie there:
+docs/how-to/plugins.md.
 """
 
 import importlib.util

@@ -24,6 +24,9 @@ CHANGES_NO_RESULT = True
 
 ROOT = Path(__file__).parents[2]
 
+# Of many valid names so many are listed.
+SHOWN = 25
+
 FOLDERS = {
     "source": "pipeline_steps.datasets.sources",
     "corruption": "pipeline_steps.datasets.corruptions",
@@ -211,10 +214,16 @@ def unknown(kind: str, word: str) -> str:
 def did_you_mean(word: str, names: Iterable[str]) -> str:
     """The nearest valid name, as the end of a sentence."""
     names = sorted(names)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-    return f"; valid: {', '.join(names)}" if names else ""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    known = f"; valid: {', '.join(names[:SHOWN])}{more}" if names else ""
+    return nearest(word, names) or known
+
+
+def nearest(word: str, names: Iterable[str], likeness: float = 0.5) -> str:
+    """The same where the names are too many to list them."""
+    spelled = {name.casefold(): name for name in sorted(names)}
+    near = difflib.get_close_matches(word.casefold(), spelled, n=1, cutoff=likeness)
+    return f"; did you mean '{spelled[near[0]]}'?" if near else ""
 
 
 def entries(spec: object) -> set[tuple[str, str]]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, TypeGuard
 
 from annotated_types import Ge, Gt, Le
 from pydantic import (
+    AllowInfNan,
     BaseModel,
     ConfigDict,
     Field,
@@ -55,20 +56,32 @@ class Read(Settings):
     model_config = ConfigDict(use_attribute_docstrings=False)
 
 
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+_-]*$")]
+WORD = r"^[a-z0-9][a-z0-9+_-]*$"
+Word = Annotated[str, StringConstraints(pattern=WORD)]
 Count = Annotated[int, Gt(0)]
 Whole = Annotated[int, Ge(0)]
 # Only trials state it; a spec without it has no such key, so its job stays the same job.
 Limit = Annotated[Count | None, Field(exclude_if=lambda limit: limit is None)]
 Share = Annotated[float, Ge(0), Le(1)]
-Positive = Annotated[float, Gt(0)]
-NotNegative = Annotated[float, Ge(0)]
+Positive = Annotated[float, Gt(0), AllowInfNan(False)]
+NotNegative = Annotated[float, Ge(0), AllowInfNan(False)]
 Norm = Literal["linf", "l2", "l1"]
 Precision = Literal["float32", "bfloat16"]
 
 
 DIGEST = r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$"
 Digest = Annotated[str, StringConstraints(pattern=DIGEST)]
+FACTORY = r"^[^:]+:[A-Za-z_]\w*$"
+
+# What is meant by a pattern, for those who can't read it.
+PATTERNS = MappingProxyType(
+    {
+        WORD: "a name is of small letters, digits, `-`, `_` and `+`, and begins with a "
+        "letter or a digit",
+        DIGEST: "a checksum is written `sha256:…` or `md5:…`, in hexadecimal digits",
+        FACTORY: "a function is named `FILE.py:NAME` or `MODULE:NAME`",
+    }
+)
 
 
 class Published(Settings):
@@ -99,7 +112,9 @@ class Named:
     def name_of(self, value: object) -> Name:
         if not isinstance(value, str):
             raise PydanticCustomError(
-                "name", "the name of a {kind}", {"kind": self.kind}
+                "name",
+                "it should be the name of a {kind}, not {value}",
+                {"kind": self.kind, "value": kind_of(value)},
             )
         name = Name(value)
         name.kind = self.kind
@@ -126,6 +141,11 @@ DefenseName = Annotated[Name, Named("defense")]
 
 # In a spec all names are resolved: a registered thing stands there with its settings.
 Entry = dict[str, Any]
+
+# Where something stands in settings: `tables`, `table1`, `rows`, 3.
+KeyPath = tuple[str | int, ...]
+# Of a wrong value so many characters are shown.
+SHOWN = 40
 
 # What a data set or a step supplies, and no config may state.
 GIVEN = ("classes", "size", "channels", "textures")
@@ -155,11 +175,9 @@ class Choice:
         try:
             checked = model.model_validate(settings)
         except ValidationError as error:
-            first = error.errors()[0]
-            text = sentence(dict(first), model_at(model, first["loc"][:-1]))
-            where = ".".join(str(part) for part in first["loc"])
-            text = f"in {kind} '{word}': {where}: {text}"
-            raise PydanticCustomError("choice", text, {}) from None
+            key, text = first_error(error, model)
+            text = f"in {kind} '{word}': {text}"
+            raise PydanticCustomError("choice", text, {"inside": key}) from None
         fields = type(checked).model_fields
         return {kind: word, **{name: getattr(checked, name) for name in fields}}
 
@@ -309,6 +327,28 @@ def _inside(kind: object, part: object) -> object:
     return arguments[-1] if arguments else None
 
 
+def first_error(error: ValidationError, kind: object) -> tuple[KeyPath, str]:
+    """The first of pydantic's errors: where it is, and a sentence about it."""
+    first: dict[str, Any] = dict(error.errors()[0])
+    loc = [part for part in first["loc"] if part != "[key]"]
+    text = sentence(first, model_at(kind, loc[:-1]))
+    # A part in brackets tells which of several models it is, and no place.
+    key = (part for part in loc if not str(part).startswith("["))
+    return (*key, *first.get("ctx", {}).get("inside", ())), text
+
+
+# What is wanted where a value is of another kind, by pydantic's name of the error.
+WANTED = MappingProxyType(
+    {
+        "model_type": "it should hold settings, `key: value`",
+        "model_attributes_type": "it should hold settings, `key: value`",
+        "dict_type": "it should hold settings, `key: value`",
+        "list_type": "it should be a list, `[…]`",
+        "string_type": "it should be text, in quotes where it looks like something else",
+    }
+)
+
+
 def sentence(error: dict[str, Any], model: type[BaseModel] | None) -> str:
     """One of pydantic's errors in this project's words, with the nearest valid key."""
     key = str(error["loc"][-1]) if error["loc"] else ""
@@ -318,6 +358,23 @@ def sentence(error: dict[str, Any], model: type[BaseModel] | None) -> str:
     if error["type"] == "missing":
         return f"the key '{key}' is missing"
     text = str(error["msg"])
-    if "input" in error and error["type"] not in ("choice", "amount", "name"):
-        text = f"{text[0].lower()}{text[1:]}, not {error['input']!r}"
-    return text
+    if error["type"] in ("choice", "amount", "name") or "input" not in error:
+        return text
+    pattern = error.get("ctx", {}).get("pattern")
+    usual = f"{text[0].lower()}{text[1:]}"
+    wanted = PATTERNS.get(pattern) or WANTED.get(error["type"]) or usual
+    return f"{wanted}, not {kind_of(error['input'])}"
+
+
+def kind_of(value: object) -> str:
+    """What a value is, as a person who writes YAML calls it, and how it begins."""
+    text = " ".join(repr(value).split())
+    short = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    match value:
+        case None:
+            return "nothing"
+        case list():
+            return f"the list {short}"
+        case Mapping():
+            return f"the settings {short}"
+    return short

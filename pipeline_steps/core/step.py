@@ -33,11 +33,12 @@ from pipeline_steps.core.card import (
 from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
-from pipeline_steps.core.job_file import JobFile
+from pipeline_steps.core.job_file import NO_GPU, ON_CPU, JobFile
 from pipeline_steps.core.lock import alone
 from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.record import record, with_parts
+from pipeline_steps.core.settings import first_error
 from pipeline_steps.layout import LOCKS, UNFINISHED
 
 CHANGES_NO_RESULT = True
@@ -232,8 +233,10 @@ def _job(step: str, spec_type: type[Spec], path: Path) -> Job[Spec]:
     try:
         spec = spec_type.model_validate(file.spec)
     except ValidationError as error:
+        key, text = first_error(error, spec_type)
+        where = f"{'.'.join(map(str, key))}: " if key else ""
         raise PipelineError(
-            f"the settings in {path} do not fit {step}: {error}"
+            f"the settings in {path} do not fit {step}: {where}{text}"
         ) from None
     now = code(step, spec.model_dump(mode="json"))
     if file.code and file.code != now.digest:
@@ -242,8 +245,17 @@ def _job(step: str, spec_type: type[Spec], path: Path) -> Job[Spec]:
             "again, which plans with today's code"
         )
     os.environ.update(file.environment)
+    if file.gpus and ON_CPU not in os.environ:
+        _refuse_without_gpu(step)
     places = {role: Path(place) for role, place in file.outputs.items()}
     return Job(step, spec, now, _paths(file.inputs), places, _paths(file.parts))
+
+
+def _refuse_without_gpu(step: str) -> None:
+    """What takes an hour on a GPU takes weeks on a CPU, so nobody falls into it."""
+    torch = sys.modules.get("torch")  # imported by each step that computes with it
+    if torch and not torch.cuda.is_available():
+        raise PipelineError(NO_GPU.format(what=step))
 
 
 def _paths(files: Mapping[str, Sequence[str]]) -> dict[str, list[Path]]:

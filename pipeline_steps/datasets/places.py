@@ -14,6 +14,8 @@ from pipeline_steps.core.errors import PipelineError
 CHANGES_NO_RESULT = True
 
 MIRROR = "DATASETS_MIRROR"
+# Where the config has the data set at hand, for those who must mend its entry.
+ENTRY = "DATASET_ENTRY"
 REMOTE = ("http", "https", "s3")
 
 

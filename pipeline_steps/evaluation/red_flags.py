@@ -9,6 +9,7 @@ from pipeline_steps.core.settings import Settings
 from pipeline_steps.evaluation.threat_relations import (
     Reason,
     Spec,
+    is_blind,
     is_nothing,
     steps_of,
     why_about_as_strong,
@@ -63,7 +64,14 @@ def red_flags(
     flags: dict[str, list[Flag]] = {threat: [] for threat in accuracies}
     compared = {name: spec for name, spec in threats.items() if name in accuracies}
     attacked = {n for n in cards if not is_nothing(threats.get(n, {}))}
-    for flag in [*_suspect(accuracies, compared), *_symptoms(cards, attacked)]:
+    # Square by itself follows no attack with gradients, which might have left something.
+    blind = {n for n in cards if is_blind(threats.get(n, {}))}
+    symptoms = [
+        flag
+        for flag in _symptoms(cards, attacked)
+        if flag.kind is not Symptom.BROKEN_BLINDLY or flag.threats[0] not in blind
+    ]
+    for flag in [*_suspect(accuracies, compared), *symptoms]:
         flags.setdefault(flag.threats[0], []).append(flag)
     return flags
 

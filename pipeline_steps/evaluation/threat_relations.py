@@ -76,7 +76,7 @@ def _reasons(strong: Spec, weak: Spec) -> Iterator[Reason]:
     elif _is_transferred(weak):
         inner = weak["threat"]
         stronger = strong == inner or why_at_least_as_strong(strong, inner)
-        if stronger and not _is_transferred(strong) and not _is_blind(strong):
+        if stronger and not _is_transferred(strong) and not is_blind(strong):
             yield Reason.TRANSFERRED
     elif _sees_inference(strong):
         if weak == strong["threat"]:
@@ -88,10 +88,10 @@ def _reasons(strong: Spec, weak: Spec) -> Iterator[Reason]:
 
 
 def _of_plain_attacks(strong: Spec, weak: Spec) -> Iterator[Reason]:
-    if _is_blind(strong):
+    if is_blind(strong):
         if _same(strong, weak, {"queries"}) and strong["queries"] > weak["queries"]:
             yield Reason.QUERIES
-    elif _is_blind(weak):
+    elif is_blind(weak):
         if (
             steps_of(strong) >= MANY
             and _leads_to_errors(strong)
@@ -152,10 +152,10 @@ def _sees_inference(spec: Spec) -> bool:
     return _is_wrapped(spec) and "crafted_on" not in spec
 
 
-def _is_blind(spec: Spec) -> bool:
+def is_blind(spec: Spec) -> bool:
     """Whether it counts queries and takes no steps: it sees answers, and no gradient."""
     if _is_wrapped(spec):
-        return _is_blind(spec["threat"])
+        return is_blind(spec["threat"])
     return "queries" in spec and "steps" not in spec
 
 

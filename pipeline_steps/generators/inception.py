@@ -89,7 +89,7 @@ def load_inception(path: Path) -> InceptionFeatures:
     if missing or misfit.unexpected_keys:
         raise PipelineError(
             f"{path} holds other weights than pt_inception-2015-12-05 ("
-            f"{[*missing, *misfit.unexpected_keys][0]}); docs/generators.md tells how to "
-            "make it"
+            f"{[*missing, *misfit.unexpected_keys][0]}); docs/reference/generators.md "
+            "tells how to make it"
         )
     return network.eval().requires_grad_(False)

@@ -7,7 +7,13 @@ from pipeline_steps.config.papers import Paper
 from pipeline_steps.config.schema import Config
 from pipeline_steps.jobs.pages import Pages
 from pipeline_steps.layout import RULES
-from pipeline_steps.papers.claim import AllClaimsSpec, Claim, ClaimsSpec, Result
+from pipeline_steps.papers.claim import (
+    AllClaimsSpec,
+    Claim,
+    ClaimsSpec,
+    LeftOut,
+    Result,
+)
 from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.printed import borne_out
 from pipeline_steps.papers.spec import Key, judged, keys
@@ -51,7 +57,22 @@ class ClaimSpecs:
             papers_size=self.config.is_papers_size,
             datasets=sorted({s.used(c) for s in specs for c in s.claims if c.holds}),
             papers=self.papers,
+            names=self.pages.names,
+            left_out=self.left_out(),
         )
+
+    def left_out(self) -> dict[str, LeftOut]:
+        """What claims lack at this scale, by the claims' names."""
+        lacking = {
+            claim.name: self._lacking(spec, claim)
+            for spec in map(self.of, self.papers)
+            for claim in self.config.papers[spec.paper].claims
+        }
+        return {
+            name: LeftOut(results=some[:NAMED], more=max(0, len(some) - NAMED))
+            for name, some in lacking.items()
+            if some
+        }
 
     @property
     def papers(self) -> list[str]:
@@ -59,16 +80,20 @@ class ClaimSpecs:
         return [name for name, paper in self.config.papers.items() if paper.claims]
 
     def _at_scale(self, spec: ClaimsSpec, claim: Claim) -> Claim:
-        if not self.config.scale.pages:
-            return claim
-        needed = dict.fromkeys(spec.results(claim))
-        lacking = [str(result) for result in needed if result not in self._made]
+        lacking = [str(result) for result in self._lacking(spec, claim)]
         if not lacking:
             return claim
         more = len(lacking) - NAMED
         shown = [*lacking[:NAMED], *([f"{more} more"] if more > 0 else [])]
         why = f"left out at scale {self.config.name}: {', '.join(shown)}"
         return claim.model_copy(update={"holds": [], "not_run": why})
+
+    def _lacking(self, spec: ClaimsSpec, claim: Claim) -> list[Result]:
+        """What the scale does not make of what decides a claim."""
+        if not self.config.scale.pages:
+            return []
+        needed = dict.fromkeys(spec.results(claim))
+        return [result for result in needed if result not in self._made]
 
     @cached_property
     def _made(self) -> set[Result]:

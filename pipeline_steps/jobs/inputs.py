@@ -188,7 +188,7 @@ class InputFiles:
         return {"claims": self._made("check_claims", "json", papers)}
 
     def make_report(self, spec: Spec) -> Inputs:
-        pages = self.specs.pages.overview().papers
+        pages = self.specs.pages.papers()
         tables = [
             {"paper": paper.paper, "table": page.name}
             for paper in pages

@@ -1,23 +1,23 @@
 """From the config to the pages of papers: what each of them shows, and of which runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from pipeline_steps.config.papers import Table, candidates
 from pipeline_steps.config.scales import Part
 from pipeline_steps.config.schema import Config
+from pipeline_steps.config.threats import members
 from pipeline_steps.jobs.entries import Entries
 from pipeline_steps.jobs.names import base
+from pipeline_steps.papers.names import Names
+from pipeline_steps.papers.report.spec import Printed, PrintedPaper
 from pipeline_steps.papers.spec import (
     BEST,
     FROM,
     CalibrationSpec,
     Column,
     FigureSpec,
-    OverviewSpec,
-    Printed,
-    PrintedPaper,
     Row,
     Run,
     TableSpec,
@@ -145,23 +145,49 @@ class Pages:
             if dataset
             else config.figure,
             panels=panels,
+            threats={
+                panel.threat: self.names.threat(panel.threat)
+                for panel in panels
+                if panel.threat
+            },
         )
 
-    def overview(self) -> OverviewSpec:
-        papers = self.config.papers
-        return OverviewSpec(
-            scale=self.config.name,
-            scale_title=self.config.scale.title,
-            papers=[
-                PrintedPaper(
-                    paper=name,
-                    title=paper.title,
-                    authors=paper.authors,
-                    tables=[self._printed(name, table) for table in paper.tables],
-                    figures=[self._printed(name, figure) for figure in paper.figures],
-                )
-                for name, paper in papers.items()
-            ],
+    def papers(self) -> list[PrintedPaper]:
+        """All that the papers print, and what of it is made."""
+        return [
+            PrintedPaper(
+                paper=name,
+                title=paper.title,
+                authors=paper.authors,
+                tables=[self._printed(name, table) for table in paper.tables],
+                figures=[self._printed(name, figure) for figure in paper.figures],
+            )
+            for name, paper in self.config.papers.items()
+        ]
+
+    @cached_property
+    def names(self) -> Names:
+        """What people call things; what has no name for people goes by its title."""
+        config = self.config
+        families = {
+            member.threat
+            for name, threat in config.threats.items()
+            for member in members(name, threat)
+            if member.threat != name
+        }
+        titled: dict[str, Mapping[str, Any]] = {
+            "datasets": config.datasets,
+            "generators": config.generators,
+            "defenses": {**config.defenses.defenses, **config.own.models},
+            "threats": {n: t for n, t in config.threats.items() if n not in families},
+        }
+        given = config.names.model_dump()
+        return Names(
+            **{
+                kind: {name: entry.title for name, entry in entries.items()}
+                | given[kind]
+                for kind, entries in titled.items()
+            }
         )
 
     def _printed(self, paper: str, page: str) -> Printed:

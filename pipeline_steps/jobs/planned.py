@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -11,12 +11,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline_steps import layout
-from pipeline_steps.config.load import load_config
+from pipeline_steps.config.load import dataset_entry, load_config, scales
+from pipeline_steps.config.scales import Resources
 from pipeline_steps.core.digest import code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.job_file import JobFile, place_of
-from pipeline_steps.core.registry import ROOT, did_you_mean
-from pipeline_steps.datasets.places import MIRROR
+from pipeline_steps.core.registry import ROOT, did_you_mean, nearest
+from pipeline_steps.datasets.places import ENTRY, MIRROR
 from pipeline_steps.jobs.inputs import InputFiles, Inputs
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.jobs.wildcards import known_names, patterns, patterns_of
@@ -45,7 +46,7 @@ SPEC_OF: Mapping[str, Callable[..., BaseModel]] = MappingProxyType(
         "calibrate": lambda specs, *names: specs.pages.calibration(*names),
         "check_claims": lambda specs, paper: specs.claims.of(paper),
         "gather_claims": lambda specs: specs.claims.all(),
-        "make_report": lambda specs: specs.pages.overview(),
+        "make_report": Specs.report,
     }
 )
 
@@ -92,6 +93,10 @@ class RuleJob:
         }
 
     @property
+    def granted(self) -> Resources:
+        return self.planner.granted(self.result.rule)
+
+    @property
     def file(self) -> JobFile:
         """All that its step is told."""
         inputs: dict[str, list[str]] = {}
@@ -107,6 +112,7 @@ class RuleJob:
             inputs=inputs,
             parts=self.parts,
             outputs=self.outputs,
+            gpus=self.granted.gpus,
             environment=self._environment(),
         )
 
@@ -116,15 +122,17 @@ class RuleJob:
         # Where published files may lie is no setting: from which place bytes come changes
         # no result, so a new mirror reruns nothing. The user's own come first.
         own = filter(None, [os.environ.get(MIRROR)])
-        known = self.planner.specs.config.datasets[self.names["dataset"]].places
-        return {MIRROR: ",".join([*own, *known])}
+        name = self.names["dataset"]
+        known = self.planner.specs.config.datasets[name].places
+        entry = dataset_entry(name, self.planner.scale, self.planner.root)
+        return {MIRROR: ",".join([*own, *known]), ENTRY: entry}
 
 
 class Planner:
     """The jobs of one scale."""
 
     def __init__(self, scale: str, root: Path = ROOT) -> None:
-        self.scale = scale
+        self.scale, self.root = scale, root
         self.specs = Specs(load_config(scale, root))
         self.input_files = InputFiles(self.specs)
         self.known: dict[tuple[str, ...], RuleJob] = {}
@@ -136,6 +144,12 @@ class Planner:
             self.known[key] = RuleJob(self, rule, names)
         return self.known[key]
 
+    def granted(self, rule: str) -> Resources:
+        """What the scale's table grants to each job of a rule."""
+        table, result = self.specs.config.scale.resources, layout.RULES[rule]
+        step = "default" if result.gathers else result.step.partition(".")[2]
+        return table.get(step, table["default"])
+
     def that_makes(self, result: str) -> RuleJob:
         """The job that a path is a result of."""
         known, reasons = patterns(self.specs.config), []
@@ -146,15 +160,52 @@ class Planner:
                 key for key, n in names.items() if not re.fullmatch(allowed[key], n)
             ]
             if scale != self.scale:
-                reasons.append(f"it is of another scale; add --config scale={scale}")
+                reasons.append(self._of_another(scale))
             elif wrong:
                 names_known = known_names(self.specs.config, wrong[0], names)
                 near = did_you_mean(names[wrong[0]], names_known)
                 reasons.append(f"there is no {wrong[0]} '{names[wrong[0]]}'{near}")
             else:
                 return self.job(kind.rule, *(names[key] for key in kind.wildcards))
-        why = reasons[0] if reasons else "no rule has results of such a name"
+        near = nearest(result, self._pages(), likeness=0.9)
+        why = reasons[0] if reasons else f"no rule has results of such a name{near}"
         raise PipelineError(f"no job makes {result}: {why}")
+
+    def no_such_target(self, target: str) -> str:
+        """What is wrong with a word or a file that Snakemake is asked for."""
+        if "/" in target:
+            try:
+                self.that_makes(target)
+            except PipelineError as error:
+                return str(error)
+            return f"no rule makes {target} at scale {self.scale}"
+        papers = self.specs.config.papers
+        pages = (f"{name}_{page}" for name in papers for page in papers[name].pages)
+        near = nearest(target, ["all", *papers, *pages])
+        known = (
+            near or f"; name a page (`ijsat_table1`), a paper ({', '.join(papers)}), a "
+        )
+        return (
+            f"there is no target '{target}'{known}{'' if near else 'file, or nothing'}"
+        )
+
+    def _of_another(self, scale: str) -> str:
+        if scale in scales(self.root):
+            return f"it is of another scale; add --config scale={scale}"
+        return f"there is no scale '{scale}'{did_you_mean(scale, scales(self.root))}"
+
+    def _pages(self) -> Iterator[str]:
+        """The files of all pages of all papers, and of those above them."""
+        for rule in ("gather_claims", "make_report"):
+            yield from self.job(rule).outputs.values()
+        for paper, config in self.specs.config.papers.items():
+            for rule, names in (
+                ("make_table", config.tables),
+                ("make_figure", config.figures),
+                ("calibrate", config.calibrations),
+            ):
+                for name in names:
+                    yield from self.job(rule, paper, name).outputs.values()
 
 
 @cache

@@ -2,16 +2,20 @@
 settings and resources, by wildcards."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from snakemake.exceptions import MissingRuleException
 from snakemake.io import ancient, temp
 
 from pipeline_steps import layout
 from pipeline_steps.config.scales import Resources
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.job_file import NO_GPU
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.jobs.planned import RuleJob, planner, write_job_file
 from pipeline_steps.jobs.wildcards import patterns, patterns_of
@@ -46,6 +50,34 @@ class Rules:
         for job in jobs:
             if job.rule.name in layout.RULES:
                 write_job_file(self.job(job.rule.name, job.wildcards))
+
+    def refuse_without_gpu(self, jobs: Iterable[Any]) -> None:
+        """Ends Snakemake where one of its jobs would wait weeks for a CPU."""
+        names = {job.rule.name for job in jobs} & layout.RULES.keys()
+        wanting = sorted(name for name in names if self.planner.granted(name).gpus)
+        # torch is imported elsewhere, for here it would be forked with every job.
+        finds = "import sys, torch; sys.exit(not torch.cuda.is_available())"
+        if (
+            wanting
+            and subprocess.run([sys.executable, "-c", finds], check=False).returncode
+        ):
+            sys.exit(f"error: {NO_GPU.format(what=', '.join(wanting))}")
+
+    @property
+    def unknown_target(self) -> type[MissingRuleException]:
+        """Snakemake's exception where no rule makes a target, with our sentence."""
+        planner = self.planner
+
+        class UnknownTarget(MissingRuleException):
+            def __init__(self, file: str) -> None:
+                super().__init__(file)
+                self.file = str(file)
+
+            def __str__(self) -> str:
+                # Inputs that no rule makes raise it too, and then nobody reads it.
+                return planner.no_such_target(self.file)
+
+        return UnknownTarget
 
     @cached_property
     def constraints(self) -> dict[str, str]:
@@ -144,10 +176,7 @@ class Rule:
 
     @cached_property
     def granted(self) -> Resources:
-        """What the scale's table grants to each of its jobs."""
-        table, default = self.rules.config.scale.resources, "default"
-        step = default if self.result.gathers else self.result.step.partition(".")[2]
-        return table.get(step, table[default])
+        return self.rules.planner.granted(self.name)
 
     @property
     def threads(self) -> int:

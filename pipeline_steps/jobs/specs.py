@@ -29,6 +29,7 @@ from pipeline_steps.jobs.entries import Entries, get
 from pipeline_steps.jobs.names import base, corruption, origin, seeded
 from pipeline_steps.jobs.pages import Pages
 from pipeline_steps.manifolds.spec import ManifoldSpec
+from pipeline_steps.papers.report.spec import OverviewSpec
 from pipeline_steps.papers.spec import BEST
 from pipeline_steps.threats.spec import ThreatSpec
 
@@ -49,12 +50,21 @@ class Specs:
     def claims(self) -> ClaimSpecs:
         return ClaimSpecs(self.config, self.pages)
 
+    def report(self) -> OverviewSpec:
+        return OverviewSpec(
+            scale=self.config.name,
+            scale_title=self.config.scale.title,
+            papers=self.pages.papers(),
+            names=self.pages.names,
+            left_out=self.claims.left_out(),
+        )
+
     def fetched(self, dataset: str) -> FetchSpec:
         config = get(self.config.datasets, "dataset", dataset)
         if config.projected:
             raise PipelineError(
                 f"data set {dataset} is made by projection and lies under results/, for "
-                f"its generator differs by scale; see docs/manifolds.md"
+                f"its generator differs by scale; see docs/reference/manifolds.md"
             )
         return FetchSpec(
             dataset=self.entries.dataset(dataset),

@@ -6,22 +6,12 @@ from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.step import Job, run
 from pipeline_steps.papers.calibration import Fit, complaint, fits, verdict
+from pipeline_steps.papers.report.render import render
 from pipeline_steps.papers.spec import CalibrationSpec
 from pipeline_steps.papers.statistics import read_outcomes
-from pipeline_steps.papers.style import (
-    escape,
-    html_table,
-    page,
-    paper_name,
-    scale_line,
-    standing_in,
-)
+from pipeline_steps.papers.style import paper_name, scale_line, standing_in
 
-LEGEND = (
-    "Accuracy in percent, and measured less printed in brackets. The distance is the root "
-    "of the mean square of these differences. No other defense is looked at, so that no "
-    "setting is chosen that flatters one."
-)
+TEMPLATES = ("report/templates/calibration.html.j2",)
 
 
 def main(job: Job[CalibrationSpec]) -> dict[str, Any]:
@@ -68,17 +58,14 @@ def record(spec: CalibrationSpec, fit: Fit) -> dict[str, Any]:
 
 def as_page(spec: CalibrationSpec, ranked: list[Fit]) -> str:
     """The choice as a page."""
-    head = ["Setting", "ε", "Steps", "Aim"]
-    head += [f"{name} (paper {printed:.2f})" for name, printed in spec.targets.items()]
-    head = [f'<th scope="col">{escape(text)}</th>' for text in [*head, "Distance"]]
-    body = [_row(spec, fit) for fit in ranked]
-    summary = f"<p>{escape(verdict(spec, ranked))}</p>"
-    warnings = filter(None, [_caution(spec), complaint(spec, ranked)])
-    shown = "\n".join(f'<p class="warning">{escape(text)}</p>' for text in warnings)
-    return page(
-        f"{paper_name(spec.paper)}, {spec.title}",
-        scale_line(spec),
-        f'{shown}\n{summary}\n{html_table(head, body)}\n<p class="notes">{escape(LEGEND)}</p>',
+    return render(
+        "calibration.html.j2",
+        title=f"{paper_name(spec.paper)}, {spec.title}",
+        scale=scale_line(spec),
+        spec=spec,
+        fits=ranked,
+        verdict=verdict(spec, ranked),
+        warnings=[*filter(None, [_caution(spec), complaint(spec, ranked)])],
     )
 
 
@@ -88,25 +75,6 @@ def _caution(spec: CalibrationSpec) -> str | None:
     return (
         "Not at the paper's size and on its data: nothing may be frozen by this page."
     )
-
-
-def _row(spec: CalibrationSpec, fit: Fit) -> list[str]:
-    candidate = fit.candidate
-    used = " (in use)" if candidate.threat == spec.frozen else ""
-    aim = "towards a random class" if candidate.targeted else "away from the true class"
-    accuracies = [
-        f'<td class="number">{fit.accuracies[name]:.2f} '
-        f'<span class="small">({fit.accuracies[name] - printed:+.2f})</span></td>'
-        for name, printed in spec.targets.items()
-    ]
-    numbers = [f"{candidate.epsilon:g}", str(candidate.steps)]
-    return [
-        f'<th scope="row">{escape(candidate.threat + used)}</th>',
-        *(f'<td class="number">{number}</td>' for number in numbers),
-        escape(aim),
-        *accuracies,
-        f'<td class="number">{fit.distance:.2f}</td>',
-    ]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from pipeline_steps.core.settings import Settings
+from pipeline_steps.papers.names import Names
 from pipeline_steps.papers.spec import Key, Run, judged, keys
 
 Relation = Literal["<", ">", "within"]
@@ -179,6 +180,15 @@ class Result(NamedTuple):
         return self.of + under + corrupted
 
 
+class LeftOut(Settings):
+    """What a claim lacks that the scale does not make."""
+
+    results: list[Result]
+    """The first few."""
+    more: int = 0
+    """How many besides."""
+
+
 class ClaimsSpec(Settings):
     """The claims of one paper. Which files decide them follows: they would be a long list."""
 
@@ -241,3 +251,7 @@ class AllClaimsSpec(Settings):
     datasets: list[str]
     """What the claims were decided on."""
     papers: list[str]
+    names: Names = Names()
+    """What people call what the claims speak of."""
+    left_out: dict[str, LeftOut] = Field(default_factory=dict)
+    """By a claim's name: what it lacks at this scale."""

@@ -1,6 +1,7 @@
 """Makes the report, and an overview of all runs: what came out, by what, at what cost."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline_steps.core.files import write_json
@@ -13,11 +14,13 @@ from pipeline_steps.papers.report.contents import (
     Table,
     behind,
 )
-from pipeline_steps.papers.report.document import document
-from pipeline_steps.papers.report.parts import duration
+from pipeline_steps.papers.report.render import render
+from pipeline_steps.papers.report.spec import OverviewSpec
+from pipeline_steps.papers.report.view import report_view
 from pipeline_steps.papers.results import DecidedClaims, read_results
-from pipeline_steps.papers.spec import OverviewSpec
-from pipeline_steps.papers.style import escape, html_table, page
+
+TEMPLATES = ("report/templates/report.html.j2", "report/templates/runs.html.j2")
+TITLE = "Adversarial robustness: printed and measured"
 
 COLUMNS = (
     "step",
@@ -42,12 +45,28 @@ def main(job: Job[OverviewSpec]) -> dict[str, Any]:
     starts = [card for name in pages for card in job.inputs.get(name, [])]
     cards = sorted({*job.inputs.get("cards", []), *behind(starts)})
     results = [Result.read(path) for path in cards]
-    whole = document(read(job, results), job.spec.papers)
-    job.output("index").write_text(whole, encoding="utf-8")
+    write_page(job.output("index"), read(job, results), job.spec)
     write_lines(job.output("csv"), COLUMNS, map(line, results))
-    job.output("html").write_text(as_page(job.spec, results), encoding="utf-8")
+    timed = [result.seconds for result in results if "seconds" in result.record]
+    page = render(
+        "runs.html.j2",
+        title="What was run",
+        scale=f"Scale {job.spec.scale}: {job.spec.scale_title}",
+        runs=results,
+        timed=len(timed),
+        seconds=sum(timed),
+        shown=SHOWN,
+    )
+    job.output("html").write_text(page, encoding="utf-8")
     write_json(job.output("summary"), summary(results))
     return {"runs": len(results)}
+
+
+def write_page(path: Path, contents: Contents, spec: OverviewSpec) -> None:
+    """The report as one file."""
+    report = report_view(contents, spec)
+    page = render("report.html.j2", title=TITLE, report=report)
+    path.write_text(page, encoding="utf-8")
 
 
 def read(job: Job[OverviewSpec], results: Sequence[Result]) -> Contents:
@@ -79,26 +98,10 @@ def line(result: Result) -> dict[str, Any]:
     return {
         "step": result.card.step,
         "name": result.name,
-        "metrics": ", ".join(numbers(result)),
-        "code": code(result),
+        "metrics": ", ".join(result.numbers),
+        "code": result.code,
         **{name: result.record.get(name, "") for name in COLUMNS[4:]},
     }
-
-
-def numbers(result: Result) -> list[str]:
-    """The numbers on its card, each with its name."""
-    metrics = result.card.metrics.items()
-    return [f"{k} {number(v)}" for k, v in metrics if isinstance(v, int | float)]
-
-
-def number(value: float) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
-
-
-def code(result: Result) -> str:
-    return str(result.card.code.get("digest", ""))[:12]
 
 
 def summary(results: Sequence[Result]) -> dict[str, Any]:
@@ -115,41 +118,6 @@ def summary(results: Sequence[Result]) -> dict[str, Any]:
                 shown = {k: metrics[k] for k in GENERATOR_METRICS if k in metrics}
                 generators.setdefault(dataset, {})[generator] = shown
     return {"accuracy": accuracies, "generators": generators}
-
-
-def as_page(spec: OverviewSpec, results: Sequence[Result]) -> str:
-    """All runs as a page."""
-    timed = [result.seconds for result in results if "seconds" in result.record]
-    text = (
-        f"{len(results)} results; {len(timed)} of them have a record, and took "
-        f"{duration(sum(timed))} of computing in all. A card is the same whenever the "
-        "job is repeated; machine, time and memory are those of the run that made it."
-    )
-    head = ("Step", "Result", "Numbers", "Code", "Device", "Time", "Memory (MB)")
-    return page(
-        "What was run",
-        f"Scale {spec.scale}: {spec.scale_title}",
-        f'<p class="notes">{escape(text)}</p>\n{html_table(head, map(_row, results))}',
-    )
-
-
-def _row(result: Result) -> list[str]:
-    record, shown = result.record, numbers(result)
-    more = [f"and {len(shown) - SHOWN} more"] if len(shown) > SHOWN else []
-    device = " on ".join(str(record[k]) for k in ("device", "machine") if record.get(k))
-    memory = str(record.get("peak_memory_mb", ""))
-    if gpu := record.get("peak_gpu_memory_mb"):
-        memory += f", GPU {gpu}"
-    time = duration(result.seconds) if "seconds" in record else ""
-    return [
-        escape(result.card.step),
-        escape(result.name),
-        "<br>".join(escape(text) for text in [*shown[:SHOWN], *more]),
-        f"<code>{escape(code(result))}</code>",
-        escape(device),
-        f'<td class="number">{time}</td>',
-        f'<td class="number">{memory}</td>',
-    ]
 
 
 if __name__ == "__main__":

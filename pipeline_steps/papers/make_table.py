@@ -5,15 +5,18 @@ from typing import Any
 
 from pipeline_steps.core.card import read_card
 from pipeline_steps.core.step import Job, run
-from pipeline_steps.papers.forms.latex import as_latex
-from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.forms.tidy import write_table
+from pipeline_steps.papers.report.render import render
+from pipeline_steps.papers.report.tables import Below, table_view
 from pipeline_steps.papers.results import JudgedRun, MeasuredTable, write_results
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.statistics import Key, read_outcomes
+from pipeline_steps.papers.style import scale_line
 from pipeline_steps.papers.tables import Judged, cells
-from pipeline_steps.papers.wording import Footnotes
+from pipeline_steps.papers.wording import Footnotes, caution, title
+
+TEMPLATES = ("report/templates/table.html.j2", "report/templates/table.tex.j2")
 
 
 def main(job: Job[TableSpec]) -> dict[str, Any]:
@@ -23,17 +26,30 @@ def main(job: Job[TableSpec]) -> dict[str, Any]:
     table = MeasuredTable(spec=spec, cells=rows)
     write_results(job.output("json"), table)
     write_table(table, job.output("csv"))
+    job.output("html").write_text(as_page(table), encoding="utf-8")
+    # The picture comes first, for LaTeX has more footnotes than it.
     notes = Footnotes()
-    job.output("html").write_text(as_page(spec, rows, notes), encoding="utf-8")
     draw(spec, rows, notes, job.output("png"))
-    # Last, for it has footnotes of its own.
-    job.output("tex").write_text(as_latex(spec, rows, notes), encoding="utf-8")
+    job.output("tex").write_text(as_latex(table, notes), encoding="utf-8")
     flat = [cell for row in rows for cell in row]
     return {
         "cells": len(flat),
         "measured": sum(cell.measured is not None for cell in flat),
         "red_flags": sum(len(cell.flags) for cell in flat),
     }
+
+
+def as_page(table: MeasuredTable) -> str:
+    """The table as a page of its own."""
+    spec, view = table.spec, table_view(table.spec, table.cells)
+    about = {"title": title(spec), "scale": scale_line(spec), "caution": caution(spec)}
+    return render("table.html.j2", table=view, **about)
+
+
+def as_latex(table: MeasuredTable, notes: Footnotes) -> str:
+    """The table as LaTeX sets it, printed and measured side by side."""
+    below = Below.together(notes)
+    return render("table.tex.j2", table=table_view(table.spec, table.cells, below))
 
 
 def judged(job: Job[TableSpec]) -> Judged:

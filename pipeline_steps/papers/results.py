@@ -108,10 +108,10 @@ class MeasuredTable(Settings):
                 if cell.kind != "average" and cell.published is not None:
                     yield cell
 
-    def noted(self) -> Iterator[Row | Column]:
-        """The rows and columns of which the config has something to say."""
-        yield from (row for row in self.spec.rows if row.note)
-        yield from (column for column in self.spec.columns if column.note)
+    def doubted(self) -> Iterator[Row | Column]:
+        """The rows and columns against whose printed numbers something speaks."""
+        yield from (row for row in self.spec.rows if row.doubt)
+        yield from (column for column in self.spec.columns if column.doubt)
 
 
 class Outcome(StrEnum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -17,6 +17,9 @@ FROM = ".from-"
 BEST = ".best"
 
 NOT_PRINTED = "the paper prints no number here"
+
+# What few have to say stands in no spec of the others.
+Said = Annotated[str | None, Field(exclude_if=lambda said: said is None)]
 
 # Of a number that the paper prints and our text of it lost: not known, or known from elsewhere.
 Lost = Literal["lost", "inferred"]
@@ -54,6 +57,8 @@ class Column(Settings):
     """Whether the paper has no such column: it is measured where nothing is printed."""
     calibrated: bool = False
     """Whether the paper leaves the threat's strength open, so that ours is a choice."""
+    doubt: Said = None
+    """What speaks against its printed numbers."""
     note: str | None = None
     """What else is to be said of it."""
 
@@ -91,8 +96,11 @@ class Row(Settings):
     """Columns of which the paper prints a number that was lost where its text was read.
     What stands there follows from elsewhere, as the note says, or is `null`; either way it
     is measured."""
+    doubt: Said = None
+    """What speaks against these numbers, here or elsewhere: others for the same thing, or
+    some that can hardly be."""
     note: str | None = None
-    """What contradicts these numbers elsewhere in the paper."""
+    """What else is to be said of them."""
 
     @property
     def label(self) -> str:
@@ -288,40 +296,10 @@ class FigureSpec(Settings):
     """What was really used in place of a data set that a panel names."""
     figure: Entry
     panels: list[Panel]
+    threats: dict[str, str] = Field(default_factory=dict)
+    """What people call the threats of its panels."""
 
     def used(self, panel: Panel) -> str:
         """The data set that a panel really shows."""
         named = panel.dataset
         return self.stand_ins.get(named, named) if named else str(self.dataset)
-
-
-class Printed(Settings):
-    """A table or a figure as a paper prints it, whether it is made here or not."""
-
-    name: str
-    """Its target is the paper's name, an underscore, and this."""
-    title: str
-    made: bool
-    """Whether it is among what this scale makes."""
-    numbers: int = 0
-    """How many it prints, averages left out."""
-    published_only: int = 0
-    """Behind how many of them nothing stands at any scale."""
-
-
-class PrintedPaper(Settings):
-    """All that a paper prints."""
-
-    paper: str
-    title: str
-    authors: str
-    tables: list[Printed]
-    figures: list[Printed]
-
-
-class OverviewSpec(Settings):
-    """The scale whose jobs are listed, and the papers whose pages it shows."""
-
-    scale: str
-    scale_title: str
-    papers: list[PrintedPaper] = Field(default_factory=list)

@@ -5,9 +5,7 @@ in dash and marker as well, for print in grey. No file holds a date or a version
 that the same content is the same bytes.
 """
 
-import html
 import textwrap
-from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,63 +111,3 @@ def wrapped(text: str, inches: float, points: float) -> str:
     """Text broken into lines that fit; a letter is about 0.6 of its height wide."""
     letters = max(10, int(inches * 72 / (0.6 * points)))
     return "\n".join(textwrap.wrap(text, letters))
-
-
-CSS = f"""
-body {{ font: 15px/1.45 system-ui, sans-serif; color: {INK}; background: #fff;
-  margin: 2rem auto; max-width: 92rem; padding: 0 1.5rem; }}
-h1 {{ font-size: 1.35rem; margin: 0; }}
-h2 {{ font-size: 1.1rem; margin: 2rem 0 0; }}
-.scale {{ color: {GREY}; margin: .3rem 0 1.2rem; }}
-.warning {{ border-left: 4px solid {ORANGE}; padding: .1rem .8rem; }}
-.wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; margin: 1rem 0; }}
-th, td {{ padding: .4rem .7rem; text-align: left; vertical-align: top; }}
-thead th {{ border-bottom: 2px solid {INK}; border-top: 2px solid {INK}; }}
-tbody tr {{ border-bottom: 1px solid {FAINT}; }}
-th[scope=row] {{ font-weight: 600; }}
-sup {{ font-weight: 400; line-height: 0; }}
-.number {{ text-align: right; white-space: nowrap;
-  font-variant-numeric: tabular-nums; }}
-.measured {{ font-size: 1.2rem; font-weight: 600; }}
-.measured a {{ color: inherit; text-decoration: underline 1px {FAINT}; }}
-.small {{ color: {GREY}; font-size: .8rem; }}
-.not-run {{ color: {GREY}; }}
-td.not-run {{ background: #f5f5f5; }}
-.red-flag {{ color: #a63c00; font-weight: 600; }}
-.holds {{ color: #00694d; font-weight: 600; }}
-.does_not_hold {{ color: #a63c00; font-weight: 600; }}
-.inconclusive {{ font-weight: 600; }}
-.not_run {{ color: {GREY}; }}
-.notes {{ color: #404040; font-size: .9rem; max-width: 60rem; }}
-.notes p {{ margin: .3rem 0; }}
-"""
-
-
-def escape(text: str) -> str:
-    return html.escape(text)
-
-
-def page(title: str, scale: str, body: str) -> str:
-    """A page that needs nothing from outside."""
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
-        f'<h1>{escape(title)}</h1>\n<p class="scale">{escape(scale)}</p>\n'
-        f"{body}\n</body>\n</html>\n"
-    )
-
-
-def html_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells of HTML as a table; those that start with `<t` are cells already."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        made = (c if c.startswith("<t") else f"<{tag}>{c}</{tag}>" for c in cells)
-        return f"<tr>{''.join(made)}</tr>"
-
-    body = "\n".join(line(row, "td") for row in rows)
-    return (
-        f'<div class="wide"><table>\n<thead>{line(head, "th")}</thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>"
-    )

@@ -134,7 +134,7 @@ def _row(
             "published": row.published[i],
             "calibrated": column.calibrated,
             "lost": row.lost_in(column.label, row.published[i]),
-            "notes": (row.note,) if row.note and i == 0 else (),
+            "notes": (*filter(None, (row.doubt, row.note)),) if i == 0 else (),
         }
         if outcome is None:
             none_given = NotRun(kind=Missing.NO_VERDICTS)

@@ -4,11 +4,12 @@ Each takes values and gives a sentence or a clause; CSV, pages, LaTeX, pictures 
 terminal all ask here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipeline_steps.evaluation.red_flags import Flag, Symptom
 from pipeline_steps.evaluation.threat_relations import Reason
-from pipeline_steps.papers.claim import Quantity, Relation, Side
+from pipeline_steps.papers.claim import LeftOut, Quantity, Relation, Result, Side
+from pipeline_steps.papers.names import PLAIN, Names
 from pipeline_steps.papers.results import (
     ENOUGH_TRAININGS,
     Cell,
@@ -28,6 +29,45 @@ from pipeline_steps.papers.spec import (
 from pipeline_steps.papers.statistics import FEW, Interval
 from pipeline_steps.papers.style import paper_name, standing_in
 
+# Numbers
+
+
+def rounded(number: float, within: Interval | None = None) -> str:
+    """A number in percent with as many digits as its interval lets count."""
+    return f"{number:.{digits(within)}f}"
+
+
+def digits(within: Interval | None) -> int:
+    """Decimals that say something: a tenth, or a hundredth where the interval is narrow."""
+    return 2 if within is not None and within.high - within.low < NARROW else 1
+
+
+NARROW = 0.5
+
+
+def signed(difference: float) -> str:
+    """A difference in points, with its sign if it has one."""
+    text = f"{difference:+.1f}".replace("-", "−")
+    return text if text.strip("+−") != "0.0" else "0.0"
+
+
+def plain_number(number: float) -> str:
+    """A number of any size, without digits that say nothing."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:.3g}"
+
+
+def p_value(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{seconds / 3600:.1f} h"
+
+
 # Tables
 
 CALIBRATED = (
@@ -39,18 +79,21 @@ INFERRED = f"{LOST}, and this one follows from elsewhere in it"
 
 
 class Footnotes:
-    """Letters for what is said below a table; the same words share a letter."""
+    """Signs for what is said below a table; the same words share a sign."""
 
-    def __init__(self) -> None:
+    def __init__(self, alphabet: str = "abcdefghijklmnopqrstuvwxyz") -> None:
+        self.alphabet = alphabet
         self.letters: dict[str, str] = {}
 
-    def mark(self, *sentences: str) -> str:
-        """The letters of these sentences, each made when it is first asked for."""
+    def marks(self, *sentences: str) -> list[str]:
+        """The signs of these sentences, each made when it is first asked for."""
         for sentence in sentences:
-            i = len(self.letters)
-            letter = "abcdefghijklmnopqrstuvwxyz"[i % 26] * (i // 26 + 1)
-            self.letters.setdefault(sentence, letter)
-        return ",".join(self.letters[sentence] for sentence in sentences)
+            again, i = divmod(len(self.letters), len(self.alphabet))
+            self.letters.setdefault(sentence, self.alphabet[i] * (again + 1))
+        return [self.letters[sentence] for sentence in sentences]
+
+    def mark(self, *sentences: str) -> str:
+        return ",".join(self.marks(*sentences))
 
 
 def title(spec: TableSpec) -> str:
@@ -72,6 +115,20 @@ def caution(spec: TableSpec) -> str | None:
     return None
 
 
+def in_place_of(stand_ins: Mapping[str, str], names: Names) -> list[str]:
+    """What was used in place of data sets that a paper names, a clause for each."""
+    named: dict[str, list[str]] = {}
+    for name, used in stand_ins.items():
+        named.setdefault(used, []).append(names.dataset(name))
+    return [f"{names.dataset(u)} in place of {listed(n)}" for u, n in named.items()]
+
+
+def listed(parts: Sequence[str]) -> str:
+    """`a`, `a and b`, or `a, b and c`."""
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def legend(rows: list[list[Cell]], measured: str, printed: str) -> str:
     """How a cell is to be read: where stands what was measured, and what is printed."""
     images = sorted({cell.images for row in rows for cell in row if cell.images})
@@ -90,7 +147,7 @@ def legend(rows: list[list[Cell]], measured: str, printed: str) -> str:
     return text
 
 
-def flag(raised: Flag) -> str:
+def flag(raised: Flag, names: Names = PLAIN) -> str:
     """Why a number is suspect, as a clause."""
     amount = raised.amount or 0
     if isinstance(raised.kind, Symptom):
@@ -98,7 +155,7 @@ def flag(raised: Flag) -> str:
             share=f"{100 * amount:.0f} %", points=f"{amount:.2f} points"
         )
     here, there = (
-        f"{threat} leaves {accuracy:.2f}"
+        f"{names.threat(threat)} leaves {accuracy:.2f}"
         for threat, accuracy in zip(raised.threats, raised.accuracies, strict=True)
     )
     reason = _REASONS[raised.kind].format(steps=f"{amount:.0f}")
@@ -189,18 +246,38 @@ def behind(cell: Cell) -> list[str]:
     return [" ".join(dict.fromkeys(run.key[i] for run in cell.runs)) for i in range(3)]
 
 
-def marks(part: Row | Column, notes: Footnotes) -> str:
-    """The letters of what is to be said of a whole row or column."""
+def notes(part: Row | Column) -> list[str]:
+    """What is to be said of a whole row or column."""
     sentences = [f"Not run: {part.not_run}."] if part.not_run else []
     if isinstance(part, Column) and part.calibrated:
         sentences.append(CALIBRATED)
-    return notes.mark(*sentences, *filter(None, [part.note]))
+    return [*sentences, *filter(None, [part.note])]
+
+
+def printed_doubts(part: Row | Column) -> list[str]:
+    """What speaks against the printed numbers of a whole row or column."""
+    return [part.doubt] if part.doubt else []
+
+
+def marks(part: Row | Column, footnotes: Footnotes) -> str:
+    """The letters of what is to be said of a whole row or column."""
+    return footnotes.mark(*notes(part), *printed_doubts(part))
 
 
 def cell_marks(cell: Cell, notes: Footnotes) -> tuple[str, str]:
     """The letters of a cell's red flags, and of what contradicts its printed number."""
     flags = notes.mark(*(f"Red flag: {flag(raised)}." for raised in cell.flags))
     return flags, notes.mark(*(f"The {clause}." for clause in contradicted(cell)))
+
+
+def mark_all(spec: TableSpec, rows: list[list[Cell]], footnotes: Footnotes) -> None:
+    """Gives all that a table has to say its letters, in reading order."""
+    for column in spec.columns:
+        marks(column, footnotes)
+    for row, line in zip(spec.rows, rows, strict=True):
+        marks(row, footnotes)
+        for cell in line:
+            cell_marks(cell, footnotes)
 
 
 def decimals(number: float | None) -> str:
@@ -280,34 +357,62 @@ def detail(claim: DecidedClaim) -> str:
 
 def comparisons(outcome: Outcome, findings: Sequence[Finding]) -> str:
     """All comparisons, or of many how many came out how, and those that decide."""
+    shown = "; ".join(map(finding, telling(outcome, findings)))
     if len(findings) <= SHOWN:
-        return "; ".join(map(finding, findings))
-    deciding = [each for each in findings if each.outcome is outcome]
+        return shown
+    return f"of {len(findings)} comparisons {counted(findings)}; {shown}"
+
+
+def telling(outcome: Outcome, findings: Sequence[Finding]) -> list[Finding]:
+    """The comparisons that are told: all of few, of many those that decide."""
+    if len(findings) <= SHOWN:
+        return [*findings]
     if outcome is Outcome.HOLDS:
-        deciding = [max(findings, key=lambda each: each.p or 0)]
+        return [max(findings, key=lambda each: each.p or 0)]
+    return [each for each in findings if each.outcome is outcome][:SHOWN]
+
+
+def counted(findings: Sequence[Finding]) -> str:
+    """How many comparisons came out how."""
     outcomes = [each.outcome for each in findings]
-    counts = ", ".join(
+    return ", ".join(
         f"{outcomes.count(kind)} {_COUNTED[kind][outcomes.count(kind) > 1]}"
         for kind in Outcome
         if kind in outcomes
     )
-    shown = "; ".join(map(finding, deciding[:SHOWN]))
-    return f"of {len(findings)} comparisons {counts}; {shown}"
 
 
-def finding(decided: Finding) -> str:
-    """One comparison with its numbers."""
+def lacks(left_out: LeftOut, names: Names) -> str:
+    """What a claim would need that the scale leaves out."""
+    shown = [_result(result, names) for result in left_out.results]
+    return listed([*shown, *([f"{left_out.more} more"] if left_out.more else [])])
+
+
+def _result(result: Result, names: Names) -> str:
+    if not result.threat:
+        return f"the manifold of {names.generator(result.of)}"
+    under = f"{names.defense(result.of)} under {names.threat(result.threat)}"
+    corrupted = f" on {names.dataset(result.dataset)}" if "." in result.dataset else ""
+    return under + corrupted
+
+
+def finding(
+    decided: Finding, names: Names = PLAIN, decimals_shown: int | None = 2
+) -> str:
+    """One comparison with its numbers; without `decimals_shown`, with those that count."""
+    places = digits(decided.interval) if decimals_shown is None else decimals_shown
     comparison = decided.comparison
-    left = _side(comparison.left, decided.left)
-    right = _side(comparison.right, decided.right)
+    left = _side(comparison.left, decided.left, names, places)
+    right = _side(comparison.right, decided.right, names, places)
     text = f"{left} {_RELATIONS[comparison.relation]} {right}"
     if decided.interval is None:
         return text
     if decided.paired:
         difference = decided.left - decided.right
-        text += f": difference {difference:+.2f} {_ends(decided.interval, '+')}"
+        ends = _ends(decided.interval, f"+.{places}f")
+        text += f": difference {difference:+.{places}f} {ends}"
     else:
-        text += f": {_ends(decided.interval)}"
+        text += f": {_ends(decided.interval, f'.{places}f')}"
     if decided.trainings > 1:
         text += (
             f", mean over {decided.trainings} seeds, of which {decided.agreeing} agree"
@@ -315,20 +420,22 @@ def finding(decided: Finding) -> str:
     return text
 
 
-def _side(side: Side, value: float) -> str:
+def _side(side: Side, value: float, names: Names, places: int) -> str:
     if side.defense:
         if side.size:
-            return f"{_quantity(side)} {value:.3f}"
+            return f"{_quantity(side, names)} {value:.3f}"
         unit = " points" if side.less else " %"
-        less = f" less {_quantity(side.less)}" if side.less else ""
-        return f"{_quantity(side)}{less} {value:.2f}{unit}"
+        less = f" less {_quantity(side.less, names)}" if side.less else ""
+        return f"{_quantity(side, names)}{less} {value:.{places}f}{unit}"
     if side.manifold:
-        return f"{side.metric} of {side.manifold} {value:.2g}"
+        metric = str(side.metric)
+        shown = metric if names is PLAIN else metric.replace("_", " ")
+        return f"{shown} of {names.generator(side.manifold)} {value:.2g}"
     return f"{value:g}"
 
 
-def _quantity(quantity: Quantity) -> str:
-    threats = ", ".join(quantity.threats)
+def _quantity(quantity: Quantity, names: Names) -> str:
+    threats = ", ".join(map(names.threat, quantity.threats))
     kind = (
         "the worst of "
         if quantity.worst_of
@@ -336,13 +443,47 @@ def _quantity(quantity: Quantity) -> str:
         if quantity.mean_of
         else ""
     )
-    home = f" trained on {quantity.trained_on}" if quantity.trained_on else ""
+    home = (
+        f" trained on {names.dataset(quantity.trained_on)}"
+        if quantity.trained_on
+        else ""
+    )
     copies = len(quantity.corruptions)
     corrupted = f", the mean over {copies} corruptions" if copies else ""
     weights = f" by its {quantity.epoch} weights" if quantity.epoch else ""
     size = f"{quantity.size} of edits of " if quantity.size else ""
-    return f"{size}{quantity.defense}{home}{weights} under {kind}{threats}{corrupted}"
+    defense = names.defense(str(quantity.defense))
+    return f"{size}{defense}{home}{weights} under {kind}{threats}{corrupted}"
 
 
-def _ends(within: Interval, sign: str = "") -> str:
-    return f"[{within.low:{sign}.2f}, {within.high:{sign}.2f}]"
+def _ends(within: Interval, form: str) -> str:
+    return f"[{within.low:{form}}, {within.high:{form}}]"
+
+
+# Figures
+
+_PICTURES = {
+    "accuracy_bars": "Bars of the accuracy that each defense keeps under each attack",
+    "accuracy_by_budget": "Lines of accuracy falling as an attack is allowed more",
+    "activation_maps": "Attacked images with maps of where each defense looks",
+    "attacked_images": "Rows of images, attacked images and the magnified difference",
+    "attacked_levels": "Images with, below each, what an attack on one level changed",
+    "breaking_budgets": "Lines of the share of images unbroken, against the budget",
+    "compared_attacks": "Images, and below them what each attack makes of the same ones",
+    "compared_defenses": "Images attacked to fool each defense, side by side",
+    "decision_boundaries": "Points in the plane with the boundary that each scheme learns",
+    "flow_fields": "Images, attacked images, and arrows from where pixels were fetched",
+    "interpolations": "Rows of images on the way from one image to another",
+    "manifold_sheet": "Images, a generator's reconstructions, errors and samples",
+    "projection_errors": "A histogram of how well projected images match the originals",
+    "spatial_budgets": "Lines of accuracy against spatial budget, and images beside them",
+    "training_curves": "Lines of accuracy under attack over the epochs of training",
+}
+
+
+def picture(kind: str, panels: Sequence[str], threats: Sequence[str]) -> str:
+    """What a figure shows, for who can't see it."""
+    what = _PICTURES.get(kind, f"A figure of the kind {kind.replace('_', ' ')}")
+    shown = listed([*dict.fromkeys(panels)]) if panels else ""
+    under = [threat for threat in threats if threat not in shown]
+    return f"{what}: {shown}{f'; under {listed(under)}' if under else ''}."

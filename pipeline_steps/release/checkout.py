@@ -15,7 +15,7 @@ import yaml
 
 from pipeline_steps import layout
 from pipeline_steps.core.card import Card, read_card
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.errors import PipelineError, last_words
 from pipeline_steps.release.dvc_process import DvcProcess
 
 
@@ -109,8 +109,7 @@ class Checkout:
         done = self._run([*command, "--config", f"scale={scale}"])
         text = done.stdout + done.stderr
         if done.returncode != 0:
-            last = [line for line in text.strip().splitlines() if line][-3:]
-            raise PipelineError(f"snakemake could not plan: {' '.join(last)}")
+            raise PipelineError(f"snakemake could not plan: {last_words(text)}")
         if "Nothing to be done" in text:
             return []
         blocks = re.split(r"\n(?=(?:local)?rule )", text)[1:]

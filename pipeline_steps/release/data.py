@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline_steps import layout
 from pipeline_steps.config.load import load_config
 from pipeline_steps.core.card import Card, read_card
-from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.errors import PipelineError, last_words, sentences_in
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.registry import did_you_mean
 from pipeline_steps.layout import RULES
@@ -20,6 +20,8 @@ BUILDING = ("fetch_dataset", "build_dataset", "show_dataset")
 def build(name: str, scale: str, cores: int, root: Path) -> Card:
     """The card of a data set, which Snakemake has made or found up to date."""
     known = load_config(scale, root).datasets
+    if not name:
+        raise PipelineError(f"name a data set, NAME=…{did_you_mean(name, known)}")
     if name not in known:
         raise PipelineError(f"there is no data set '{name}'{did_you_mean(name, known)}")
     command = [
@@ -36,8 +38,9 @@ def build(name: str, scale: str, cores: int, root: Path) -> Card:
         command, cwd=root, check=False, capture_output=True, text=True
     )
     if done.returncode != 0:
-        last = [line for line in done.stderr.splitlines() if line][-3:]
-        raise PipelineError(_why(name, root, started) or " ".join(last))
+        raise PipelineError(
+            _why(name, root, started) or last_words(done.stdout + done.stderr)
+        )
     return read_card(root / layout.card("build_dataset", dataset=name))
 
 
@@ -46,9 +49,9 @@ def _why(name: str, root: Path, started: float) -> str:
     for rule in BUILDING:
         log = root / RULES[rule].log.format(dataset=name)
         if log.is_file() and log.stat().st_mtime >= started - 1:
-            for line in log.read_text(encoding="utf-8").splitlines():
-                if "error: " in line:
-                    return line.partition("error: ")[2]
+            sentences = sentences_in(log.read_text(encoding="utf-8"))
+            if sentences:
+                return sentences[0]
     return ""
 
 

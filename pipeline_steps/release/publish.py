@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline_steps import layout
+from pipeline_steps.config.load import refuse_unknown_scale
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
@@ -27,6 +28,7 @@ class Published:
 
 def publish(root: Path = ROOT, scale: str = "demo") -> Published:
     """Results of a clean DAG, published whole: bytes first, then one commit."""
+    refuse_unknown_scale(scale, root)
     checkout = Checkout(root)
     refuse_other_changes(checkout, scale)
     cards = checkout.cards(scale)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline_steps.config.load import refuse_unknown_scale
 from pipeline_steps.core.card import Card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT, did_you_mean
@@ -44,6 +45,7 @@ def pull(
     checkout = Checkout(root)
     cards, pointers = checkout.cards(scale), checkout.pointers(scale)
     if not cards or not pointers:
+        refuse_unknown_scale(scale, root)
         raise PipelineError(
             f"nothing of scale {scale} was published in this commit; run snakemake, or "
             "check out a commit that `make publish` made"

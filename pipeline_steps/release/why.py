@@ -5,6 +5,7 @@ or a card. The large files themselves need not be here: a clone without a pull c
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,20 @@ def _cell(root: Path, path: Path, name: str) -> tuple[Cell, set[Path]]:
     verify(root / results, root / path, "json")
     table = read_results(root / results, MeasuredTable)
     cells = [cell for row in table.cells for cell in row]
+    methods = list(dict.fromkeys(cell.method for cell in cells))
+    columns = list(dict.fromkeys(cell.column for cell in cells))
     method, _, column = (part.strip() for part in name.rpartition(","))
-    row = _named("method", method, [cell.method for cell in cells])
+    if not method or not column:
+        kind, known = (
+            ("method", methods) if _is_one(column, columns) else ("column", columns)
+        )
+        raise PipelineError(
+            f'a cell is "METHOD, COLUMN", and "{name}" names no {kind}; '
+            f"valid: {', '.join(known)}"
+        )
+    if _is_one(method, columns) and _is_one(column, methods):
+        raise PipelineError(f'the method comes first: "{column}, {method}"')
+    row = _named("method", method, methods)
     own = {cell.column: cell for cell in cells if cell.method == row}
     cell = own[_named("column", column, own)]
     cards = (os.path.normpath(results.parent / run.card) for run in cell.runs)
@@ -100,9 +113,15 @@ def _named(kind: str, name: str, options: Iterable[str]) -> str:
     if len(bare) == 1:
         return bare[0]
     # People leave out what stands behind a name: "IJSAT" for "IJSAT (ours)".
-    near = [option for key, option in known.items() if wanted and wanted in key]
-    hint = did_you_mean(near[0] if len(near) == 1 else name, known.values())
+    word = re.compile(rf"\b{re.escape(wanted)}(?!\w)")
+    near = [option for key, option in known.items() if word.match(key)]
+    near = near or [option for key, option in known.items() if wanted in key]
+    hint = did_you_mean(near[0] if len(near) == 1 else name, near or known.values())
     raise PipelineError(f"there is no {kind} '{name}'{hint}")
+
+
+def _is_one(name: str, options: Iterable[str]) -> bool:
+    return name.casefold() in (option.casefold() for option in options)
 
 
 def _chain(root: Path, start: Path, only: set[Path] | None) -> list[dict[str, Any]]:

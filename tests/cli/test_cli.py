@@ -26,6 +26,7 @@ SUBCOMMANDS = (
     "pull",
     "run",
     "tables",
+    "watch",
     "why",
 )
 # What takes a tenth of a second or more to import, and what each of them works with.

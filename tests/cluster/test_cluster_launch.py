@@ -181,11 +181,24 @@ def test_jobs_of_other_checkouts_and_ended_ones_are_none_of_ours(place, tmp_path
 
 def test_a_slurm_that_is_down_or_absent_is_one_sentence(place, monkeypatch):
     (place / "slurm-is-down").touch()
-    with pytest.raises(PipelineError, match="squeue failed: cannot connect"):
+    with pytest.raises(
+        PipelineError,
+        match=r"does not answer here \(cannot connect\); start",
+    ):
         jobs_of(place)
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(PipelineError, match="login node"):
+    with pytest.raises(PipelineError, match=r"there is no squeue here; .* login node"):
         jobs_of(place)
+
+
+def test_where_there_is_no_slurm_the_launcher_ends_in_a_sentence(place):
+    (place / "slurm-is-down").touch()
+    run = start(place)
+    _, error = run.communicate(timeout=30)
+    assert run.returncode == 1
+    (line,) = error.strip().splitlines()
+    assert line.startswith("error: SLURM does not answer here (cannot connect); start")
+    assert not calls(place), "no Snakemake was started"
 
 
 SAID = """\

@@ -326,7 +326,7 @@ def test_the_plan_is_told_written_and_drawn(plan, tmp_path):
     schedules = pd.read_csv(tmp_path / "schedules.csv")
     assert list(schedules["GPUs"]) == [1, 8, 64]
     assert (schedules["ratio"] >= 1).all()
-    assert "<table>" in (tmp_path / "plan.html").read_text()
+    assert "train_defense" in (tmp_path / "plan.html").read_text()
     assert (tmp_path / "plan.png").stat().st_size > 10_000
     assert "<svg" in (tmp_path / "plan.svg").read_text()
 

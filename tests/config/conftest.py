@@ -5,7 +5,7 @@ import shutil
 import pytest
 from yaml_edits import set_key
 
-from pipeline_steps.config.checks import FOLDER
+from pipeline_steps.config.yaml_files import FOLDER
 from pipeline_steps.core.registry import ROOT
 
 

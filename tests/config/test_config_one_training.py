@@ -75,12 +75,12 @@ def test_what_is_shown_of_it_is_trained_once(config_root, edit):
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        ("atld.weights_of", "atdl-", "no defense 'atdl-' whose weights .* 'atld-'"),
+        ("atld.weights_of", "atdl-", "no defense 'atdl-', whose weights .* 'atld-'"),
         ("atld.schedule", "ijsat", "defenses.atld: a defense with the weights of"),
         (
             "atld.weights_of",
             "atld+",
-            "the defense 'atld.' whose .* no training of its own",
+            "the defense 'atld.', whose .* no training of its own",
         ),
         ("atld.inference.halvd", [0, 1], "'halvd'; did you mean 'halved'"),
     ],

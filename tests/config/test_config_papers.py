@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline_steps.config.checks import FOLDER
 from pipeline_steps.config.load import load_config
+from pipeline_steps.config.yaml_files import FOLDER
 from pipeline_steps.core.errors import PipelineError
 
 FILE = "papers/fifth.yaml"

@@ -99,24 +99,29 @@ def changed(file, key, value):
 # What of the plugin's config is wrong, in which file, and what the sentence says.
 TABLE = "tables.table1"
 BROKEN = [
-    ("threats", "ripple2.step", 3, "ripple2.step: unknown key 'step'; did you mean"),
+    ("threats", "ripple2.step", 3, "line 6, ripple2.step: unknown key 'step'; did"),
     ("threats", "ripple2.edit.epsilonn", 3, "'epsilonn'; did you mean 'epsilon'?"),
     ("threats", "ripple2.edit.perturbation", "riple", "did you mean 'ripple'?"),
     ("threats", "ripple2.steps", None, "ripple2.steps: the key 'steps' is missing"),
-    ("threats", "pgd20", THREAT, "workflow/config has a threat of this name; rename"),
+    ("threats", "pgd20", THREAT, "yaml has this name already; rename the plugin's"),
     ("defenses", "defenses.a.scedule", "short", "did you mean 'schedule'?"),
     ("defenses", "defenses.a.schedule", "shor", "no schedule 'shor'; did you mean"),
     ("defenses", "defenses.a.recipe.threat", "ripple3", "did you mean 'ripple2'?"),
-    ("defenses", "defenses.at", DEFENSE, "at: workflow/config has a defense of this"),
-    ("defenses", "schedules.ijsat", SCHEDULE, "ijsat: workflow/config has a schedule"),
+    (
+        "defenses",
+        "defenses.at",
+        DEFENSE,
+        "yaml has this name already; rename the plugin's",
+    ),
+    ("defenses", "schedules.ijsat", SCHEDULE, "yaml has this name already"),
     ("defenses", "schedules.short.knots", [[0, 1]], "a learning_rate or its knots"),
     ("defenses", "defense", {}, "unknown key 'defense'; did you mean 'defenses'?"),
-    ("defenses", "defenses", [], "defenses should hold names with settings"),
-    ("datasets", "digits", {}, "digits: workflow/config has a dataset of this name"),
+    ("defenses", "defenses", [], "line 1, defenses: it should hold names"),
+    ("datasets", "digits", {}, "yaml has this name already; rename the plugin's"),
     ("papers/ripples", f"{TABLE}.datset", "x", "line 8, tables.table1.datset"),
     ("papers/ripples", f"{TABLE}.dataset", "digit", "did you mean 'digits'?"),
     ("papers/ripples", f"{TABLE}.columns.0.threat", "riple2", "line 5, tables.table1"),
-    ("papers/ijsat", "title", "x", "workflow/config has a paper of this name"),
+    ("papers/ijsat", "title", "x", "yaml has this name already; rename the plugin's"),
     (
         "threat",
         "ripple3",
@@ -172,7 +177,7 @@ def test_a_plugin_that_is_needed_and_not_installed_is_told_first(
     with pytest.raises(PipelineError) as error:
         load_config("demo", config_root)
     assert str(error.value) == (
-        "workflow/config/own.yaml: plugins: the plugin 'toy' is not installed; install "
+        "workflow/config/own.yaml: line 1, plugins: the plugin 'toy' is not installed; install "
         "it, or remove it from this list"
     )
     environment.install(files(CONFIG))

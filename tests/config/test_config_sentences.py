@@ -1,10 +1,12 @@
 """Whatever is wrong with a config is told with its file, its key and the nearest name."""
 
+from pathlib import Path
+
 import pytest
 from yaml_edits import GONE
 
-from pipeline_steps.config.checks import FOLDER
 from pipeline_steps.config.load import load_config
+from pipeline_steps.config.yaml_files import FOLDER
 from pipeline_steps.core.errors import PipelineError
 
 PIXEL = {"perturbation": "pixel", "epsilon": "8/255", "step_size": "2/255"}
@@ -42,6 +44,7 @@ BROKEN = [
     ("papers/ijsat", f"{FIGURE}.panels.0.lable", "x", "did you mean 'label'?"),
     ("papers/ijsat", f"{SIDE}.treat", "pgd20", "did you mean 'threat'?"),
     # Unknown names of other entries.
+    ("names", "threats.pgd2", "PGD-2", "threats.pgd2: … there is no threat 'pgd2'"),
     (
         "papers/ijsat",
         f"{TABLE}.rows.1.defense",
@@ -121,9 +124,9 @@ BROKEN = [
         "datasets",
         "cifar10.source.files.0.digest",
         "sha1:00",
-        "files.0.digest: string should match pattern … sha256",
+        "files.0.digest: … a checksum is written `sha256:",
     ),
-    ("datasets", "mixed10.source.fit", "squeeze", "fit: input should be 'stretch'"),
+    ("datasets", "mixed10.source.fit", "squeeze", "fit: … input should be 'stretch'"),
     (
         "datasets",
         "cifar10.budgets.image",
@@ -136,7 +139,12 @@ BROKEN = [
         "image/4",
         "a budget is a number or a fraction",
     ),
-    ("threats", "pgd20.edit", {**PIXEL, "epsilon": 8}, "epsilon: 8 is outside 0 to 1"),
+    (
+        "threats",
+        "pgd20.edit",
+        {**PIXEL, "epsilon": 8},
+        "epsilon: … 8 is outside 0 to 1",
+    ),
     (
         "threats",
         "pgd20.edit",
@@ -144,11 +152,79 @@ BROKEN = [
         "'8/O' is no amount: write a",
     ),
     ("threats", "pgd20.edit", 5, "pgd20.edit: name a perturbation, such as"),
-    ("threats", "PGD 20", {}, "PGD 20: … match pattern"),
+    ("threats", "PGD 20", {}, "PGD 20: a name is of small letters"),
     ("defenses", "schedules.ijsat.drops", [0], "schedules.ijsat.drops.0: … not 0"),
-    ("defenses", "defenses.at.recipe.threat", 5, "threat: the name of a threat"),
+    (
+        "defenses",
+        "defenses.at.recipe.threat",
+        5,
+        "threat: … be the name of a threat, not 5",
+    ),
     ("papers/ijsat", "claims.0.holds.0.relation", "=", "'<', '>' or 'within', not '='"),
     ("papers/ijsat", f"{FIGURE}.panels.0.what", "curv", "'curve', 'examples'"),
+    ("datasets", "digits.budgets.image", -0.1, "-0.1 is outside 0 to 1"),
+    ("datasets", "digits.budgets.image", "1/0", "'1/0' is no amount: write a number"),
+    (
+        "datasets",
+        "digits",
+        ["a"],
+        "it should hold settings, `key: value`, not the list",
+    ),
+    ("datasets", "digits", None, "it should hold settings, `key: value`, not nothing"),
+    ("threats", "pgd20", "pixel", "it should hold settings, `key: value`, not 'pixel'"),
+    ("papers/ijsat", f"{TABLE}.rows", {"a": 1}, "a list, `[…]`, not the settings {'a'"),
+    ("papers/ijsat", f"{TABLE}.rows.0.published.0", "n/a", "valid number, … not 'n/a'"),
+    ("papers/ijsat", f"{TABLE}.rows.0.published.0", 101, "101 is no percentage"),
+    ("papers/ijsat", f"{TABLE}.columns.1.threat", "PGD20", "did you mean 'pgd20'?"),
+    (
+        "defenses",
+        "schedules.ijsat.learning_rate",
+        float("inf"),
+        "finite number, not inf",
+    ),
+    ("defenses", "schedules.ijsat.learning_rate", "fast", "valid number, … not 'fast'"),
+    ("defenses", "schedules.dmat.learning_rate", 0.1, "say either a learning_rate or"),
+    ("defenses", "defenses", None, "defenses: it should hold settings, … not nothing"),
+    (
+        "defenses",
+        "defenses.at.weights_of",
+        "ta",
+        "no defense 'ta', whose weights 'at' is",
+    ),
+    (
+        "defenses",
+        "defenses.at.weights_of",
+        "at",
+        "'at', whose … no training of its own",
+    ),
+    ("scales/demo", "seeds", 0, "seeds: it should be a list, `[…]`, not 0"),
+    ("scales/demo", "seeds", [-1], "greater than or equal to 0, not -1"),
+    ("scales/demo", "seeds", [0, 0], "seeds: the seed 0 stands twice"),
+    ("scales/demo", "resources", None, "resources: it should hold settings, … nothing"),
+    ("scales/demo", "overrides", [1], "overrides: it should hold settings, … the list"),
+    (
+        "scales/demo",
+        "overrides.threats",
+        [3],
+        "threats: it should hold settings, … [3]",
+    ),
+    ("scales/demo", "shards.threats", {"pgd20": 0}, "threats.pgd20: … than 0, not 0"),
+    ("scales/demo", "shards.threats", {"pdg20": 2}, "'pdg20'; did you mean 'pgd20'?"),
+    ("scales/demo", "evaluation.features", "norml", "no defense 'norml'; … 'normal'?"),
+    (
+        "scales/demo",
+        "evaluation.features",
+        "digits",
+        "'digits' holds images, and no net",
+    ),
+    ("datasets", "digits.corruptions", {"frost": "ice"}, "frost: … no dataset 'ice'"),
+    (
+        "datasets",
+        "digits.corruptions",
+        {"frost": "om-digits"},
+        "frost: … projected has",
+    ),
+    ("generators", "sngan.model", None, "name a generator, such as 'glow', with its"),
     # Missing keys.
     ("scales/demo", "evaluation", GONE, "the key 'evaluation' is missing"),
     (
@@ -167,7 +243,7 @@ BROKEN = [
     ("threats", "pgd20.steps", GONE, "pgd20.steps: the key 'steps' is missing"),
     ("threats", "pgd20.edit.epsilon", GONE, "the key 'epsilon' is missing"),
     ("threats", "pgd20.edit", GONE, "pgd20: say either an edit with its steps, or an"),
-    ("threats", "pgd20.attack", "square", "attack: in attack 'square': epsilon: the"),
+    ("threats", "pgd20.attack", "square", "attack.epsilon: in attack 'square': the"),
     ("threats", "rays10k.steps", 5, "rays10k.steps: only an edit takes this; see the"),
     ("threats", "rays10k.attack.query", 5, "'query'; did you mean 'queries'?"),
     (
@@ -210,21 +286,43 @@ BROKEN = [
 ]
 
 
+# Stands in a key's place to find its line.
+MARKER = "HERE"
+
+
+def line_with(path: Path, text: str) -> int:
+    lines = path.read_text().splitlines()
+    return next(i for i, line in enumerate(lines, 1) if text in line)
+
+
+def assert_says(text: str, told: str) -> None:
+    """That a sentence holds these parts, one after the other."""
+    rest = text
+    for part in map(str.strip, told.split("…")):
+        assert part in rest, text
+        rest = rest[rest.index(part) + len(part) :]
+
+
 @pytest.mark.parametrize(
     ("file", "key", "value", "told"),
     [pytest.param(*case, id=f"{case[1]}-{i}") for i, case in enumerate(BROKEN)],
 )
 def test_a_broken_config_is_one_sentence(config_root, edit, file, key, value, told):
+    path = config_root / FOLDER / f"{file}.yaml"
+    edit(file, key, MARKER)
+    at, entry = line_with(path, MARKER), line_with(path, f"{key.partition('.')[0]}:")
     edit(file, key, value)
     with pytest.raises(PipelineError) as caught:
         load_config("demo", config_root)
     text = str(caught.value)
     assert text.startswith(f"{FOLDER}/{file}.yaml: "), text
     assert "\n" not in text
-    rest = text
-    for part in map(str.strip, told.split("…")):
-        assert part in rest, text
-        rest = rest[rest.index(part) + len(part) :]
+    assert_says(text, told)
+    line = int(text.partition(": line ")[2].partition(",")[0])
+    if key in text and value is not GONE:
+        assert line == at or (line > at and isinstance(value, dict | list)), text
+    else:
+        assert min(entry, at) <= line <= at or (line == 1 and "." not in key), text
 
 
 def test_an_unknown_scale_brings_the_nearest_known_one(config_root):
@@ -232,21 +330,120 @@ def test_an_unknown_scale_brings_the_nearest_known_one(config_root):
         load_config("dem0", config_root)
 
 
+# What stands in a file that is no config, and what is said of it.
+NO_CONFIG = {
+    "missing": (None, " is missing"),
+    "empty": ("", ": it is empty, and should hold names with settings"),
+    "only a comment": ("# later\n", ": it is empty, and should hold"),
+    "a list": ("# these\n- a\n- b\n", ": line 2: it should hold names with settings"),
+    "one word": ("clean\n", ": line 1: it should hold names … not 'clean'"),
+    "an open bracket": (
+        "a: [1, 2\nb: 3\n",
+        ": line 2 is not YAML: … ',' or ']', … line 1",
+    ),
+    "an open quote": ("a: 1\nb: 'x\n\n", ": line 4 is not YAML: … end … on line 2"),
+    "a tab": ("a:\n\tb: 1\n", ": line 2 is not YAML: it is indented by a tab"),
+    "a tab behind spaces": ("a:\n  b: 1\n  \tc: 1\n", ": line 3 is not YAML: … tab"),
+    "two colons": ("a: 1\nb: c: d\n", ": line 2 is not YAML: mapping values"),
+    "an indent too deep": ("a: 1\n  b: 2\n", ": line 2 is not YAML: mapping values"),
+    "an unknown alias": (
+        "a: 1\nb: *c\n",
+        ": line 2 is not YAML: found undefined alias",
+    ),
+    "two documents": ("a: 1\n---\nb: 1\n", ": line 2 is not YAML: … another document"),
+    "code": ("a: 1\nb: !!python/name:os.system\n", ": line 2 is not YAML: could not"),
+    "a list as key": (
+        "a: 1\n? [b]\n: 2\n",
+        ": line 2 is not YAML: found unhashable key",
+    ),
+    "a control character": (
+        "a: 1\nb: \x07\n",
+        ": line 2 is not YAML: control characters",
+    ),
+    "no date": (
+        "a: 1\nb: 2026-13-45\n",
+        ": line 2 is not YAML: month must be in 1..12",
+    ),
+    "Latin-1": ("a: 1\nb: \xe9\n".encode("latin-1"), ": line 2 is not UTF-8; save"),
+    "a key twice": (
+        "a: 1\nb: 2\na: 3\n",
+        ": line 3: the key 'a' stands twice, … line 1",
+    ),
+    "a key twice inside": (
+        "a: {b: 1,\n  b: 2}\n",
+        ": line 2: the key 'b' stands twice",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), NO_CONFIG.values(), ids=NO_CONFIG)
+def test_a_file_that_is_no_config_is_named_with_the_line(config_root, content, told):
+    path = config_root / FOLDER / "threats.yaml"
+    match content:
+        case None:
+            path.unlink()
+        case str():
+            path.write_text(content)
+        case bytes():
+            path.write_bytes(content)
+    with pytest.raises(PipelineError) as caught:
+        load_config("demo", config_root)
+    text = str(caught.value)
+    assert text.startswith(f"{FOLDER}/threats.yaml{told.partition('…')[0].rstrip()}"), (
+        text
+    )
+    assert_says(text, told)
+
+
+def test_a_folder_in_a_files_place_is_named(config_root):
+    path = config_root / FOLDER / "threats.yaml"
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(PipelineError, match=r"threats\.yaml can't be read: Is a direc"):
+        load_config("demo", config_root)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("My Paper", "a name is of small letters, … not 'My Paper'; rename the file"),
+        ("all", "'all' is a target of its own; rename the file"),
+        ("own", "'own' is a target of its own; rename the file"),
+        ("make_table", "'make_table' is a target of its own; rename the file"),
+    ],
+)
+def test_a_paper_whose_name_is_no_target_is_refused(config_root, name, told):
+    path = config_root / FOLDER / f"papers/{name}.yaml"
+    path.write_text("title: x\nauthors: y\n")
+    with pytest.raises(PipelineError) as caught:
+        load_config("demo", config_root)
+    assert str(caught.value).startswith(f"{FOLDER}/papers/{name}.yaml: ")
+    assert_says(str(caught.value), told)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("a: [1, 2\nb: 3\n", "is not YAML: "),
-        ("a:\n\tb: 1\n", "is not YAML: "),
-        ("- a\n- b\n", "should hold names with settings"),
-        ("", "should hold names with settings"),
-        (None, "is missing"),
+        ("", ": it is empty"),
+        ("model: {}\n", ": line 1, model: unknown key 'model'; did you mean 'models'?"),
+        ("models:\n  m:\n", ": line 2, models.m: it should hold settings"),
+        ("models:\n  My Model: {}\n", ": line 2, models.My Model: a name is of small"),
+        (
+            "rows:\n  ijsta: {}\n",
+            ": line 2, rows.ijsta: there is no paper 'ijsta'; did",
+        ),
+        (
+            "rows:\n  ijsat:\n    table1: 3\n",
+            ": line 3, rows.ijsat.table1: it should be",
+        ),
     ],
+    ids=["empty", "a key", "a model of nothing", "a name", "a paper", "no list"],
 )
-def test_a_file_that_is_no_config_is_named(config_root, content, told):
-    path = config_root / FOLDER / "threats.yaml"
-    path.unlink() if content is None else path.write_text(content)
-    with pytest.raises(PipelineError, match=rf"^workflow/config/threats\.yaml {told}"):
+def test_what_is_wrong_in_own_yaml_is_told_with_its_line(config_root, content, told):
+    (config_root / FOLDER / "own.yaml").write_text(content)
+    with pytest.raises(PipelineError) as caught:
         load_config("demo", config_root)
+    assert str(caught.value).startswith(f"{FOLDER}/own.yaml{told}")
 
 
 def test_what_a_scale_overrides_is_blamed_on_the_scale(config_root, edit):
@@ -254,14 +451,5 @@ def test_what_a_scale_overrides_is_blamed_on_the_scale(config_root, edit):
     with pytest.raises(PipelineError) as caught:
         load_config("demo", config_root)
     assert str(caught.value).startswith(
-        f"{FOLDER}/scales/demo.yaml: overrides.generators: glow.training.epochs: "
+        f"{FOLDER}/scales/demo.yaml: line 159, overrides.generators.glow.training.epochs: "
     )
-
-
-def test_a_name_that_stands_twice_is_refused(config_root):
-    path = config_root / FOLDER / "threats.yaml"
-    path.write_text(
-        path.read_text() + "clean: {title: again, edit: nothing, steps: 0}\n"
-    )
-    with pytest.raises(PipelineError, match=r"threats\.yaml.*'clean' stands twice"):
-        load_config("demo", config_root)

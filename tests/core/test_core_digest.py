@@ -108,6 +108,40 @@ def test_the_words_below_a_field_change_no_digest(project):
     assert digest.code(STEP, SPEC, one) == digest.code(STEP, SPEC, other)
 
 
+STEP_FILE = "pipeline_steps/defenses/train.py"
+TEMPLATES = {
+    STEP_FILE: TREE[STEP_FILE] + 'TEMPLATES = ("pages/page.j2",)\n',
+    "pipeline_steps/defenses/pages/page.j2": '{% extends "base.j2" %} {{ a }}',
+    "pipeline_steps/defenses/pages/base.j2": '<style>{% include "look.css" %}</style>',
+    "pipeline_steps/defenses/pages/look.css": "p { margin: 0; }",
+    "pipeline_steps/defenses/pages/other.j2": "not asked for",
+}
+
+
+@pytest.mark.parametrize(
+    ("file", "is_read"),
+    [
+        pytest.param("page.j2", True, id="the template"),
+        pytest.param("base.j2", True, id="what it extends"),
+        pytest.param("look.css", True, id="what that includes"),
+        pytest.param("other.j2", False, id="another"),
+    ],
+)
+def test_the_templates_of_a_step_stand_in_its_code(project, file, is_read):
+    path = f"pipeline_steps/defenses/pages/{file}"
+    edit = TEMPLATES | {path: TEMPLATES[path] + " more"}
+    before, after = (digest.code(STEP, SPEC, project(e)) for e in (TEMPLATES, edit))
+    changed = [m for m, d in after.modules.items() if before.modules.get(m) != d]
+    assert changed == ([path] if is_read else [])
+    assert (before.digest != after.digest) is is_read
+
+
+def test_a_template_that_is_not_there_is_named(project):
+    del_base = {k: v for k, v in TEMPLATES.items() if not k.endswith("base.j2")}
+    with pytest.raises(PipelineError, match=r"pages/base\.j2"):
+        digest.code(STEP, SPEC, project(del_base))
+
+
 def test_a_job_s_code_is_what_it_imports_and_what_its_spec_names(project):
     code = digest.code(STEP, SPEC, project())
     assert list(code.modules) == [

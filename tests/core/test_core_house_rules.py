@@ -29,6 +29,7 @@ BESIDE = {
     "jobs": {"snakemake"},
     "release": {"dvc"},
     "cluster": set(),
+    "terminal": {"snakemake"},
 }
 # A path below the folders of results; `data` alone is a word of many uses.
 SPELLED = re.compile(r"(results|data)/|results$")
@@ -122,6 +123,25 @@ def test_a_floor_imports_only_from_the_floors_below_it(path):
     allowed = FLOORS[: FLOORS.index(floor) + 1]
     used = {other.relative_to(PACKAGE).parts[0] for other in project_modules(path)}
     assert used <= set(allowed)
+
+
+def constant(path: Path, name: str) -> tuple[str, ...]:
+    """What a module declares at its top under this name."""
+    for node in tree_of(path).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return ast.literal_eval(node.value)
+    return ()
+
+
+@every_module
+def test_what_renders_a_template_names_it(path):
+    """Or an edit of the template would not rerun the job."""
+    rendered = {
+        call.args[0].value for called, call in calls(path) if called == "render"
+    }
+    named = constant(path, "TEMPLATES")
+    assert rendered == {Path(name).name for name in named}
+    assert all((path.parent / name).is_file() for name in named)
 
 
 @every_module

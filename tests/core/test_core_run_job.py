@@ -116,6 +116,79 @@ def test_any_file_of_a_job_names_it(role: str) -> None:
     assert described(job.outputs[role], "demo", None, None) == job
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--minutes", "ten"], "argument --minutes: 'ten' is no number above 0"),
+        (["--minutes", "-5"], "argument --minutes: '-5' is no number above 0"),
+        (["--processes", "two"], "argument --processes: 'two' is no number above 0"),
+        (["--processes", "0"], "argument --processes: '0' is no number above 0"),
+    ],
+    ids=" ".join,
+)
+def test_a_number_that_is_none_is_told(words: list[str], told: str) -> None:
+    done = typed(ARCHIVE, *words)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == f"python -m pipeline_steps: error: {told}"
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [
+        ("", "no job makes .: no rule has results of such a name"),
+        ("results/demo/index.htm", "…; did you mean 'results/demo/index.html'?"),
+        (
+            "results/dmeo/index.html",
+            "there is no scale 'dmeo'; did you mean 'demo'?",
+        ),
+    ],
+    ids=["nothing", "an ending", "a scale"],
+)
+def test_a_result_that_is_none_is_told(result: str, told: str) -> None:
+    assert sentence(typed(result)).endswith(told.removeprefix("…"))
+
+
+def test_a_result_may_be_typed_with_its_folder(folder: Path) -> None:
+    for result in (f"./{ARCHIVE}", str(folder / IMAGES)):
+        done = typed(result)
+        assert done.returncode == 0, done.stderr
+    assert (folder / CARD).is_file()
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "job.json is not readable JSON ("),
+        (
+            "[]",
+            "job.json holds no job; `python -m pipeline_steps RESULT` makes a result",
+        ),
+        ('{"step": 3}', "job.json holds no job; "),
+        (
+            '{"step": "datasets.show_dataset", "spec": {"dataset": 1}, "outputs": {}}',
+            "do not fit datasets.show_dataset: dataset: it should hold settings, `key:",
+        ),
+        (
+            '{"step": "datasets.show_dataset", "spec": {"datset": 1}, "outputs": {}}',
+            "the settings in job.json do not fit datasets.show_dataset: dataset: the key",
+        ),
+    ],
+    ids=["empty", "a list", "half of it", "a wrong kind", "a missing key"],
+)
+def test_a_step_whose_job_is_wrong_ends_in_a_sentence(content, told, a_sentence):
+    Path("job.json").write_text(content)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline_steps.datasets.show_dataset", "job.json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 1
+    assert told in a_sentence(done.stderr)
+    assert "pydantic" not in done.stderr
+
+
 # ---- As planned ----------------------------------------------------------------------
 
 

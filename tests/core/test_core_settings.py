@@ -122,7 +122,7 @@ def test_a_choice_is_a_word_or_a_word_with_settings_and_brings_its_defaults():
         ("pixle", "no perturbation 'pixle'; did you mean 'pixel'?"),
         (5, "name a perturbation, such as"),
         ({"epsilon": 1}, "name a perturbation, such as"),
-        ("pixel", "in perturbation 'pixel': epsilon: the key 'epsilon' is missing"),
+        ("pixel", "in perturbation 'pixel': the key 'epsilon' is missing"),
         (
             {"perturbation": "pixel", "epsilon": 0.1, "step_size": 0, "stat_at": 1},
             "unknown key 'stat_at'; did you mean 'start_at'?",

@@ -142,9 +142,9 @@ def test_what_is_not_found_is_told_with_the_remedy(look_at, tmp_path):
     assert f"{place} holds no dog, eel" in told
     assert f"{tmp_path}/none is not there" in told
     assert "https://example.invalid/x is no folder" in told
-    assert told.endswith("under `places` in datasets.yaml, or in DATASETS_MIRROR")
+    assert told.endswith("under `places` there, or in DATASETS_MIRROR")
     (place / "dog").mkdir()
-    with pytest.raises(PipelineError, match="holds 4 classes, not 3"):
+    with pytest.raises(PipelineError, match="holds 4 classes, not the 3 of `classes`"):
         fetched(folder(), tmp_path)
     look_at(place)
     with pytest.raises(PipelineError, match="the class dog of toy holds no images"):

@@ -26,7 +26,7 @@ from pipeline_steps.defenses.own_weights import put_weights, read_weights
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.threats.victim import Transformed
 
-PAGE = ROOT / "docs/your-own-model.md"
+PAGE = ROOT / "docs/tutorials/your-own-model.md"
 # Of the form that the authors' modules have: tuples, and a probability.
 WIDE_RESNET = """
 from torch import nn

@@ -234,7 +234,11 @@ def test_an_own_row_stands_below_the_paper_s(config):
         ("weights.pt", "gone.pt", "weights: there is no file gone.pt"),
         ("mine.py:", "gone.py:", "factory: gone.py is no file"),
         ("mine.py:", "no_such_module:", "no_such_module is no file, seen from"),
-        ("mine.py:make", "mine.py", "should match pattern"),
+        (
+            "mine.py:make",
+            "mine.py",
+            "a function is named `FILE.py:NAME` or `MODULE:NAME`, not",
+        ),
         ("table1", "tabel1", "there is no table 'tabel1'; did you mean 'table1'"),
         ("defense: my-model", "defense: my-modle", "did you mean 'my-model'"),
         ("  my-model:", "  at:", "defenses.yaml has one of its name"),
@@ -247,6 +251,69 @@ def test_what_is_wrong_in_own_yaml_is_one_sentence(config, old, new, told):
     assert "\n" not in str(error.value)
 
 
+PHOTOS = """\
+datasets:
+  photos:
+    title: my photographs
+    source: folder
+    places: [photos]
+    classes: 4
+    size: 32
+    budgets: {image: 8/255, latent: 0.02}
+"""
+
+
+def put_photos(root, *labels):
+    for label in labels:
+        folder = root / "photos" / label
+        folder.mkdir(parents=True)
+        Image.new("RGB", (36, 36)).save(folder / "1.png")
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        pytest.param(
+            [], "(photos/photos is not there; photos is not there)", id="gone"
+        ),
+        pytest.param(
+            ["cat", "dog"],
+            "photos holds 2 classes, not the 4 of `classes`",
+            id="too few classes",
+        ),
+    ],
+)
+def test_images_that_are_not_as_own_yaml_says_are_blamed_on_it(
+    tmp_path, labels, told, a_sentence
+):
+    house = House.fresh(tmp_path / "house")
+    (house.root / OWN_FILE).write_text("# mine\n" + PHOTOS)
+    put_photos(house.root, *labels)
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline_steps", "data/photos/archive"],
+        cwd=house.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    sentence = a_sentence(done.stderr)
+    begins = f"error: {OWN_FILE}: line 3, datasets.photos: its images were not found"
+    assert begins in sentence
+    assert told in sentence
+    assert "datasets.yaml" not in sentence
+
+
+def test_a_row_below_a_paper_s_is_blamed_on_own_yaml(config):
+    with pytest.raises(PipelineError) as error:
+        config("defense: my-model", "defense: my-modle")
+    rows = (OWN.replace("my-model}", "my-modle}")).splitlines()
+    line = next(i for i, row in enumerate(rows, 1) if "my-modle" in row)
+    assert str(error.value).startswith(
+        f"{OWN_FILE}: line {line}, tables.table1, row 'My"
+    )
+
+
 @pytest.mark.xdist_group("workflow")
 def test_the_page_does_what_it_says_word_for_word(tmp_path):
     house = House.fresh(tmp_path / "house").tiny()
@@ -257,7 +324,7 @@ def test_the_page_does_what_it_says_word_for_word(tmp_path):
         for number in range(10):
             pixels = draw.integers(0, 255, (40, 36, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(folder / f"{number}.png")
-    page = (ROOT / "docs/your-own-model.md").read_text()
+    page = (ROOT / "docs/tutorials/your-own-model.md").read_text()
     for file, kind, text in blocks(page):
         if kind != "sh":
             (house.root / file).write_text(text)

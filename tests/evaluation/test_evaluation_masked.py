@@ -142,6 +142,14 @@ def test_square_s_share_of_autoattack_is_told():
     assert flags["autoattack"] == [blindly]
 
 
+def test_square_alone_follows_no_attack_with_gradients():
+    card = {"broken_by": {"clean": 10, "square": 35, "none": 55}}
+    spec = {"attack": "square", "epsilon": 0.1, "queries": 5000}
+    assert red_flags({"square": 55.0}, {"square": card}, {"square": spec}) == {
+        "square": []
+    }
+
+
 def test_flags_of_several_seeds_are_those_of_the_worst():
     sound = {"same_when_asked_twice": True, "without_gradient": 0.0}
     masked = {"same_when_asked_twice": False, "without_gradient": 0.5}

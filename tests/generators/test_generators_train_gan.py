@@ -2,25 +2,24 @@
 
 import json
 import re
+import shutil
 import signal
 import time
-from functools import reduce
 
 import numpy as np
 import pytest
 import torch
-import yaml
+from yaml_edits import set_key
 
 from pipeline_steps.cluster.work import Work
-from pipeline_steps.config.generators import Generator
-from pipeline_steps.config.load import _checked, load_config
+from pipeline_steps.config.load import load_config
+from pipeline_steps.config.yaml_files import FOLDER
 from pipeline_steps.core import pace
 from pipeline_steps.core.arrays import write_array
 from pipeline_steps.core.card import Card, file_facts, read_card
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.rng import rng
-from pipeline_steps.core.settings import Word
 from pipeline_steps.core.step import INTERRUPTED
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.generators.adversarial import discriminator_loss
@@ -347,13 +346,12 @@ def test_every_scale_trains_both(scale):
         ("sngan.training.judge.images", 0, "input should be greater than 0, not 0"),
     ],
 )
-def test_a_wrong_key_of_a_training_is_told_by_its_place(place, value, told):
+def test_a_wrong_key_of_a_training_is_told_by_its_place(tmp_path, place, value, told):
     """Flow or GAN is seen from the entry itself, and is no part of the place."""
-    entries = yaml.safe_load((ROOT / "workflow/config/generators.yaml").read_text())
-    *above, last = place.split(".")
-    reduce(dict.__getitem__, above, entries)[last] = value
-    with pytest.raises(PipelineError, match=re.escape(f"file: {place}: {told}")):
-        _checked(dict[Word, Generator], entries, "file")
+    shutil.copytree(ROOT / FOLDER, tmp_path / FOLDER)
+    set_key(tmp_path / FOLDER / "generators.yaml", place, value)
+    with pytest.raises(PipelineError, match=re.escape(f", {place}: {told}")):
+        load_config("paper", tmp_path)
 
 
 def test_a_limit_holds_at_each_stage_and_the_images_are_judged_twice(tmp_path):

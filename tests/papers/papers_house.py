@@ -40,7 +40,7 @@ def spec(**changes: Any) -> TableSpec:
                 "defense": "at",
                 "published": [84.0, 50.0],
                 "published_average": 67.0,
-                "note": "84 here, 83 elsewhere",
+                "doubt": "84 here, 83 elsewhere",
             },
             {
                 "name": "DMAT",

@@ -4,12 +4,15 @@ from typing import get_args
 
 import pytest
 
+from pipeline_steps.core.registry import words
 from pipeline_steps.evaluation.red_flags import Flag, Symptom
 from pipeline_steps.evaluation.threat_relations import Reason
 from pipeline_steps.papers import wording
 from pipeline_steps.papers.forms.tidy import CLAIM_COLUMNS, claim_line
+from pipeline_steps.papers.names import Names
 from pipeline_steps.papers.results import Cell, DecidedClaim, Finding, Outcome
 from pipeline_steps.papers.spec import Lost, Missing, NotRun
+from pipeline_steps.papers.statistics import Interval
 
 
 @pytest.mark.parametrize("reason", Reason, ids=str)
@@ -147,3 +150,88 @@ def test_a_claim_s_line_keeps_its_bytes() -> None:
         "54.00 %: difference +7.17 [+3.00, +11.25], mean over 3 seeds, of which 2 agree",
         "printed": None,
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "low", "high", "shown"),
+    [
+        pytest.param(74.397, 70.69, 78.11, "74.4", id="a wide interval"),
+        pytest.param(94.689, 94.5, 94.9, "94.69", id="a narrow one"),
+    ],
+)
+def test_a_number_has_as_many_digits_as_its_interval_lets_count(
+    number: float, low: float, high: float, shown: str
+) -> None:
+    assert wording.rounded(number, Interval(low, high)) == shown
+
+
+@pytest.mark.parametrize(
+    ("difference", "shown"),
+    [
+        pytest.param(24.55, "+24.6", id="more"),
+        pytest.param(-57.3, "−57.3", id="less"),
+        pytest.param(-0.03, "0.0", id="as good as none"),
+    ],
+)
+def test_a_difference_has_a_sign_if_it_is_one(difference: float, shown: str) -> None:
+    assert wording.signed(difference) == shown
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        pytest.param(0.39215, "0.392", id="a share"),
+        pytest.param(66410, "66,410", id="a count"),
+        pytest.param(5.96e-07, "5.96e-07", id="next to nothing"),
+    ],
+)
+def test_a_plain_number_has_no_digits_that_say_nothing(
+    number: float, shown: str
+) -> None:
+    assert wording.plain_number(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"),
+    [
+        pytest.param(0.7312, "p = 0.73", id="large"),
+        pytest.param(2e-9, "p < 0.001", id="small"),
+    ],
+)
+def test_a_p_value_is_said_as_people_say_it(p: float, shown: str) -> None:
+    assert wording.p_value(p) == shown
+
+
+NAMES = Names(
+    datasets={"om-digits": "OM-digits"},
+    defenses={"at": "AT"},
+    threats={"pgd20": "PGD-20"},
+)
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        pytest.param("at", "AT", id="a defense"),
+        pytest.param("at@1", "AT, seed 1", id="of another seed"),
+        pytest.param("at@1.best", "AT, seed 1, best weights", id="its best weights"),
+        pytest.param(
+            "at.from-om-digits", "AT, trained on OM-digits", id="trained elsewhere"
+        ),
+        pytest.param("new", "new", id="without a name for people"),
+    ],
+)
+def test_a_defense_is_called_as_people_call_it(label: str, shown: str) -> None:
+    assert NAMES.defense(label) == shown
+
+
+def test_a_flag_names_threats_as_people_do() -> None:
+    flag = Flag(kind=Reason.HELPS, threats=("pgd20", "clean"), accuracies=(90, 60))
+    assert wording.flag(flag, NAMES).startswith("PGD-20 leaves 90.00 where clean")
+
+
+@pytest.mark.parametrize("word", words("figure"))
+def test_every_kind_of_figure_says_what_is_to_be_seen(word: str) -> None:
+    shows = wording.picture(word, ["AT", "IJSAT"], ["PGD-20"])
+    assert shows.endswith(": AT and IJSAT; under PGD-20.")
+    assert "of the kind" not in shows

@@ -14,9 +14,10 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.evaluation.red_flags import Flag, Symptom
 from pipeline_steps.evaluation.threat_relations import Reason
 from pipeline_steps.papers import wording
-from pipeline_steps.papers.forms.page import as_page
 from pipeline_steps.papers.forms.picture import draw
 from pipeline_steps.papers.forms.tidy import TABLE_COLUMNS, cell_line, write_table
+from pipeline_steps.papers.make_table import as_page
+from pipeline_steps.papers.report.tables import Below, table_view
 from pipeline_steps.papers.results import MeasuredTable, read_results, write_results
 from pipeline_steps.papers.spec import Missing, NotRun, TableSpec
 from pipeline_steps.papers.statistics import bootstrap, differences
@@ -236,9 +237,9 @@ def test_what_the_paper_leaves_open_is_told() -> None:
         {"name": "JPEG", "threat": "pgd20", "note": "in L1"},
     ]
     table = spec(columns=columns)
-    page = as_page(table, made(outcomes_of(clean=[90], pgd20=[60]), table), Footnotes())
-    assert "Setting not stated" in page
-    assert "in L1" in page
+    view = table_view(table, made(outcomes_of(clean=[90], pgd20=[60]), table))
+    assert [*view.below.notes.letters][:2] == [wording.CALIBRATED, "in L1"]
+    assert [column.notes for column in view.columns] == [["a"], ["b"], []]
 
 
 class Balanced(HTMLParser):
@@ -258,7 +259,7 @@ class Balanced(HTMLParser):
 
 def test_the_page_stands_alone_and_does_not_pass_for_the_papers() -> None:
     rows = made(outcomes_of(clean=[60], pgd20=[90]))
-    page = as_page(spec(), rows, Footnotes())
+    page = as_page(MeasuredTable(spec=spec(), cells=rows))
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []
@@ -268,16 +269,41 @@ def test_the_page_stands_alone_and_does_not_pass_for_the_papers() -> None:
         "Scale demo: minutes on two cores",
         "digits stands in for cifar10",
         "not comparable",
-        "Red flag: pgd20 leaves 90.00",
-        "84 here, 83 elsewhere",
-        "(+40.00)",
+        "(+40.0)",
     ):
         assert said in page
 
 
+def test_red_flags_doubts_and_notes_stand_apart() -> None:
+    changes = {"columns": [{"name": "Standard", "threat": "clean"}, PGD_NOTED]}
+    table = spec(**changes)
+    rows = made(outcomes_of(clean=[60], pgd20=[90]), table)
+    below = table_view(table, rows).below
+    (flag,), doubts = below.flags.letters, [*below.doubts.letters]
+    assert flag.startswith("Red flag: pgd20 leaves 90.00")
+    assert below.flags.letters[flag] == "1"
+    assert doubts == ["84 here, 83 elsewhere"]
+    assert below.doubts.letters[doubts[0]] == "A"
+    assert [*below.notes.letters] == ["our note", "Not run: not part of this."]
+
+
+PGD_NOTED = {"name": "PGD-20", "threat": "pgd20", "note": "our note"}
+
+
+def test_one_row_of_letters_serves_the_picture_and_latex() -> None:
+    """So that both say the same by the same letter; why cells were not run comes last."""
+    rows, notes = made(outcomes_of(clean=[60], pgd20=[90])), Footnotes()
+    view = table_view(spec(), rows, Below.together(notes))
+    assert view.rows[0].head.doubts == ["a"]
+    assert view.rows[0].cells[1].flags == ["b"]
+    assert list(notes.letters.values()) == ["a", "b", "c"]
+
+
 def test_names_from_the_config_are_escaped() -> None:
-    page = as_page(spec(title="a <b> & c"), made(outcomes_of(clean=[90])), Footnotes())
+    table = spec(title="a <b> & c")
+    page = as_page(MeasuredTable(spec=table, cells=made(outcomes_of(clean=[90]))))
     assert "a &lt;b&gt; &amp; c" in page
+    assert "<b>" not in page
 
 
 def test_the_picture_is_the_same_bytes_twice(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Checkout(House):
     def start(self, step: str, *arguments: str) -> subprocess.Popen:
         """A command of the release floor, as `make` runs it, in a process group."""
         return subprocess.Popen(
-            [sys.executable, "-m", f"pipeline_steps.release.{step}", *arguments],
+            [sys.executable, "-m", "pipeline_steps.cli", step, *arguments],
             cwd=self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -101,7 +101,7 @@ def test_the_config_of_the_wheel_is_that_of_the_checkout(installed: Installed) -
     assert config == load_config("paper").model_dump_json()
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/reference/python.md"])
 def test_the_lines_of_a_page_run(
     installed: Installed, release: Release, page: str
 ) -> None:
@@ -133,6 +133,21 @@ def test_the_command_lists_what_there_is(installed: Installed) -> None:
     lines = installed.run(command, "list", "papers").splitlines()
     titles = {name: paper.title for name, paper in load_config("demo").papers.items()}
     assert {line.split()[1]: line.split(maxsplit=2)[2] for line in lines} == titles
+
+
+def test_the_command_says_what_needs_a_checkout(installed: Installed) -> None:
+    command = str(installed.python.with_name("robust-papers"))
+    done = subprocess.run(
+        [installed.python, command, "why", "results/demo/papers/ijsat/table1.csv"],
+        cwd=installed.folder,
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+    )
+    assert done.stderr == (
+        f"error: `robust-papers why` works in a checkout of the project, and "
+        f"{installed.folder} is none; cd into yours, or get one with git clone\n"
+    )
 
 
 def test_the_command_evaluates_a_model_of_torchvision(installed: Installed) -> None:

@@ -18,7 +18,7 @@ from pipeline_steps.evaluation.red_flags import Flag
 from pipeline_steps.evaluation.threat_relations import Reason
 from pipeline_steps.papers.results import Cell, MeasuredTable, write_results
 from pipeline_steps.papers.spec import Missing, NotRun, TableSpec
-from pipeline_steps.release.why import explain
+from pipeline_steps.release.why import _named, explain
 from pipeline_steps.release.why_text import branch, heading, plain, show
 
 CARDS = Path("results/demo/cards")
@@ -347,7 +347,12 @@ def test_a_cell_stands_on_its_verdicts_however_the_table_is_made(
     [
         (TABLE, "AT, PGD-2", "no column 'PGD-2'; did you mean 'PGD-20'?"),
         (TABLE, "Ours, AA", "no method 'Ours'; did you mean 'Ours, mixed'?"),
-        (TABLE, "AT", "no method ''"),
+        (TABLE, "AT", 'a cell is "METHOD, COLUMN", and "AT" names no column; valid: S'),
+        (TABLE, "AT,", '"AT," names no column'),
+        (TABLE, "PGD-20", '"PGD-20" names no method; valid: '),
+        (TABLE, ", PGD-20", '", PGD-20" names no method'),
+        (TABLE, "", '"" names no column'),
+        (TABLE, "PGD-20, AT", 'the method comes first: "AT, PGD-20"'),
         (WEIGHTS.format("at"), "AT, AA", "is no table's card"),
         (WEIGHTS.format("ta"), None, "did you mean"),
         ("results/demo", None, "is a folder"),
@@ -363,6 +368,23 @@ def test_a_wrong_word_ends_in_one_sentence(
         explain(toy.root, what, cell)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("AT", "AT [PGD-5]"),  # and not IAT, which is spelled more like it
+        ("at", "AT [PGD-5]"),
+        ("IJSAT", "IJSAT (ours)"),
+        ("Normal", "Normal Training"),
+        ("TRADE", "TRADES"),
+    ],
+)
+def test_a_method_is_suggested_by_how_its_name_begins(name: str, nearest: str) -> None:
+    printed = ["Normal Training", "AT [PGD-5]", "DMAT", "IAT", "TRADES", "IJSAT (ours)"]
+    with pytest.raises(PipelineError) as caught:
+        _named("method", name, printed)
+    assert str(caught.value).endswith(f"'{name}'; did you mean '{nearest}'?")
 
 
 def test_a_cell_of_a_table_that_is_not_the_cards_is_not_explained(toy: Toy) -> None:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.xdist_group("workflow")
 
 def example_of(heading: str) -> tuple[str, str, str]:
     """A section's file, what it holds, and its entry in the config."""
-    page = (PROJECT / "docs/architecture.md").read_text()
+    page = (PROJECT / "docs/explanation/architecture.md").read_text()
     section = page.split(heading)[1].split("### ")[0]
     code = re.search(r"```python\n(.*?)```", section, re.DOTALL).group(1)
     entry = re.search(r"```yaml\n(.*?)```", section, re.DOTALL).group(1)
@@ -40,6 +40,6 @@ def test_a_figure_is_added_as_the_docs_say(made: TinyDemo, tmp_path: Path) -> No
 
 
 def test_links_of_the_pages_lead_somewhere() -> None:
-    for page in [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md")]:
+    for page in [PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"

@@ -50,19 +50,24 @@ def install(folder: Path) -> Path:
 
 
 GONE = (
-    "error: workflow/config/own.yaml: plugins: the plugin 'example' is not installed; "
-    "install it, or remove it from this list"
+    "error: workflow/config/own.yaml: line 1, plugins: the plugin 'example' is not "
+    "installed; install it, or remove it from this list"
 )
 # What a Python that has no plugin any more loads of what one made.
 LOAD = """
+from pathlib import Path
+
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.release.loading import load_defense
+from pipeline_steps.release.why import explain
 
 for name in ("half-ripple", "patches"):
     try:
         print(type(load_defense(name, "digits", scale="demo")).__name__)
     except PipelineError as error:
         print(error)
+explained = explain(Path.cwd(), "results/demo/verdicts/digits/normal/ripple10.parquet")
+print(explained["steps"][0]["code"]["gone"])
 """
 
 
@@ -143,16 +148,17 @@ def test_a_plugin_is_used_edited_moved_and_removed(
     assert a_sentence(done.stderr) == GONE
     own.unlink()
     assert house.planned("ijsat_table1") == set()
+    done = house.run("--dry-run", "example_table1")
+    assert done.returncode == 1
+    assert "there is no target 'example_table1'" in done.stdout + done.stderr
     # Its recipe and its threat made these weights; to answer needs neither.
     assert house.python("-c", LOAD).splitlines() == [
         "SmallCnn",
         "the architecture 'patch_net' is of a plugin, and its package "
         "robust_papers_example is not installed; install it if you trust it, and load "
         "again",
+        "the plugin's package robust_papers_example is not installed",
     ]
-    verdicts = "results/demo/verdicts/digits/normal/ripple10.parquet"
-    told = house.python("-m", "pipeline_steps.release.why", verdicts)
-    assert "the plugin's package robust_papers_example is not installed" in told
 
 
 def test_a_threat_of_a_plugin_is_loaded_by_its_name(environment: Environment) -> None:
@@ -169,7 +175,7 @@ def test_a_threat_of_a_plugin_is_loaded_by_its_name(environment: Environment) ->
 
 
 def test_the_page_shows_the_example_as_it_is() -> None:
-    page = (PROJECT / "docs/plugins.md").read_text()
+    page = (PROJECT / "docs/how-to/plugins.md").read_text()
     shown = {
         "pyproject.toml": "toml",
         "robust_papers_example/perturbations/ripple.py": "python",

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from pipeline_steps.core.progress import counted
 from pipeline_steps.datasets import albums
 from pipeline_steps.datasets.canonical import Decoded, Split
 from pipeline_steps.datasets.photographs import Photograph, Photographs
-from pipeline_steps.datasets.places import MIRROR, local, places
+from pipeline_steps.datasets.places import ENTRY, MIRROR, local, places
 from pipeline_steps.datasets.spec import DatasetSpec
 
 Albums = albums.Folder | albums.Archive
@@ -85,9 +86,8 @@ class Folder:
                 reasons.append(f"{root} {lacking}")
         why = "; ".join(reasons) or "no place to look at is known"
         raise PipelineError(
-            f"{spec.name} is made of images that no one may hand out, and they were not "
-            f"found ({why}); name the folder that holds them under `places` in "
-            f"datasets.yaml, or in {MIRROR}"
+            f"{os.environ.get(ENTRY, spec.name)}: its images were not found ({why}); name "
+            f"the folder that holds them under `places` there, or in {MIRROR}"
         )
 
     def _lacking(self, album: Albums, spec: DatasetSpec) -> str:
@@ -97,7 +97,7 @@ class Folder:
             more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
             return f"holds no {', '.join(missing[:SHOWN])}{more}"
         if not self.groups and len(there) != spec.classes:
-            return f"holds {len(there)} classes, not {spec.classes}"
+            return f"holds {len(there)} classes, not the {spec.classes} of `classes`"
         return ""
 
 

@@ -60,7 +60,7 @@ class ManifoldTransformation(Inference):
         if companion is None:
             raise PipelineError(
                 "manifold_transformation asks a discriminator, and this model has none as "
-                "its `companion`; see docs/your-own-model.md"
+                "its `companion`; see docs/tutorials/your-own-model.md"
             )
         # A view, since torch's counter of operations can't follow the leaf itself.
         natural: Tensor = companion(model(images.view_as(images)))[:, 0]

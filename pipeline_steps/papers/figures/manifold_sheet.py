@@ -40,5 +40,5 @@ class ManifoldSheet:
         show_difference(grid[2], errors, self.magnify)
         show_row(grid[3], f"samples of\n{panel.label}", arrays["samples"])
         for axes, error in zip(grid[2], errors, strict=True):
-            worst = f"≤ {np.abs(error).max():.1e}"
+            worst = f"up to {np.abs(error).max():.2g}"
             axes.set_xlabel(worst, color=GREY, fontsize=7.5, labelpad=2)

@@ -34,7 +34,8 @@ class TrainingCurves:
             for panel, path in members:
                 number = labels.index(panel.label)
                 _curve(axes, number, panel.label, read_table(path))
-            threats = dict.fromkeys(panel.threat or "" for panel, _ in members)
+            named = (str(panel.threat) for panel, _ in members)
+            threats = dict.fromkeys(spec.threats.get(name, name) for name in named)
             under = "" if part else f" under {' and '.join(threats)}"
             axes.set_title(part or "", fontsize=9)
             axes.set_xlabel("epoch")

@@ -6,6 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline_steps.papers import wording
 from pipeline_steps.papers.results import Cell
 from pipeline_steps.papers.spec import TableSpec
 from pipeline_steps.papers.style import (
@@ -38,6 +39,8 @@ SMALL: dict[str, Any] = {"ha": "right", "fontsize": 7, "color": GREY}
 
 def draw(spec: TableSpec, rows: list[list[Cell]], notes: Footnotes, path: Path) -> None:
     """The table as a picture; all places are in inches."""
+    # Before anything is drawn, for what is said below decides how high the picture is.
+    wording.mark_all(spec, rows, notes)
     heads = [(c.name, marks(c, notes), c.part or "") for c in spec.columns]
     heads += [(spec.average, "", "")] if spec.average else []
     names = max(NAMES, *(LETTER * len(row.label) for row in spec.rows))

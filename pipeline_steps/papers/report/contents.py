@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_steps.core.card import Card, read_card
+from pipeline_steps.core.digest import spec_text, text_digest
 from pipeline_steps.core.files import read_json
 from pipeline_steps.layout import REPORTED, name_of
 from pipeline_steps.papers.results import (
@@ -17,6 +18,9 @@ from pipeline_steps.papers.results import (
     read_results,
 )
 from pipeline_steps.papers.spec import FigureSpec, TableSpec
+
+# Of a digest so many letters are shown.
+DIGITS = 12
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,44 @@ class Result:
     def seconds(self) -> float:
         return float(self.record.get("seconds", 0))
 
+    @property
+    def anchor(self) -> str:
+        """Where the report speaks of it, if it does."""
+        return f"card/{self.name}"
+
+    @property
+    def numbers(self) -> list[str]:
+        """The numbers on its card, each with its name."""
+        metrics = self.card.metrics.items()
+        return [f"{k} {_number(v)}" for k, v in metrics if isinstance(v, int | float)]
+
+    @property
+    def code(self) -> str:
+        """The digest of its code, or nothing."""
+        return str(self.card.code.get("digest", ""))[:DIGITS]
+
+    @property
+    def settings(self) -> str:
+        """The digest of its settings."""
+        return text_digest(spec_text(self.card.spec))[:DIGITS]
+
+    @property
+    def files(self) -> list[tuple[str, Path, str]]:
+        """The role, the place and the digest of each file that it is."""
+        return [
+            (role, path, self.card.outputs[role]["sha256"][:DIGITS])
+            for role, path in self.card.files(self.path).items()
+        ]
+
     def behind(self, name: str) -> list[Path]:
         """The cards that it was made from, by their name among its inputs."""
         return self.card.input_files(self.path).get(f"{name}_card", [])
+
+
+def _number(value: float) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
 def behind(pages: Iterable[Path]) -> list[Path]:
@@ -55,6 +94,11 @@ def behind(pages: Iterable[Path]) -> list[Path]:
             files = read_card(path).input_files(path).values()
             waiting += [p for paths in files for p in paths if p.suffix == ".json"]
     return sorted(p for p in seen if name_of(p).partition("/")[0] in REPORTED)
+
+
+def cell_anchor(table: str, row: int, column: int) -> str:
+    """The address of the box behind a row's and a column's cell."""
+    return f"{table}/{row}/{column}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +145,14 @@ class Figure:
     def anchor(self) -> str:
         return f"{self.spec.paper}/{self.spec.name}"
 
+    @property
+    def stand_ins(self) -> dict[str, str]:
+        """What was used in place of the data sets that the paper names."""
+        spec, stand_ins = self.spec, dict(self.spec.stand_ins)
+        if spec.dataset and spec.stands_for and spec.dataset != spec.stands_for:
+            stand_ins[spec.stands_for] = spec.dataset
+        return stand_ins
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -125,9 +177,9 @@ class Contents:
             self.results,
         )
 
-    def verdicts(self, table: Table, i: int, j: int) -> list[Path]:
+    def behind_cell(self, table: Table, cell: Cell) -> list[Path]:
         """The cards of the verdicts behind a cell, as its table tells them."""
-        paths = (table.path.parent / run.card for run in table.rows[i][j].runs)
+        paths = (table.path.parent / run.card for run in cell.runs)
         return [Path(os.path.normpath(path)) for path in paths]
 
     def model(self, verdict: Path) -> Result | None:

@@ -1,0 +1,64 @@
+"""Which step each second of a record belongs to: the plan and the report both ask here.
+
+What was made in shards has one record, with those of its shards inside: their seconds are
+the shards' step's, and what is left belongs to gathering them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline_steps.layout import RULES
+
+
+@dataclass(frozen=True)
+class Booking:
+    """So many seconds of one step, and what was held meanwhile."""
+
+    step: str
+    """As the plan calls it: the step, or the rule that gathers its shards."""
+    record: Mapping[str, Any]
+    """Of the run that took them."""
+    seconds: float
+    shard: int | None = None
+    """The shard's number, where it is one."""
+
+    @property
+    def on_gpu(self) -> bool:
+        return str(self.record["device"]) != "cpu"
+
+
+def step_of(rule: str) -> str:
+    """The step whose work a rule does; to gather that of others is work of its own."""
+    result = RULES.get(rule)
+    if result is None or result.gathers:
+        return rule
+    return result.step.partition(".")[2]
+
+
+def bookings(step: str, record: Mapping[str, Any]) -> list[Booking]:
+    """All that a record tells of, by the step on the card beside it."""
+    own = step.partition(".")[2] or step
+    parts = record.get("parts", [])
+    if not parts:
+        return [Booking(own, record, float(record.get("seconds", 0)))]
+    shards = [
+        Booking(own, part, float(part["seconds"]), number)
+        for number, part in enumerate(parts, 1)
+    ]
+    rest = float(record["seconds"]) - sum(booking.seconds for booking in shards)
+    # The record of all has its shards' device and peak; to gather them takes neither.
+    here = {**record, "device": "cpu", "peak_gpu_memory_mb": 0}
+    return [*shards, Booking(_gathering(step), here, rest)]
+
+
+def _gathering(step: str) -> str:
+    """The rule that puts a step's shards together."""
+    return next(
+        (
+            rule
+            for rule, result in RULES.items()
+            if result.gathers and result.step == step
+        ),
+        step.partition(".")[2],
+    )
