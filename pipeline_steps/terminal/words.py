@@ -53,9 +53,11 @@ class Words:
     def page(self, names: Mapping[str, str], home: str) -> str:
         paper, page = (names[key] for key in names)
         content = self.config.papers[paper]
-        pages = {**content.tables, **content.figures, **content.calibrations}
-        title = pages[page].title.partition(":")[0]
-        return f"{paper.upper()}, {title}"
+        titles = {name: table.title for name, table in content.tables.items()}
+        titles |= {name: figure.title for name, figure in content.figures.items()}
+        titles |= {name: each.title for name, each in content.calibrations.items()}
+        title = titles[page]
+        return f"{paper.upper()}, {title.partition(':')[0]}"
 
 
 def _dataset(text: str) -> Callable[[Words, Mapping[str, str], str], str]:

@@ -62,7 +62,8 @@ class Discriminator_2(nn.Module):
 
 def indented(before):
     """The indented block of the page that follows these words."""
-    lines = PAGE.read_text().partition(before)[2].splitlines()[1:]
+    following = re.split(r"\s+".join(map(re.escape, before.split())), PAGE.read_text())
+    lines = following[1].splitlines()[1:]
     taken = []
     for line in lines:
         if line and not line.startswith("    "):
@@ -82,7 +83,7 @@ def released(tmp_path, monkeypatch):
     models.mkdir(parents=True)
     (models / "wideresnet.py").write_text(WIDE_RESNET)
     (models / "dis.py").write_text(DISCRIMINATOR)
-    (tmp_path / "my_atld.py").write_text(indented("put\nthis into `my_atld.py`:"))
+    (tmp_path / "my_atld.py").write_text(indented("put this into `my_atld.py`:"))
     factory_digest.cache_clear()
     model = factory("my_atld.py:make")()
     with torch.no_grad():
@@ -92,7 +93,7 @@ def released(tmp_path, monkeypatch):
     checkpoint = {"net": model.state_dict(), "epoch": 399, "optimizer": {"state": {}}}
     torch.save(checkpoint, "atld_latest")
     shutil.copytree(ROOT / "workflow/config", tmp_path / "workflow/config")
-    config = indented("into `workflow/config/own.yaml`, once for each way to answer:")
+    config = indented("in `workflow/config/own.yaml`, once for each way to answer:")
     (tmp_path / OWN_FILE).write_text(config)
     load_config.cache_clear()
     yield model.eval()
