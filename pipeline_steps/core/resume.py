@@ -71,7 +71,7 @@ class Resume:
                     yield step, meter
                     meter.end()
                     meter.at(step + 1)
-                    if time.time() >= self.deadline and step + 1 < total:
+                    if time.monotonic() >= self.deadline and step + 1 < total:
                         stops.append(TIME_LIMIT)
                     # All processes of a job stop after the same step, whoever was asked.
                     reason = workers.largest(stops[0] if stops else 0)
@@ -119,7 +119,9 @@ class Resume:
     def _restore(self, parts: Mapping[str, Any]) -> int:
         if not self.file.is_file():
             return 0
-        damage, tensors, about = "", {}, {}
+        tensors: dict[str, Tensor] = {}
+        about: dict[str, str] = {}
+        damage = ""
         try:
             tensors, about = self._whole()
         except Damaged as error:
@@ -173,7 +175,7 @@ def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> int:
     for name, tensor in sorted(tensors.items()):
         head = f"{name} {tensor.dtype} {list(tensor.shape)}"
         checksum = crc32(head.encode(), checksum)
-        checksum = crc32(tensor.reshape(-1).view(torch.uint8).numpy(), checksum)
+        checksum = crc32(tensor.reshape(-1).view(torch.uint8).numpy().data, checksum)
     return checksum
 
 

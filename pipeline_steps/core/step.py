@@ -60,6 +60,8 @@ class Job(Generic[Spec]):
     parts: dict[str, list[Path]] = field(default_factory=dict)
     """What other jobs made of this one's work; how many they were changes nothing."""
     started: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.monotonic)
+    """When it started, by the clock that measures how long it takes."""
     start: float = field(default_factory=time.process_time)
     """What its process took to come here, in seconds of a processor."""
 
@@ -139,7 +141,7 @@ class Job(Generic[Spec]):
             card.seen_from(self.places["card"].parent).write(self.output("card"))
         if "record" in self.places:
             records = [read_json(path) for path in self.parts.get("record", [])]
-            own = record(self.code, self.started, self.start)
+            own = record(self.code, self.started, self.clock, self.start)
             write_json(self.output("record"), with_parts(own, records))
         for role in sorted(self.places, key=lambda role: role == "card"):
             with self.output(role).open("rb+") as file:
@@ -192,7 +194,7 @@ def run(
             processes.listen()
             _work(job, main)
             return
-        processes.mind_the_clock(job.started, arguments.minutes)
+        processes.mind_the_clock(job.clock, arguments.minutes)
         with alone(job.lock) as waited:
             job.remove_leavings()
             if waited and job.is_made():

@@ -11,8 +11,10 @@ import torch
 
 from pipeline_steps.core import lock
 from pipeline_steps.core.errors import Interrupted
+from pipeline_steps.core.processes import mind_the_clock
 from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.resume import Resume
+from pipeline_steps.core.step import Job
 from tests.job_words import job_words
 
 STEP = """
@@ -122,6 +124,26 @@ def test_training_stops_before_its_limit_and_goes_on_later(tmp_path, monkeypatch
     for step, _ in Resume(tmp_path).steps({"model": model}, 3, "toy"):
         done.append(step)
     assert done == [0, 1, 2]
+
+
+@pytest.mark.parametrize("jump", [-1.0e6, 1.0e6])
+def test_a_clock_that_is_set_moves_no_time_limit(tmp_path, monkeypatch, jump):
+    calendar = time.time
+    monkeypatch.setenv("PIPELINE_LIMITED", "1")
+    monkeypatch.delenv("PIPELINE_DEADLINE", raising=False)
+
+    def steps(minutes_ago):
+        # restored by monkeypatch, for what sets it does so in os.environ itself
+        monkeypatch.setenv("PIPELINE_DEADLINE", "inf")
+        mind_the_clock(Job("toy", None, None, {}, {}).clock - 60 * minutes_ago, 10)
+        monkeypatch.setattr(time, "time", lambda: calendar() + jump)
+        parts = {"model": torch.nn.Linear(1, 1)}
+        folder = tmp_path / str(minutes_ago)
+        return [step for step, _ in Resume(folder).steps(parts, 3, "toy")]
+
+    assert steps(minutes_ago=8) == [0, 1, 2], "a minute is left before the margin"
+    with pytest.raises(Interrupted, match="the time limit is near"):
+        steps(minutes_ago=9.5)
 
 
 def test_what_a_killed_copy_left_beside_its_outputs_is_removed(start, tmp_path):
