@@ -128,7 +128,7 @@ def test_a_clock_that_is_set_meanwhile_changes_no_duration(
     toy, tmp_path, monkeypatch, jump
 ):
     """Each look at the calendar finds it further off."""
-    calendar, looks = time.time, count()
+    calendar, looks = time.time, count(1)
     monkeypatch.setattr(time, "time", lambda: calendar() + next(looks) * jump)
     begun = time.monotonic()
     assert toy() == 0
