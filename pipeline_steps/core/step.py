@@ -34,12 +34,12 @@ from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.job_file import NO_GPU, ON_CPU, JobFile
-from pipeline_steps.core.lock import alone
+from pipeline_steps.core.lock import alone, lock_of
 from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.record import record, with_parts
 from pipeline_steps.core.settings import first_error
-from pipeline_steps.layout import LOCKS, UNFINISHED
+from pipeline_steps.layout import UNFINISHED
 
 CHANGES_NO_RESULT = True
 
@@ -109,8 +109,7 @@ class Job(Generic[Spec]):
     @property
     def lock(self) -> Path:
         """What a second copy of this job, on any machine, waits for."""
-        outputs = sorted(str(place) for place in self.places.values())
-        return LOCKS / text_digest(spec_text(outputs))[:32]
+        return lock_of(map(str, self.places.values()))
 
     def is_made(self) -> bool:
         """Whether all outputs lie in their places, made by this very job."""
