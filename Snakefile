@@ -5,12 +5,20 @@ from pathlib import Path
 import snakemake.dag
 from snakemake.utils import min_version
 
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import ROOT, refuse_broken_code
+
+# Before anything else is imported, for a file that is not Python ends that in a traceback.
+try:
+    if workflow.is_main_process:
+        refuse_broken_code()
+except PipelineError as error:
+    sys.exit(f"error: {error}")
+
 from pipeline_steps.jobs.options import Options
 from pipeline_steps.jobs.rules import Rules
-from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import refuse_unwritable
 from pipeline_steps.core.lock import sweep
-from pipeline_steps.core.registry import ROOT
 from pipeline_steps.core.worker_pool import WORTH_A_POOL, start_pool
 from pipeline_steps.terminal.follower import Follower
 
