@@ -235,12 +235,6 @@ def remarks(cell: Cell) -> list[str]:
     ]
 
 
-def source(cell: Cell) -> str:
-    """Which defense under which threat on which data set."""
-    dataset, defense, threat = behind(cell)
-    return f"{defense} under {threat} on {dataset}"
-
-
 def behind(cell: Cell) -> list[str]:
     """Its data sets, defenses and threats, each once."""
     return [" ".join(dict.fromkeys(run.key[i] for run in cell.runs)) for i in range(3)]

@@ -74,6 +74,14 @@ class Follower(logging.Handler):
 
     def begin(self, workflow: Any) -> None:
         """What will run is known, and the first job not started."""
+        try:
+            self._begin(workflow)
+        except Exception as error:  # what only shows a run must not end it
+            self.run, self.screen = Run(), None
+            self._give_back()
+            logger.warning(f"This run can't be followed: {error!r}")
+
+    def _begin(self, workflow: Any) -> None:
         if workflow.touch:
             return self._give_back()
         home = _home([job.wildcards_dict for job in workflow.dag.needrun_jobs()])
@@ -85,7 +93,7 @@ class Follower(logging.Handler):
             machine=os.uname().nodename,
             jobs={job.id: job for job in self._planned(workflow, home)},
         )
-        self.run.read(self.file.begin(run, time.time()))
+        self.run = Run.planned(self.file.begin(run, time.time()))
         # `robust-papers cluster` reads Snakemake's own words.
         if not (self.shows and self.run.local):
             return self._give_back()

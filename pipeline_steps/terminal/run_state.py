@@ -68,20 +68,19 @@ class Run:
     ended: float | None = None
     jobs: dict[int, RunJob] = field(default_factory=dict)
 
-    def read(self, event: Mapping[str, Any]) -> RunJob | None:
-        """Goes on by one event, and gives the job that it is about."""
+    @classmethod
+    def planned(cls, event: Mapping[str, Any]) -> "Run":
+        """The run whose first event this is."""
+        jobs = {job["id"]: RunJob(**job) for job in event["jobs"]}
+        return cls(**{key: event[key] for key in PLAN}, began=event["time"], jobs=jobs)
+
+    def read(self, event: Mapping[str, Any]) -> None:
+        """Goes on by one event."""
         kind, when = event["event"], event["time"]
-        if kind == "plan":
-            facts = {key: event[key] for key in PLAN}
-            self.__init__(**facts, began=when)  # type: ignore[misc]
-            self.jobs = {job["id"]: RunJob(**job) for job in event["jobs"]}
-            return None
         if kind == "ended":
             self.ended = when
-            return None
-        job = self.jobs.get(event["id"])
-        if job is None:
-            return None
+            return
+        job = self.jobs[event["id"]]
         if kind == "started":
             job.state, job.started = State.RUNNING, when
         elif kind == "stopped":  # by the user, so it is still to do
@@ -90,7 +89,6 @@ class Run:
             job.state = State.DONE if kind == "finished" else State.FAILED
             job.took = event.get("took", when - job.started)
         self._block()
-        return job
 
     def _block(self) -> None:
         """Marks what will not run: a job that failed is before it, and won't run again."""
@@ -122,11 +120,11 @@ class Run:
         """How long a job runs; on a cluster it may have been submitted and wait yet."""
         return now - job.started if self.local else 0.0
 
-    def hours(self, now: float) -> float:
-        """What its jobs took, and on this machine what those that run took so far."""
+    def used(self, now: float) -> float:
+        """Seconds that its jobs took, and on this machine what those that run took so far."""
         ran = sum(job.took for job in self.of(State.DONE, State.FAILED))
         running = self.of(State.RUNNING)
-        return (ran + sum(self.elapsed(job, now) for job in running)) / 3600
+        return ran + sum(self.elapsed(job, now) for job in running)
 
     # ---- When it ends ------------------------------------------------------------------
 
@@ -217,9 +215,12 @@ def read_events(path: Path) -> Iterator[dict[str, Any]]:
 
 def read_run(path: Path) -> Run | None:
     """The last run, if there was any."""
-    run: Run | None = None
-    for event in read_events(path):
-        run = run or Run()
+    events = read_events(path)
+    first = next(events, None)
+    if first is None:
+        return None
+    run = Run.planned(first)
+    for event in events:
         run.read(event)
     return run
 

@@ -54,7 +54,7 @@ def described(run: Run, root: Path, now: float, alive: bool) -> list[str]:
     lines = [
         f"Scale {run.scale}, {len(run.jobs)} jobs since {began}: {states}",
         *queue,
-        f"{100 * run.share_done(now):.0f} % of the work, {run.hours(now):.1f} hours used"
+        f"{100 * run.share_done(now):.0f} % of the work, {duration(run.used(now))} used"
         + (f", {_ends(run, now, at_once)}" if alive else ""),
     ]
     if not alive:

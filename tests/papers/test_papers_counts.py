@@ -1,7 +1,5 @@
 """No table of the papers is missing, and of each it is known how much is computed."""
 
-import sys
-
 import pytest
 
 from pipeline_steps.config.load import load_config
@@ -79,20 +77,10 @@ def test_every_computed_cell_has_its_jobs(plan: Specs) -> None:
                     assert asked <= behind
 
 
-def test_the_command_prints_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["counts", "--scale", "demo"])
-    counts.main()
-    said = capsys.readouterr().out
+def test_the_counts_are_printed() -> None:
+    said = counts.text([*counts.counts(Specs(load_config("demo")))])
     lines = [line.split() for line in said.splitlines() if line]
     first = next(line for line in lines if line[:2] == ["ijsat", "table1"])
     assert first[2:] == ["49", "9", "0", "40"]
     assert lines[0][0] == "paper"
     assert "left out at scale demo" in said
-
-
-def test_an_unknown_scale_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["counts", "--scale", "papr"])
-    with pytest.raises(SystemExit, match="there is no scale 'papr'; did you mean"):
-        counts.main()

@@ -227,7 +227,7 @@ def test_a_defense_from_elsewhere_is_told_in_its_cells() -> None:
     own = outcomes_of(clean=[90], pgd20=[60])
     outcomes = {(d, "at.from-om-digits", t): o for (d, _, t), o in own.items()}
     cell = made(outcomes, table)[0][1]
-    assert wording.source(cell) == "at.from-om-digits under pgd20 on digits"
+    assert wording.behind(cell) == ["digits", "at.from-om-digits", "pgd20"]
     assert made(own, table)[0][1].measured is None
 
 
