@@ -54,7 +54,7 @@ def _above_zero(kind: type[int] | type[float]) -> Callable[[str], float]:
         with suppress(ValueError):
             if (number := kind(text)) > 0:
                 return number
-        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
 
     return read
 

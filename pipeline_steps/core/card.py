@@ -95,7 +95,7 @@ def read_card(path: Path) -> Card:
         return Card(**content)
     except TypeError as error:
         raise PipelineError(
-            f"{path} is no run card ({error}); delete it and build it again"
+            f"{path} is not a run card ({error}); delete it and build it again"
         ) from error
 
 
@@ -104,13 +104,13 @@ def verify(path: Path, card_path: Path, role: str) -> Card:
     card = read_card(card_path)
     promised = card.outputs.get(role)
     if promised is None:
-        raise PipelineError(f"{card_path} says nothing of any '{role}'")
+        raise PipelineError(f"{card_path} lists no '{role}'")
     if not path.is_file():
         raise PipelineError(f"{path} is missing; build it, or pull it")
     if path.stat().st_size != promised["bytes"]:
         raise PipelineError(
             f"{path} has {path.stat().st_size:,} bytes where its card {card_path} says "
-            f"{promised['bytes']:,}: it is cut short or of another run; delete it and build "
+            f"{promised['bytes']:,}: it is truncated or from another run; delete it and build "
             "or pull it again"
         )
     if sha256(path) != promised["sha256"]:

@@ -86,7 +86,7 @@ def factory_digest(place: str) -> str:
     """The code behind a user's own function, which lies outside of this project."""
     files = registry.factory_files(place)
     if not files:
-        raise PipelineError(f"{place} names no file and no module that is installed")
+        raise PipelineError(f"{place} names neither a file nor an installed module")
     try:
         trees = [
             ast.parse(path.read_text("utf-8"), filename=str(path)) for path in files

@@ -58,8 +58,8 @@ def trained_companion(model: nn.Module) -> Companion | None:
     if companion is None or isinstance(companion, Companion):
         return companion
     raise PipelineError(
-        f"the companion of {type(model).__name__} is a {type(companion).__name__}, which "
-        "no recipe can train along"
+        f"the companion of {type(model).__name__} is a {type(companion).__name__}, "
+        "which no recipe can train with it"
     )
 
 

@@ -30,11 +30,11 @@ def made_by(place: str, arguments: Mapping[str, Any]) -> nn.Module:
         model = registry.factory(place)(**arguments)
     except Exception as error:  # a user's code may raise anything
         raise PipelineError(
-            f"{place} made no model: {type(error).__name__}: {first_line(error)}"
+            f"{place} could not make a model: {type(error).__name__}: {first_line(error)}"
         ) from error
     if not isinstance(model, nn.Module):
         raise PipelineError(
-            f"{place} made a {type(model).__name__}, where a torch.nn.Module is wanted"
+            f"{place} made a {type(model).__name__}, not a torch.nn.Module"
         )
     return model
 

@@ -34,7 +34,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         isinstance(tensor, Tensor) for tensor in content.values()
     ):
         raise PipelineError(
-            f"{path} holds something else than named tensors; save it with "
+            f"{path} does not hold named tensors; save it with "
             "torch.save(model.state_dict(), …)"
         )
     # As DataParallel names them.
@@ -73,8 +73,8 @@ def check_answers(model: nn.Module, images: Tensor, classes: int, whose: str) ->
             tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         )
         raise PipelineError(
-            f"{whose} answers {len(images)} images with {got}, where logits of shape "
-            f"{wanted} are wanted: one for each class of the data set"
+            f"{whose} answers {len(images)} images with {got}, not with logits of "
+            f"shape {wanted}: one for each class of the data set"
         )
     if not torch.isfinite(logits).all():
         raise PipelineError(f"{whose} answers with numbers that are not finite")

@@ -136,8 +136,9 @@ class BatchOrder:
         held_out = monitor.images if monitor and monitor.of == "held_out" else 0
         if held_out >= len(data):
             raise PipelineError(
-                f"the monitor holds out {held_out} images where there are {len(data)} to "
-                "learn from; lower its `images` in workflow/config/defenses.yaml"
+                f"the monitor holds out {held_out} images, but there are only "
+                f"{len(data)} to train on; lower its `images` in "
+                "workflow/config/defenses.yaml"
             )
         self.count, self.batch, self.seed = len(data) - held_out, schedule.batch, seed
         self.steps_of_epoch = max(self.count // self.batch, 1)

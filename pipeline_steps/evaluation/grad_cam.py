@@ -63,6 +63,6 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
 
 def _without_map(model: nn.Module) -> PipelineError:
     return PipelineError(
-        f"{type(model).__name__} answers by no features with places, which Grad-CAM needs; "
+        f"{type(model).__name__} has no spatial features, which Grad-CAM needs; "
         "leave it out of figures that show panels of 'cam'"
     )

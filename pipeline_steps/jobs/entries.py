@@ -43,8 +43,8 @@ class Entries:
             own = config.projected.generator if config.projected else config.gan
             if own is None:
                 raise PipelineError(
-                    f"something asks for the `{GAN}` of the data set {dataset}, and "
-                    f"workflow/config/datasets.yaml names none; say which generator it is"
+                    f"an entry uses the `{GAN}` of the data set {dataset}, and "
+                    f"workflow/config/datasets.yaml names none; add it there"
                 )
             name = own
         config = get(self.config.generators, "generator", name)

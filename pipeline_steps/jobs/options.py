@@ -40,7 +40,7 @@ class Options:
             if values[key] in (None, ""):
                 wanted = "yes or no" if known[key] is bool else "a word"
                 said = f"'{text}'" if text else "nothing"
-                raise PipelineError(f"config key '{key}' is {wanted}, not {said}")
+                raise PipelineError(f"config key '{key}' must be {wanted}, not {said}")
         return cls(**values)
 
     @property

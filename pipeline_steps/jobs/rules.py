@@ -33,7 +33,7 @@ class Rules:
         self.scale, self.gpus_as = scale, gpus
         if not re.fullmatch(r"gpu|gres(:\w+)?", gpus):
             raise PipelineError(
-                f"config key 'gpus' is 'gpu', 'gres' or 'gres:MODEL', not '{gpus}'"
+                f"config key 'gpus' must be 'gpu', 'gres' or 'gres:MODEL', not '{gpus}'"
             )
         self.planner = planner(scale, root)
         self.config = self.planner.specs.config

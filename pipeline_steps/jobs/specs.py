@@ -63,8 +63,8 @@ class Specs:
         config = get(self.config.datasets, "dataset", dataset)
         if config.projected:
             raise PipelineError(
-                f"data set {dataset} is made by projection and lies under results/, for "
-                f"its generator differs by scale; see docs/reference/manifolds.md"
+                f"data set {dataset} is made by projection, so it is under results/: "
+                "its generator differs by scale; see docs/reference/manifolds.md"
             )
         return FetchSpec(
             dataset=self.entries.dataset(dataset),

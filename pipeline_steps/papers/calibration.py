@@ -43,8 +43,8 @@ def _fit(
     for name, key in judged.items():
         if key not in outcomes:
             raise PipelineError(
-                f"no verdicts of {name} under {candidate.threat} on {spec.dataset} were "
-                f"given, so that {spec.name} can't choose; build them first"
+                f"no verdicts of {name} under {candidate.threat} on {spec.dataset} "
+                f"were given, so {spec.name} can't choose; build them first"
             )
     accuracies = {name: accuracy(outcomes[key]) for name, key in judged.items()}
     squares = [

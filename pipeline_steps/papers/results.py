@@ -40,7 +40,7 @@ def read_results(path: Path, kind: type[Content]) -> Content:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise PipelineError(
-            f"{path} is no {kind.__name__} ({where}: {first['msg']}); delete it and "
+            f"{path} is not a {kind.__name__} ({where}: {first['msg']}); delete it and "
             "build it again"
         ) from error
 

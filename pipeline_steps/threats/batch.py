@@ -43,8 +43,8 @@ class Batch:
             return generator.encode(self.images) if known is None else known
         if generator.name not in self.projected:
             raise PipelineError(
-                "an approximate generator needs latents that were found before, and "
-                "this batch has none for it; put them into `projected`"
+                "an approximate generator needs latents that were found before, but "
+                "this batch has none; put them into `projected`"
             )
         return self.projected[generator.name]
 

@@ -23,8 +23,8 @@ def layers_of(network: nn.Module) -> list[nn.Module]:
     """The layers that a network itself names."""
     if not isinstance(network, Layered):
         raise PipelineError(
-            f"{type(network).__name__} does not tell its layers, which perceptual "
-            "attacks look at; give its class a method `layers`"
+            f"{type(network).__name__} does not expose its layers, which perceptual "
+            "attacks compare; give its class a method `layers`"
         )
     return network.layers()
 

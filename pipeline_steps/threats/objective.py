@@ -37,5 +37,5 @@ class Comparing(Objective, ABC):
 def clean_logits(batch: Batch) -> Tensor:
     """What the network says of the images as they are."""
     if batch.clean_logits is None:
-        raise ValueError("this objective compares, and the batch has no clean logits")
+        raise ValueError("this objective needs clean logits, and the batch has none")
     return batch.clean_logits

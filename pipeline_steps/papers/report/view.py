@@ -329,7 +329,7 @@ def _figure(made: Figure, names: Names) -> FigureSection:
 def size_of(png: bytes, path: Path) -> tuple[int, int]:
     """Width and height, told by the header, so that text does not jump as it loads."""
     if png[:8] != b"\x89PNG\r\n\x1a\n":
-        raise PipelineError(f"{path} is no picture; delete it and build it again")
+        raise PipelineError(f"{path} is not a picture; delete it and build it again")
     return struct.unpack(">II", png[16:24])
 
 
