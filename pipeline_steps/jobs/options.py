@@ -1,4 +1,4 @@
-"""What `snakemake --config …` may say, and what is wrong where it says anything else."""
+"""The options of `snakemake --config …`, checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,7 +8,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.job_file import ON_CPU
 from pipeline_steps.core.registry import did_you_mean
 
-# Snakemake leaves `yes` and `no` the strings that they are.
+# Snakemake leaves `yes` and `no` as strings.
 YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -17,7 +17,7 @@ class Options:
     """Snakemake's config, checked."""
 
     scale: str = "demo"
-    """How large everything is."""
+    """The name of a file in workflow/config/scales."""
     gpus: str = "gpu"
     """How the cluster knows GPUs."""
     limited: bool = False
@@ -45,6 +45,6 @@ class Options:
 
     @property
     def environment(self) -> str:
-        """What jobs find in their environment, as a shell writes it."""
+        """Environment variables for the jobs, in shell syntax."""
         named = {"PIPELINE_LIMITED": self.limited, ON_CPU: self.cpu}
         return " ".join(f"{name}=1" for name, is_set in named.items() if is_set)
