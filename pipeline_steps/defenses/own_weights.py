@@ -1,4 +1,4 @@
-"""The weights of a model that the user brings: how they are read, and tried."""
+"""Reads and checks the weights of a user's own model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.own_model import first_line
 from pipeline_steps.threats.frozen import frozen, logits_of
 
-# Under these keys training scripts put the weights into their checkpoints.
+# Keys under which training scripts save the weights in their checkpoints.
 USUAL_KEYS = ("state_dict", "model", "net")
 
 
@@ -45,7 +45,7 @@ def put_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
     first = {name.partition(".")[0] for name in weights}
     bare = {name.partition(".")[2]: tensor for name, tensor in weights.items()}
     if len(first) == 1 and bare.keys() == model.state_dict().keys():
-        weights = bare  # a wrapper's name stands before all, such as `model.`
+        weights = bare  # every name has a wrapper's prefix, such as `model.`
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:

@@ -166,7 +166,7 @@ _REASONS = {
     Reason.FEWER: "more of the same attack should not do less",
     Reason.QUERIES: "more queries should not do less",
     Reason.MASKED: "one step does more than many, so gradients may be masked",
-    Reason.WIDER: "this attack may do all that the other may",
+    Reason.WIDER: "this attack may do everything that the other may",
     Reason.CONTAINS: "the other is a part of it",
     Reason.BLIND: "an attack that sees no gradient should not do more",
     Reason.TRANSFERRED: (

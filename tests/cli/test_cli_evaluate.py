@@ -151,15 +151,15 @@ def test_a_folder_of_classes_is_taken_in_turn(folder):
         ),
         (
             "mine.py:broken data.npz",
-            "mine.py:broken made no model: ValueError: no luck",
+            "mine.py:broken could not make a model: ValueError: no luck",
         ),
         (
             "mine.py:number data.npz",
-            "mine.py:number made a int, where a torch.nn.Module",
+            "mine.py:number made a int, not a torch.nn.Module",
         ),
         (
             "mine.py:make data.npz",
-            "mine.py:make made no model: TypeError: make() missing",
+            "mine.py:make could not make a model: TypeError: make() missing",
         ),
         (
             "mine.py:make data.npz --argument 3",

@@ -111,7 +111,7 @@ def test_a_model_is_taken_in_as_it_answers(own, adopted):
     ("name", "arguments", "told"),
     [
         ("number", {}, "made a int, not a torch.nn.Module"),
-        ("fails", {}, "made no model: OSError: no such thing"),
+        ("fails", {}, "could not make a model: OSError: no such thing"),
         ("make", {"classes": 5}, "does not fit the model that the factory makes: size"),
         ("narrow", {}, r"with (20, 1), not with logits of shape (20, 3)"),
         ("undefined", {}, "answers with numbers that are not finite"),
