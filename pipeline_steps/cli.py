@@ -22,7 +22,7 @@ app = Typer(
     help="Four papers on adversarial robustness, reproduced table by table.",
 )
 
-# What a subcommand does not know goes on to Snakemake.
+# Options that a subcommand does not know go to Snakemake.
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -30,7 +30,7 @@ PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def _known(kind: str, incomplete: str) -> Iterable[tuple[str, str]]:
-    """Names of a kind with their titles, for completion; none where the config is wrong."""
+    """Names of a kind with their titles, for completion; none if the config is invalid."""
     from pipeline_steps.config.load import load_config
     from pipeline_steps.listing import listed
 
@@ -129,7 +129,7 @@ def run(
             raise Exit(run_local(line))
         except KeyboardInterrupt:
             sys.exit("stopped; the same command goes on")
-    # In this one's place, so that signals and the terminal are Snakemake's.
+    # Replaces this process, so that signals and the terminal are Snakemake's.
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *line])
 
 
@@ -288,7 +288,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Attack a model of your own, and measure its accuracy."""
-    # As in own.yaml a MODULE may lie in this folder.
+    # As in own.yaml, a MODULE may be in this folder.
     sys.path.insert(0, str(Path.cwd()))
     from robust_papers.command import as_json, images_of, model_of, show, threats_of
     from robust_papers.evaluation import evaluate as evaluate_model
@@ -413,7 +413,7 @@ def pull(
 
 
 def _checkout(command: str) -> Path:
-    """The checkout in whose folder the command was typed."""
+    """The checkout that the command was typed in."""
     here = Path.cwd()
     if not ((here / "Snakefile").is_file() and (here / "workflow").is_dir()):
         raise PipelineError(
@@ -424,7 +424,7 @@ def _checkout(command: str) -> Path:
 
 
 def _with_code_of_checkout() -> None:
-    """In a checkout its own code answers, whichever copy of it is installed."""
+    """Runs the checkout's own code, whichever copy is installed."""
     here = Path.cwd()
     own, python_path = here / "pipeline_steps/cli.py", os.environ.get("PYTHONPATH", "")
     if not own.is_file() or own.samefile(__file__):
@@ -439,7 +439,7 @@ def _with_code_of_checkout() -> None:
 
 
 def main() -> None:
-    """What the script runs: a user's mistake is one sentence, and no traceback."""
+    """Entry point of the script: a user's mistake gives one sentence, not a traceback."""
     _with_code_of_checkout()
     try:
         app(prog_name="robust-papers")

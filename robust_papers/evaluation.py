@@ -177,7 +177,7 @@ def _pair(data: object) -> tuple[Any, Any]:
     if isinstance(data, tuple | list) and len(data) == 2:
         return data[0], data[1]
     raise PipelineError(
-        "the data are a data set's name or a pair (images, labels), not "
+        "data must be a data set's name or a pair (images, labels), not "
         f"{type(data).__name__}"
     )
 

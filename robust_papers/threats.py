@@ -187,7 +187,7 @@ def _with_budgets(config: Config, dataset: str, budgets: Mapping[str, float]) ->
 def _check_amount(what: str, amount: object) -> None:
     if not isinstance(amount, int | float) or not 0 <= amount <= 1:
         raise PipelineError(
-            f"{what} is {amount!r}, where images lie in [0, 1]: write 8 / 255 for 8 on the "
+            f"{what} is {amount!r}, but images are in [0, 1]: write 8 / 255 for 8 on the "
             "scale of 0 to 255"
         )
 
@@ -195,7 +195,7 @@ def _check_amount(what: str, amount: object) -> None:
 def _replace(settings: dict[str, Any], name: str, key: str, value: float) -> None:
     """Another value of a setting that stands once in a threat's settings."""
     if key == "steps" and (type(value) is not int or value < 0):
-        raise PipelineError(f"steps={value!r} is no number of steps")
+        raise PipelineError(f"steps={value!r} is not a number of steps")
     entries = list(_having(settings, key))
     if len(entries) > 1:
         how = (

@@ -1,4 +1,4 @@
-"""From the config to the pages of papers: what each of them shows, and of which runs."""
+"""From the config to the papers' pages: what each shows, and from which runs."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -31,11 +31,12 @@ class Pages:
         self.config, self.entries = config, entries
 
     def stand_in(self, dataset: str) -> str:
-        """The data set that is really used where a paper names this one."""
+        """The data set that is used where a paper names this one."""
         return self.config.scale.stand_ins.datasets.get(dataset, dataset)
 
     def chosen(self, paper: str, named: bool = False) -> list[str]:
-        """A paper's tables and figures that are made by default, or if it is named."""
+        """A paper's tables and figures: those made by default, or all that its name
+        asks for."""
         config = self.config.papers[paper]
         chosen = self.config.scale.pages
         all_of_it = not chosen or (named and paper not in chosen)
@@ -103,7 +104,7 @@ class Pages:
         config = self.config.papers[paper].calibrations[calibration]
         dataset = self.stand_in(config.dataset)
         among = candidates(config, self.config.threats)
-        # Dozens of settings on two defenses: more seeds of them would tell little more.
+        # Dozens of settings on two defenses: more seeds would add little.
         runs = [
             Run(dataset=dataset, defense=defense, threat=candidate.threat, seed=seed)
             for candidate in among
@@ -167,7 +168,7 @@ class Pages:
 
     @cached_property
     def names(self) -> Names:
-        """What people call things; what has no name for people goes by its title."""
+        """Names for readers; what has none goes by its title."""
         config = self.config
         families = {
             member.threat
@@ -210,7 +211,7 @@ class Pages:
         )
 
     def label(self, run: Run) -> str:
-        """A run's defense as it stands in a path: `at`, or `at@1` for seed 1.
+        """A run's defense as paths name it: `at`, or `at@1` for seed 1.
 
         `at.best` and `at@1.best` are judged by their best weights.
         """
@@ -232,7 +233,7 @@ class Pages:
 
     @cached_property
     def _claimed(self) -> set[tuple[str, str]]:
-        """The defenses that some claim speaks of, each on the data set that judges it."""
+        """The defenses that claims are about, each with the data set that judges it."""
         stand_ins = self.config.scale.stand_ins.datasets
         return {
             (base(place), defense)

@@ -337,7 +337,7 @@ def _only_cards(names: list[str]) -> list[str]:
 def _file_of(card: Card, card_path: Path, role: str) -> Path:
     file = card.files(card_path).get(role)
     if file is None:
-        raise PipelineError(f"{card_path} says nothing of any '{role}'")
+        raise PipelineError(f"{card_path} lists no '{role}'")
     return file
 
 
