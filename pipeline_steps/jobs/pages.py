@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
+from pydantic import BaseModel
+
 from pipeline_steps.config.papers import Table, candidates
 from pipeline_steps.config.scales import Part
 from pipeline_steps.config.schema import Config
@@ -168,8 +170,11 @@ class Pages:
 
     @cached_property
     def names(self) -> Names:
-        """Names for readers; what has none goes by its title."""
-        config = self.config
+        """Names for readers of what papers name; what has none goes by its title.
+
+        Of nothing else, or a defense that no page shows would make the report anew.
+        """
+        config, shown = self.config, set(_words(self.config.papers))
         families = {
             member.threat
             for name, threat in config.threats.items()
@@ -185,8 +190,11 @@ class Pages:
         given = config.names.model_dump()
         return Names(
             **{
-                kind: {name: entry.title for name, entry in entries.items()}
-                | given[kind]
+                kind: {
+                    name: given[kind].get(name, entry.title)
+                    for name, entry in entries.items()
+                    if name in shown or kind in ("datasets", "generators")
+                }
                 for kind, entries in titled.items()
             }
         )
@@ -244,3 +252,18 @@ class Pages:
                 self.stand_in(claim.dataset), stand_ins
             )
         }
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Every name in pages and claims; of a defense without its seed and its weights."""
+    if isinstance(value, str):
+        yield value.partition(FROM)[0].removesuffix(BEST).partition("@")[0]
+    elif isinstance(value, BaseModel):
+        yield from _words(dict(value))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _words(key)
+            yield from _words(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _words(item)

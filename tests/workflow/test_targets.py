@@ -97,9 +97,9 @@ def test_a_checkout_that_cannot_be_written_says_so(tmp_path, read_only):
     with read_only(house.root) as run:
         for command in (
             ["-m", "snakemake", "--cores", "1", "data/digits/archive"],
-            ["-m", "pipeline_steps.cluster.run_local", "--cores", "1"],
-            ["-m", "pipeline_steps.cluster.launch"],
-            ["-m", "pipeline_steps.release.data", "digits"],
+            ["-m", "pipeline_steps.cli", "run", "--keep-going"],
+            ["-m", "pipeline_steps.cli", "cluster"],
+            ["-m", "pipeline_steps.cli", "data", "digits"],
         ):
             done = run(*command)
             assert done.returncode == 1
