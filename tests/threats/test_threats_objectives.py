@@ -181,7 +181,7 @@ def test_the_nearest_class_is_the_one_whose_boundary_is_closest():
 def test_without_a_linear_layer_there_is_no_nearest_class(batch):
     told = objective("targeted", target="nearest")
     model = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten())
-    with pytest.raises(PipelineError, match="has none with 3 answers"):
+    with pytest.raises(PipelineError, match="has none with 3 outputs"):
         told.aim(compared(batch, model), Victim.of(model), rng(0))
 
 
