@@ -146,7 +146,7 @@ def test_weights_are_tensors_and_no_code(own):
         read_weights(Path("trap.pt"))
     assert not Path("sprung").exists()
     torch.save({"epoch": 3}, "other.pt")
-    with pytest.raises(PipelineError, match="something else than named tensors"):
+    with pytest.raises(PipelineError, match="does not hold named tensors"):
         read_weights(Path("other.pt"))
 
 
