@@ -32,11 +32,11 @@ UNKNOWN = {
     "like nothing": ("a/b.txt", "no job makes a/b.txt: no rule has results of such a"),
 }
 OPTIONS = {
-    "limited=maybe": "config key 'limited' is yes or no, not 'maybe'",
-    "limited=": "config key 'limited' is yes or no, not nothing",
-    "cpu=2": "config key 'cpu' is yes or no, not '2'",
-    "pool=off": "config key 'pool' is yes or no, not 'off'",
-    "scale=": "config key 'scale' is a word, not nothing",
+    "limited=maybe": "config key 'limited' must be yes or no, not 'maybe'",
+    "limited=": "config key 'limited' must be yes or no, not nothing",
+    "cpu=2": "config key 'cpu' must be yes or no, not '2'",
+    "pool=off": "config key 'pool' must be yes or no, not 'off'",
+    "scale=": "config key 'scale' must be a word, not nothing",
     "scale=Demo": "there is no scale 'Demo'; did you mean 'demo'?",
     "gpus=gress": "config key 'gpus' must be 'gpu', 'gres' or 'gres:MODEL', not 'gress'",
     "limted=yes": "there is no config key 'limted'; did you mean 'limited'?",
