@@ -25,7 +25,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}")
         return super().find_class(module, name)
 
 
@@ -34,7 +34,9 @@ def load_arrays(file: IO[bytes], name: str) -> dict[bytes, Any]:
     try:
         return _ArraysOnly(file, encoding="bytes").load()
     except (pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise PipelineError(f"{name} is no pickle of plain arrays: {error}") from None
+        raise PipelineError(
+            f"{name} is not a pickle of plain arrays: {error}"
+        ) from None
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def opened(path: Path) -> Iterator[tarfile.TarFile]:
             raise
         first = str(error).partition("\n")[0].rstrip(":")
         raise PipelineError(
-            f"{path} is no whole archive ({first}); delete it, and fetch it again"
+            f"{path} is not a complete archive ({first}); delete it, and fetch it again"
         ) from None
 
 
@@ -62,8 +64,8 @@ def refuse_escape(path: Path, member: tarfile.TarInfo) -> None:
             raise tarfile.AbsolutePathError(member)
     except tarfile.FilterError as error:
         raise PipelineError(
-            f"{path} holds {member.name!r}, which would leave the archive ({error}); it "
-            "is not the published file"
+            f"{path} holds {member.name!r}, which would be extracted outside its "
+            f"folder ({error}); it is not the published file"
         ) from None
     if not (member.isfile() or member.isdir()):
         raise PipelineError(
@@ -119,7 +121,7 @@ def mapped_array(path: Path, name: str) -> np.ndarray:
             np.lib.format.read_magic(file)
             shape, in_fortran, dtype = np.lib.format.read_array_header_1_0(file)
         except ValueError as error:
-            raise PipelineError(f"{name} in {path} is no array: {error}") from None
+            raise PipelineError(f"{name} in {path} is not an array: {error}") from None
         start = archive.getmember(name).offset_data + file.tell()
     if dtype.hasobject:
         raise PipelineError(f"{name} in {path} holds objects that could carry code")

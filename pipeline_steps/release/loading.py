@@ -43,7 +43,7 @@ LARGEST_FIRST = ("paper", "small", "cores", "demo")
 
 @dataclass(frozen=True)
 class Manifold:
-    """A data set on a generator's manifold: all of it in the order of the images."""
+    """A data set on a generator's manifold, in the order of its images."""
 
     latents: np.ndarray
     projected: np.ndarray
@@ -61,10 +61,10 @@ def load_defense(
     repository: str | None = None,
     revision: str | None = None,
 ) -> nn.Module:
-    """A network in eval mode on images in [0, 1], with the `card` of its training.
+    """A network in eval mode that takes images in [0, 1], with the `card` of its training.
 
-    A name that was not trained itself, as `atld+` with the weights of `atld-`, is known
-    by its verdicts: their card says whose weights answered, and how.
+    A defense that has no training of its own, such as `atld+` with the weights of `atld-`,
+    is found through the cards of its verdicts.
     """
     names, spec = {"dataset": dataset, "defense": name}, {}
     with _source(repository, revision) as source:
@@ -110,7 +110,7 @@ def load_manifold(
     revision: str | None = None,
     split: str = "test",
 ) -> Manifold:
-    """A data set's latents, with the images and labels that they belong to."""
+    """A data set's latents, with their images and labels."""
     names = {"dataset": dataset, "generator": generator, "split": split}
     with _source(repository, revision) as source:
         (path,) = _cards_at(source, scale, _card("project_dataset", **names))
@@ -130,7 +130,7 @@ def load_manifold(
 
 @dataclass(frozen=True)
 class ReleasedDefense:
-    """A defense that `load_defense` gives, and how it was judged."""
+    """A defense that `load_defense` can load, and its accuracies."""
 
     name: str
     dataset: str
@@ -337,7 +337,7 @@ def _only_cards(names: list[str]) -> list[str]:
 def _file_of(card: Card, card_path: Path, role: str) -> Path:
     file = card.files(card_path).get(role)
     if file is None:
-        raise PipelineError(f"{card_path} says nothing of any '{role}'")
+        raise PipelineError(f"{card_path} lists no '{role}'")
     return file
 
 

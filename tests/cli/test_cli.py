@@ -104,7 +104,7 @@ def test_an_option_has_one_meaning_and_one_default():
     for option, by_command in options.items():
         assert len({str(facts) for facts in by_command.values()}) == 1, option
     assert len(options["scale"]) == 9
-    assert len(options["cores"]) == 2
+    assert len(options["cores"]) == 3
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
@@ -182,7 +182,7 @@ def test_a_shell_completes_names():
     [
         (
             ["list", "thretas"],
-            "there is no kind of thing and no paper 'thretas'; did you",
+            "'thretas' is neither a kind of thing nor a paper; did you",
         ),
         (
             ["list", "--scale", "demoo"],
