@@ -19,7 +19,7 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
 # What is meant for a cluster has the papers' size, unless SCALE says otherwise.
 BIG := $(if $(filter file,$(origin SCALE)),paper,$(SCALE))
 
-.PHONY: help setup demo report rehearsal data cluster plan tables publish pull why test lint format docs site lock clean
+.PHONY: help setup demo report rehearsal data cluster plan tables publish pull verify why test lint format docs site lock clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -66,6 +66,9 @@ publish: setup ## push the results of this scale to DVC's remote, and commit
 pull: setup ## fetch and check published results (PAPER=ijsat, DEFENSE=at or FILES=… for a part)
 	$(DO) pull --scale $(SCALE) \
 	  $(if $(PAPER),--paper $(PAPER)) $(if $(DEFENSE),--defense $(DEFENSE)) $(FILES)
+
+verify: setup ## check every result against its card, by name (REPAIR=1 makes again what is damaged)
+	$(DO) verify --scale $(SCALE) $(if $(REPAIR),--repair --cores $(CORES))
 
 why: setup ## say what made a file (FILE=…, and CELL="METHOD, COLUMN" of a table)
 	$(DO) why $(FILE) $(if $(CELL),--cell "$(CELL)")

@@ -409,6 +409,41 @@ def pull(
         )
 
 
+@app.command(rich_help_panel="Share")
+def verify(
+    scale: Scale = DEMO,
+    every: Annotated[
+        bool, Option("--all", help="All scales that have results here.")
+    ] = False,
+    repair: Annotated[
+        bool,
+        Option(
+            "--repair",
+            help="Remove what is damaged, and let Snakemake make it, and what is missing, "
+            "again.",
+        ),
+    ] = False,
+    cores: Cores = TWO,
+) -> None:
+    """Check every result against its card; name what is missing, damaged or unknown."""
+    root = _checkout("verify")
+    from pipeline_steps.release.verify import repair as repair_results
+    from pipeline_steps.release.verify import scales_of, text
+    from pipeline_steps.release.verify import verify as verify_results
+
+    wrong = 0
+    for name in scales_of(root) if every else [scale]:
+        verified = (
+            repair_results(root, name, cores) if repair else verify_results(root, name)
+        )
+        print(text(verified, name))
+        wrong += len(verified.findings)
+    if wrong:
+        count = "1 thing is" if wrong == 1 else f"{wrong} things are"
+        remedy = "" if repair else "; `--repair` makes again what its jobs can make"
+        raise PipelineError(f"{count} not as it should be{remedy}")
+
+
 # ---- Where it runs ---------------------------------------------------------------------
 
 

@@ -114,7 +114,7 @@ def train_defense(
             losses.clear()
             meter.show(epoch=epoch + 1, loss=epoch_losses[-1])
             if monitor and ((epoch + 1) % monitor.spec.every == 0 or spec.steps):
-                meter.show(**monitor.look(learned, epoch + 1, scratch))
+                meter.show(**monitor.look(learned, epoch + 1))
             if epoch + 1 in kept and first():
                 snapshots.keep(learned, scratch, epoch + 1)
     # A fresh network: the trained one may have another precision, or be wrapped.
@@ -245,7 +245,8 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     if not workers.part():
         return {}
     write_tensors(job.output("weights"), model.state_dict())
-    snapshots.gather(job.scratch, job.output("snapshots"))
+    best = monitor.best if monitor else {}
+    snapshots.gather(job.scratch, job.output("snapshots"), best)
     write_history(job.output("history"), losses, monitor)
     parameters = sum(p.numel() for p in own_parameters(model))
     return {"loss": losses[-1], "parameters": parameters}

@@ -42,7 +42,7 @@ def _look(root: Path) -> tuple[bool, list[str]]:
     if run is None:
         raise PipelineError("nothing has been run in this checkout yet")
     alive = is_alive(run)
-    return alive, described(run, root, time.time(), alive)
+    return alive, described(run, root, run.now(), alive)
 
 
 def described(run: Run, root: Path, now: float, alive: bool) -> list[str]:

@@ -1,6 +1,8 @@
 """A step ends in all of its outputs with a card, or in one sentence and nothing."""
 
 import json
+import time
+from itertools import count
 
 import pytest
 
@@ -119,6 +121,19 @@ def test_a_record_tells_of_the_run_and_no_path_is_in_a_card(toy, tmp_path):
         "peak_memory_mb",
     } <= record.keys()
     assert str(tmp_path) not in (tmp_path / "out" / "card.json").read_text()
+
+
+@pytest.mark.parametrize("jump", [-176_392.0, 3.0e7])
+def test_a_clock_that_is_set_meanwhile_changes_no_duration(
+    toy, tmp_path, monkeypatch, jump
+):
+    """Each look at the calendar finds it further off."""
+    calendar, looks = time.time, count(1)
+    monkeypatch.setattr(time, "time", lambda: calendar() + next(looks) * jump)
+    begun = time.monotonic()
+    assert toy() == 0
+    record = read_json(tmp_path / "out" / "record.json")
+    assert 0 <= record["seconds"] <= time.monotonic() - begun + 0.01
 
 
 @pytest.mark.parametrize(
