@@ -117,7 +117,10 @@ def _of_file(path: Path) -> tuple[Tensor, Tensor]:
             images, labels = arrays["images"], arrays["labels"]
     except FileNotFoundError:
         raise PipelineError(f"there is no file {path}") from None
-    except (KeyError, ValueError, OSError) as error:
+    except (
+        *(KeyError, TypeError, ValueError, OSError, EOFError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise PipelineError(
             f"{path} does not hold the arrays `images` and `labels` ({error}); write it "
             "with numpy.savez(path, images=…, labels=…)"
