@@ -145,7 +145,8 @@ def mapped_array(path: Path, name: str) -> np.ndarray:
             np.lib.format.read_magic(file)
             shape, in_fortran, dtype = np.lib.format.read_array_header_1_0(file)
         except ValueError as error:
-            raise PipelineError(f"{name} in {path} is no array: {error}") from None
+            reason = str(error).partition("\n")[0]
+            raise PipelineError(f"{name} in {path} is no array: {reason}") from None
         start = whole.offset_data + file.tell()
         length = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or length > whole.size - (start - whole.offset_data):

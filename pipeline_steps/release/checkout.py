@@ -39,7 +39,13 @@ class Checkout:
     def _read(self, pattern: str) -> Iterator[tuple[Path, Card]]:
         for path in sorted(self.root.glob(pattern)):
             if not path.name.endswith(".record.json"):
-                yield path.relative_to(self.root), read_card(path)
+                place, card = path.relative_to(self.root), read_card(path)
+                for file in card.files(place).values():
+                    if file.parts[0] not in (layout.DATA, layout.RESULTS):
+                        raise PipelineError(
+                            f"{place} speaks of {file}, which is no result"
+                        )
+                yield place, card
 
     def below(self, path: Path, card: Card) -> list[Path]:
         """The cards that a card names among its inputs."""
@@ -86,7 +92,13 @@ class Checkout:
             objects[folder] = listing = self._object(out["md5"])
             if listing.is_file():
                 for entry in json.loads(listing.read_text()):
-                    objects[folder / entry["relpath"]] = self._object(entry["md5"])
+                    inside = Path(entry["relpath"])
+                    if inside.is_absolute() or ".." in inside.parts:
+                        raise PipelineError(
+                            f"{pointer} lists {inside}, which lies outside of {folder}; "
+                            "nothing was changed here"
+                        )
+                    objects[folder / inside] = self._object(entry["md5"])
         return objects
 
     def _object(self, digest: str) -> Path:

@@ -21,12 +21,13 @@ from small_release import (
     trained,
 )
 
-from pipeline_steps.core.card import file_facts
+from pipeline_steps.core.card import Card, file_facts
 from pipeline_steps.core.digest import factory_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.tensors import write_tensors
 from pipeline_steps.defenses.load import new_model
 from pipeline_steps.release import loading, untrusted
+from pipeline_steps.release.checkout import Checkout
 from pipeline_steps.release.loading import (
     cache_folder,
     list_defenses,
@@ -690,3 +691,48 @@ def test_building_data_looks_for_no_module_in_the_cache(tmp_path: Path) -> None:
     (tmp_path / "pipeline_steps/__main__.py").write_text("print('evil')")
     with pytest.raises(PipelineError, match="could not be built"):
         images._build("no-such-data", tmp_path)
+
+
+# ---- What is pulled into a checkout ------------------------------------------------------
+
+
+@hostile(
+    Hostile("a card that speaks of ../../x", "refused", "../" * 5 + "x"),
+    Hostile("a card that speaks of .git/hooks", "refused", "../../../../.git/hooks/x"),
+    Hostile(
+        "a card that speaks of an option",
+        "refused",
+        "../../../../--exec/a/checkpoints/x",
+    ),
+)
+def test_a_card_of_a_checkout_speaks_of_results_alone(
+    bad: Hostile, tmp_path: Path
+) -> None:
+    place = tmp_path / "results/demo/cards/defenses/x.json"
+    place.parent.mkdir(parents=True)
+    facts = {"file": bad.value, "sha256": "0" * 64, "bytes": 1}
+    Card("a.step", {}, {}, {}, {"weights": facts}).write(place)
+    assert "which is no result" in refusal(Checkout(tmp_path).cards, "demo")
+
+
+@hostile(
+    *(
+        Hostile(
+            f"a listing of DVC's with `{name}`", "refused before it is laid out", name
+        )
+        for name in ("../../.git/hooks/post-checkout", "/etc/cron.d/x", "a/../../x")
+    )
+)
+def test_what_is_pulled_stays_in_its_folder(
+    bad: Hostile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Checkout, "cache", tmp_path / "cache")
+    (tmp_path / "data").mkdir()
+    digest = "ab" + "0" * 30 + ".dir"
+    pointer = tmp_path / "data/digits.dvc"
+    pointer.write_text(f"outs:\n- path: digits\n  md5: {digest}\n")
+    listing = tmp_path / "cache/files/md5/ab" / digest[2:]
+    listing.parent.mkdir(parents=True)
+    listing.write_text(json.dumps([{"relpath": bad.value, "md5": "cd" + "0" * 30}]))
+    said = refusal(Checkout(tmp_path).objects, [Path("data/digits.dvc")])
+    assert "outside of data/digits" in said
