@@ -38,7 +38,7 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
     Hostile("a tag of its own", "refused", "a: !evil x"),
     Hostile(
         "aliases that stand for 7 * 10^9 values (a billion laughs)",
-        "refused; before, it was read without end",
+        "refused",
         LAUGHS,
     ),
     Hostile("an alias that holds itself", "refused", "a: &a [*a]"),
@@ -47,7 +47,7 @@ LAUGHS = "a: &a [x, x]\n" + "".join(
         "refused; before, Python crashed",
         "a: " + "[" * 100_000,
     ),
-    Hostile("100,000 braces", "refused; before, Python crashed", "{a: " * 100_000),
+    Hostile("100,000 braces", "refused", "{a: " * 100_000),
     Hostile("100,000 lists on a line", "refused", "- " * 100_000 + "x"),
     Hostile("a number of 100,000 digits", "refused", "a: " + "9" * 100_000),
     Hostile("a null byte", "refused", "a: \0"),
