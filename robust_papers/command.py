@@ -56,13 +56,13 @@ def model_of(
     """What a factory makes, with its weights and with the normalisation that it wants."""
     if ":" not in factory:
         raise PipelineError(
-            f"'{factory}' names no function; write FILE.py:NAME, or MODULE:NAME of what is "
-            "installed"
+            f"'{factory}' names no function; write FILE.py:NAME, or MODULE:NAME for "
+            "an installed module"
         )
     if not factory_files(factory):
         raise PipelineError(
-            f"{factory.rpartition(':')[0]} is no file, seen from this folder, and no module "
-            "that is installed"
+            f"{factory.rpartition(':')[0]} is neither a file in this folder nor an "
+            "installed module"
         )
     model = made_by(factory, _settings(arguments))
     if weights is not None:
@@ -82,11 +82,13 @@ def _settings(arguments: Sequence[str]) -> Mapping[str, Any]:
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals or not name.isidentifier():
-            raise PipelineError(f"--argument is NAME=VALUE, not '{argument}'")
+            raise PipelineError(f"--argument must be NAME=VALUE, not '{argument}'")
         try:
             settings[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise PipelineError(f"--argument {name}: '{value}' is no value") from None
+            raise PipelineError(
+                f"--argument {name}: '{value}' is not a value"
+            ) from None
     return settings
 
 
@@ -95,7 +97,7 @@ def _numbers(option: str, text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise PipelineError(
-            f"{option} is a number for each channel, such as 0.485,0.456,0.406, not "
+            f"{option} must be a number for each channel, such as 0.485,0.456,0.406, not "
             f"'{text}'"
         ) from None
 
@@ -144,7 +146,7 @@ def _of_folder(
     """A folder of images for each class, the classes in alphabetical order and in turn."""
     if size is None:
         raise PipelineError(
-            f"{place} holds images of any size; say with --size what the model takes"
+            f"{place} has images of different sizes; give the model's with --size"
         )
     album = albums.album_at(place)
     classes = album.classes() if album else []

@@ -176,5 +176,5 @@ def launch(arguments: Sequence[str], orphans: str, patience: float) -> Summary:
             if run_snakemake(arguments, Watch(folder, patience), summary, lock):
                 return summary
     raise PipelineError(
-        f"snakemake lost its jobs {LAUNCHES} times; see whether slurmctld is well"
+        f"snakemake lost its jobs {LAUNCHES} times; check that slurmctld is healthy"
     )

@@ -122,7 +122,7 @@ class _Loader(yaml.CSafeLoader):
         lines: dict[str, int] = {}
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in lines:
-                text = f"the key '{key.value}' stands twice, first on line"
+                text = f"the key '{key.value}' is given twice, first on line"
                 raise _Twice(
                     problem=f"{text} {lines[key.value]}", problem_mark=key.start_mark
                 )
@@ -223,7 +223,7 @@ def _syntax(error: Exception, text: str) -> tuple[int, str]:
         reason = error.problem or "it can't be read"
         written = text.splitlines()
         if mark.line < len(written) and written[mark.line][mark.column :][:1] == "\t":
-            return mark.line + 1, "it is indented by a tab, where YAML wants spaces"
+            return mark.line + 1, "it is indented by a tab, where YAML needs spaces"
         if begun and error.context and begun.line != mark.line:
             reason = f"{reason}, {error.context} that begins on line {begun.line + 1}"
         return mark.line + 1, reason

@@ -35,7 +35,7 @@ def write_batches(
             written += file.write(np.ascontiguousarray(batch, np.uint8).data)
         if written != math.prod(shape):
             raise ValueError(
-                f"the batches hold {written:,} bytes, which is not {shape}"
+                f"the batches hold {written:,} bytes, which do not fill the shape {shape}"
             )
 
 

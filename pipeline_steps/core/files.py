@@ -50,11 +50,13 @@ def refuse_unwritable(root: Path) -> None:
     for name in (layout.RESULTS, ".snakemake"):
         path = root / name if os.path.lexists(root / name) else root
         if not path.is_dir():
-            raise PipelineError(f"{path} is no folder, and results go into it")
+            raise PipelineError(
+                f"{path} is not a folder, but results are written there"
+            )
         if not os.access(path, os.W_OK | os.X_OK):
             raise PipelineError(
-                f"{path} can't be written by you; work in a copy of this checkout that is "
-                "yours, or ask its owner to let you write"
+                f"you may not write to {path}; work in a checkout of your own, or ask "
+                "its owner for permission"
             )
 
 

@@ -78,14 +78,14 @@ def words(kind: str) -> tuple[str, ...]:
             word = path.stem
             if word in paths:
                 raise PipelineError(
-                    f"the {kind} '{word}' stands twice, in {paths[word]} and in {path} "
+                    f"the {kind} '{word}' is defined twice, in {paths[word]} and in {path} "
                     f"of the plugin '{plugin.name}'; rename the plugin's"
                 )
             if not _class_in(path, word):
                 raise PipelineError(
-                    f"{path} holds no class {class_name(word)}, which the word '{word}' "
-                    "stands for; a module that is no word begins with '_', or lies in "
-                    "another folder"
+                    f"{path} holds no class {class_name(word)}, which the word "
+                    f"'{word}' needs; a module that defines no word must begin with "
+                    "'_', or be in another folder"
                 )
             paths[word] = str(path)
     return tuple(sorted(paths))

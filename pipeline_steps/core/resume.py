@@ -1,7 +1,7 @@
 """Training that can be killed at any moment and ends in the same bytes.
 
-The state lies in a folder of its own, outside every declared output and keyed by the
-job's digest, so that changed settings never continue from old weights.
+The state has a folder of its own, outside every declared output and named by the job's
+digest, so that changed settings never continue from old weights.
 """
 
 import json
@@ -23,7 +23,7 @@ from pipeline_steps.core.progress import Meter, say
 from pipeline_steps.core.tensors import read_tensors, write_tensors
 
 SECONDS_BETWEEN_SAVES = 60.0
-# A reason to stop that is no signal; no signal of `STOPS` has this number.
+# A reason to stop other than a signal; no signal of `STOPS` has this number.
 TIME_LIMIT = 1
 
 
@@ -46,8 +46,9 @@ class Resume:
     ) -> Iterator[tuple[int, Meter]]:
         """The steps still to do; between two of them the state may be saved.
 
-        A part is a list of plain numbers, or has `state_dict` and `load_state_dict`. The
-        record tells how long such a unit took; `meter.unit` may say otherwise of a step.
+        A part is a list of plain numbers, or has `state_dict` and `load_state_dict`.
+        The record says how long such a unit took; `meter.unit` may name another for a
+        step.
         """
         start = self._restore(parts)
         meter = Meter(title, total, shown=first())
@@ -61,7 +62,7 @@ class Resume:
                     meter.at(step + 1)
                     if time.time() >= self.deadline and step + 1 < total:
                         stops.append(TIME_LIMIT)
-                    # All processes of a job stop after the same step, whoever was asked.
+                    # All processes of a job stop after the same step, whichever got the signal.
                     reason = workers.largest(stops[0] if stops else 0)
                     if reason or time.monotonic() - saved >= self.every:
                         self._save(parts, step + 1)
@@ -121,7 +122,7 @@ def _load(part: Any, state: Any) -> None:
 
 
 def _pack(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
-    """Nested state as JSON, its tensors put aside under names of their own."""
+    """Nested state as JSON; its tensors go into a dictionary of their own."""
     if isinstance(value, Tensor):
         tensors[name] = value
         return {"tensor": name}
@@ -146,7 +147,7 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collects the polite signals that ask a job to stop."""
+    """Collects the signals that ask a job to stop."""
     stops: list[int] = []
     before = {
         number: signal.signal(number, lambda number, _: stops.append(number))

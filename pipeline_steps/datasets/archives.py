@@ -32,7 +32,7 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}")
         return super().find_class(module, name)
 
 
@@ -41,9 +41,11 @@ def load_arrays(file: IO[bytes], name: str) -> dict[bytes, Any]:
     try:
         content = _ArraysOnly(file, encoding="bytes").load()
     except Exception as error:  # the stream of a pickle may ask for anything
-        raise PipelineError(f"{name} is no pickle of plain arrays: {error}") from None
+        raise PipelineError(
+            f"{name} is not a pickle of plain arrays: {error}"
+        ) from None
     if not isinstance(content, dict):
-        raise PipelineError(f"{name} is no pickle of arrays by their names")
+        raise PipelineError(f"{name} is not a pickle of arrays by name")
     return content
 
 
@@ -71,7 +73,7 @@ def opened(path: Path) -> Iterator[tarfile.TarFile]:
             raise
         first = str(error).partition("\n")[0].rstrip(":")
         raise PipelineError(
-            f"{path} is no whole archive ({first}); delete it, and fetch it again"
+            f"{path} is not a complete archive ({first}); delete it, and fetch it again"
         ) from None
 
 
@@ -83,8 +85,8 @@ def refuse_escape(path: Path, member: tarfile.TarInfo) -> None:
             raise tarfile.AbsolutePathError(member)
     except tarfile.FilterError as error:
         raise PipelineError(
-            f"{path} holds {member.name!r}, which would leave the archive ({error}); it "
-            "is not the published file"
+            f"{path} holds {member.name!r}, which would be extracted outside its "
+            f"folder ({error}); it is not the published file"
         ) from None
     if not (member.isfile() or member.isdir()):
         raise PipelineError(
@@ -146,7 +148,7 @@ def mapped_array(path: Path, name: str) -> np.ndarray:
             shape, in_fortran, dtype = np.lib.format.read_array_header_1_0(file)
         except ValueError as error:
             reason = str(error).partition("\n")[0]
-            raise PipelineError(f"{name} in {path} is no array: {reason}") from None
+            raise PipelineError(f"{name} in {path} is not an array: {reason}") from None
         start = whole.offset_data + file.tell()
         length = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or length > whole.size - (start - whole.offset_data):

@@ -64,7 +64,7 @@ class Photographs:
         if hashlib.sha256(content).hexdigest() != photograph.sha256:
             raise PipelineError(
                 f"{name} is no longer the file that was indexed; fetch {self.spec.name} "
-                "again, or bring the file back"
+                "again, or restore the file"
             )
         return decode(content, name, self.spec, self.fit)
 
@@ -76,8 +76,8 @@ def decode(content: bytes, name: str, spec: DatasetSpec, fit: Fit) -> np.ndarray
             image = picture.convert(MODES[spec.channels])
     except BROKEN as error:
         raise PipelineError(
-            f"{name} can't be read as an image ({error}); bring a whole copy of it, or "
-            f"take it out of its folder, and fetch {spec.name} again"
+            f"{name} can't be read as an image ({error}); replace it by a complete "
+            f"copy or remove it, then fetch {spec.name} again"
         ) from None
     if fit == "crop":
         side = min(image.size)

@@ -22,7 +22,7 @@ def textures(archive: Path) -> list[Tensor]:
                 photograph = open_picture(member(pack, name)).convert("RGB")
             except BROKEN as error:
                 raise PipelineError(
-                    f"{name} in {archive} is no image ({error}); delete {archive}, and "
+                    f"{name} in {archive} is not an image ({error}); delete {archive}, and "
                     "fetch it again"
                 ) from None
             pixels = torch.from_numpy(np.array(photograph))

@@ -1,4 +1,4 @@
-"""Accuracy while a defense is trained, plain and attacked, and its best epoch so far."""
+"""Clean and attacked accuracy during training, and the best epoch so far."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from pipeline_steps.threats.threat import Threat
 
 @dataclass
 class Monitor:
-    """Looks at a network every few epochs, and changes nothing in it."""
+    """Evaluates a network every few epochs, without changing it."""
 
     spec: MonitorSpec
     threat: Threat
@@ -30,7 +30,7 @@ class Monitor:
     seed: int
     projected: Projected = NOTHING
     seen: list[list[float]] = field(default_factory=list)
-    """Epoch, plain accuracy and attacked accuracy, each time it looked."""
+    """Epoch, clean accuracy and attacked accuracy of each evaluation."""
 
     @property
     def rows(self) -> range:
@@ -41,7 +41,7 @@ class Monitor:
         return range(len(self.data) - count, len(self.data))
 
     def look(self, model: nn.Module, epoch: int, folder: Path) -> dict[str, float]:
-        """The accuracies; the weights are kept if no earlier ones withstood more."""
+        """The accuracies; the weights are kept if none before were more robust."""
         right = [0, 0]
         for part in cut(len(self.rows), self.batch):
             numbers = self.rows[part.start : part.stop]
@@ -66,7 +66,7 @@ class Monitor:
         self.seen = [list(row) for row in state["seen"]]
 
     def lines(self) -> dict[int, dict[str, float]]:
-        """The accuracies, by the epochs after which it looked."""
+        """The accuracies, by epoch."""
         return {
             int(epoch): {"clean": clean, "robust": robust}
             for epoch, clean, robust in self.seen

@@ -1,4 +1,4 @@
-"""Weights kept on the way: of some epochs, for curves over training, and the best."""
+"""Weights kept during training: of some epochs, for curves, and the best."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def keep_best(model: nn.Module, folder: Path) -> None:
 
 
 def gather(folder: Path, place: Path) -> None:
-    """All that was kept, in one file: each name begins with its epoch."""
+    """All kept weights in one file; each name begins with its epoch."""
     kept = {
         f"{int(path.stem.partition('-')[2])}/{name}": tensor
         for path in sorted(folder.glob("epoch-*.safetensors"))
@@ -43,7 +43,7 @@ def by_epoch(path: Path) -> dict[int, dict[str, Tensor]]:
 
 
 def best_of(path: Path) -> dict[str, Tensor]:
-    """The weights of the epoch that withstood most."""
+    """The weights of the most robust epoch."""
     begin = f"{BEST}/"
     every = read_tensors(path).items()
     weights = {n.removeprefix(begin): t for n, t in every if n.startswith(begin)}

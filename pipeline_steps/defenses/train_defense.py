@@ -117,7 +117,7 @@ def train_defense(
                 meter.show(**monitor.look(learned, epoch + 1, scratch))
             if epoch + 1 in kept and first():
                 snapshots.keep(learned, scratch, epoch + 1)
-    # Anew, for it learned in another form: in other numbers, or as one of several.
+    # A fresh network: the trained one may have another precision, or be wrapped.
     trained = with_weights(spec.architecture, learned.state_dict(), spec.name)
     return trained.to(device), epoch_losses
 
@@ -136,8 +136,9 @@ class BatchOrder:
         held_out = monitor.images if monitor and monitor.of == "held_out" else 0
         if held_out >= len(data):
             raise PipelineError(
-                f"the monitor holds out {held_out} images where there are {len(data)} to "
-                "learn from; lower its `images` in workflow/config/defenses.yaml"
+                f"the monitor holds out {held_out} images, but there are only "
+                f"{len(data)} to train on; lower its `images` in "
+                "workflow/config/defenses.yaml"
             )
         self.count, self.batch, self.seed = len(data) - held_out, schedule.batch, seed
         self.steps_of_epoch = max(self.count // self.batch, 1)
@@ -147,7 +148,8 @@ class BatchOrder:
         self.epoch, self.order = -1, torch.empty(0)
 
     def rows(self, epoch: int, step: int) -> torch.Tensor:
-        """Whole batches in an order of the epoch's own; a rest of a batch is left out."""
+        """Full batches in a random order for each epoch; an incomplete last batch is
+        dropped."""
         if epoch != self.epoch:
             self.epoch = epoch
             self.order = rng(self.seed, "order", epoch).permutation(self.count)
@@ -164,7 +166,7 @@ class BatchOrder:
         return kept_epochs(self.epochs, wanted)
 
     def rest(self, epoch: int, step: int) -> list[torch.Tensor]:
-        """The rows of all steps that are left of an epoch."""
+        """The rows of the epoch's remaining steps."""
         return [self.rows(epoch, later) for later in range(step, self.steps_of_epoch)]
 
 
@@ -212,7 +214,7 @@ def watching(
 
 
 def write_history(path: Path, losses: list[float], monitor: Monitor | None) -> None:
-    """A line for each epoch; accuracies stand where the monitor looked."""
+    """One line for each epoch, with accuracies where the monitor ran."""
     columns = ["epoch", "loss", *(("clean", "robust") if monitor else ())]
     seen = monitor.lines() if monitor else {}
     lines: list[dict[str, Any]] = []

@@ -58,7 +58,7 @@ LARGEST_FIRST = ("paper", "small", "cores", "demo")
 
 @dataclass(frozen=True)
 class Manifold:
-    """A data set on a generator's manifold: all of it in the order of the images."""
+    """A data set on a generator's manifold, in the order of its images."""
 
     latents: np.ndarray
     projected: np.ndarray
@@ -78,12 +78,12 @@ def load_defense(
     *,
     trust: bool = False,
 ) -> nn.Module:
-    """A network in eval mode on images in [0, 1], with the `card` of its training.
+    """A network in eval mode that takes images in [0, 1], with the `card` of its training.
 
-    A name that was not trained itself, as `atld+` with the weights of `atld-`, is known
-    by its verdicts: their card says whose weights answered, and how. With `trust` a model
-    is made by a function of your own, if your own.yaml names the same; and a repository's
-    DVC settings may be of any kind.
+    A defense that has no training of its own, such as `atld+` with the weights of `atld-`,
+    is found through the cards of its verdicts. With `trust` a model may be made by a
+    function of your own that your own.yaml names, and the repository's DVC settings may be
+    of any kind.
     """
     check_names(defense=name, dataset=dataset, scale=scale)
     names, spec = {"dataset": dataset, "defense": name}, {}
@@ -141,7 +141,7 @@ def load_manifold(
     *,
     trust: bool = False,
 ) -> Manifold:
-    """A data set's latents, with the images and labels that they belong to."""
+    """A data set's latents, with their images and labels."""
     check_names(generator=generator, dataset=dataset, scale=scale, split=split)
     names = {"dataset": dataset, "generator": generator, "split": split}
     with _source(repository, revision, trust) as source:
@@ -162,7 +162,7 @@ def load_manifold(
 
 @dataclass(frozen=True)
 class ReleasedDefense:
-    """A defense that `load_defense` gives, and how it was judged."""
+    """A defense that `load_defense` can load, and its accuracies."""
 
     name: str
     dataset: str
@@ -408,7 +408,7 @@ def _refuse_outside(file: Path, where: str) -> None:
 def _file_of(card: Card, card_path: Path, role: str) -> Path:
     file = card.files(card_path).get(role)
     if file is None:
-        raise PipelineError(f"{card_path} says nothing of any '{role}'")
+        raise PipelineError(f"{card_path} lists no '{role}'")
     return file
 
 

@@ -181,7 +181,7 @@ def test_a_shell_completes_names():
     [
         (
             ["list", "thretas"],
-            "there is no kind of thing and no paper 'thretas'; did you",
+            "'thretas' is neither a kind of thing nor a paper; did you",
         ),
         (
             ["list", "--scale", "demoo"],

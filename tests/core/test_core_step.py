@@ -181,13 +181,13 @@ def damage(tmp_path, what):
 @pytest.mark.parametrize(
     ("what", "told"),
     [
-        ("size", "words has 4 bytes where its card words.json says 6: it is cut short"),
+        ("size", "words has 4 bytes where its card words.json says 6: it is truncated"),
         ("digest", "words does not match its card words.json; delete it"),
-        ("role", "words.json says nothing of any 'words'"),
+        ("role", "words.json lists no 'words'"),
         ("file", "words is missing; build it, or pull it"),
         ("card", "words.json is missing; build it, or pull it"),
         ("half a card", "words.json is not readable JSON"),
-        ("no card", "words.json is no run card"),
+        ("no card", "words.json is not a run card"),
     ],
 )
 def test_an_input_that_is_not_what_its_card_says_is_refused(
@@ -227,7 +227,7 @@ def test_a_spec_that_does_not_fit_is_refused(tmp_path, capsys, monkeypatch, spec
     ("text", "sentence"),
     [
         pytest.param("{", "is not readable JSON", id="cut"),
-        pytest.param('{"step": "a.b"}', "holds no job", id="incomplete"),
+        pytest.param('{"step": "a.b"}', "is not a job file", id="incomplete"),
         pytest.param(None, "is missing", id="missing"),
     ],
 )

@@ -114,7 +114,7 @@ def test_a_picture_of_another_kind_is_not_decoded(
     )
     archive = tmp_path / "textures.tar"
     tarred(archive, {"x.jpg": bad.value})
-    assert "is no image" in refusal(textures, archive)
+    assert "is not an image" in refusal(textures, archive)
     assert not ghostscript.exists()
 
 

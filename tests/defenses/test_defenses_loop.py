@@ -213,7 +213,9 @@ def test_held_out_images_are_not_learned_from(watch, toy_images):
 
 def test_more_held_out_images_than_there_are_is_one_sentence(watch, toy_images):
     spec = watch(images=48)
-    with pytest.raises(PipelineError, match="holds out 48 images where there are 48"):
+    with pytest.raises(
+        PipelineError, match="holds out 48 images, but there are only 48"
+    ):
         BatchOrder(toy_images, spec.schedule, 0, spec.monitor)
 
 

@@ -158,7 +158,9 @@ def test_a_watcher_in_a_pipe_gets_plain_lines_once(file, capsys):
 
 
 def test_before_any_run_there_is_nothing_to_watch(tmp_path):
-    with pytest.raises(PipelineError, match="nothing was run in this checkout yet"):
+    with pytest.raises(
+        PipelineError, match="nothing has been run in this checkout yet"
+    ):
         watch(tmp_path)
 
 
