@@ -181,9 +181,10 @@ def _refuse_depth(text: str, file: str) -> None:
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > DEEPEST:
-                line = event.start_mark.line + 1
+                mark = event.start_mark
+                line = f"line {mark.line + 1}: " if mark else ""
                 raise PipelineError(
-                    f"{file}: line {line}: more than {DEEPEST} lists or settings stand in "
+                    f"{file}: {line}more than {DEEPEST} lists or settings stand in "
                     "one another"
                 )
     except yaml.YAMLError:

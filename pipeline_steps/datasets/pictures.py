@@ -3,7 +3,6 @@
 Pillow reads forty, one of which (EPS) starts Ghostscript on what the file holds.
 """
 
-from collections.abc import Sequence
 from io import BytesIO
 from typing import IO
 
@@ -20,7 +19,7 @@ BROKEN = (
 
 
 def open_picture(
-    content: bytes | IO[bytes], formats: Sequence[str] = FORMATS
+    content: bytes | IO[bytes], formats: tuple[str, ...] = FORMATS
 ) -> Image.Image:
     """A picture whose header was read; it is decoded when its pixels are asked for.
 

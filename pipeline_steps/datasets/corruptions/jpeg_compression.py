@@ -28,4 +28,4 @@ class JpegCompression:
 def _through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     file = BytesIO()
     Image.fromarray(pixels.squeeze()).save(file, "JPEG", quality=quality)
-    return np.asarray(open_picture(file, ["JPEG"])).reshape(pixels.shape)
+    return np.asarray(open_picture(file, ("JPEG",))).reshape(pixels.shape)
