@@ -53,13 +53,14 @@ class ClaimSpecs:
 
     def all(self) -> AllClaimsSpec:
         specs = [self.of(paper) for paper in self.papers]
+        left_out = self.left_out()
         return AllClaimsSpec(
             scale=self.config.name,
             papers_size=self.config.is_papers_size,
             datasets=sorted({s.used(c) for s in specs for c in s.claims if c.holds}),
             papers=self.papers,
-            names=self.pages.names,
-            left_out=self.left_out(),
+            names=self.pages.names_in([specs, left_out]),
+            left_out=left_out,
         )
 
     def left_out(self) -> dict[str, LeftOut]:

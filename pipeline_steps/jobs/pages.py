@@ -199,6 +199,16 @@ class Pages:
             }
         )
 
+    def names_in(self, value: Any) -> Names:
+        """The names of those defenses and threats alone that settings name."""
+        shown = set(_words(value))
+        only = {
+            kind: {name: title for name, title in known.items() if name in shown}
+            for kind, known in self.names
+            if kind in ("defenses", "threats")
+        }
+        return self.names.model_copy(update=only)
+
     def _printed(self, paper: str, page: str) -> Printed:
         config, made = self.config.papers[paper], page in self.chosen(paper)
         if page in config.figures:

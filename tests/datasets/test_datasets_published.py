@@ -139,7 +139,7 @@ def test_places_are_tried_in_order_and_the_log_tells_of_those_passed_over(
     packed()
     told = capsys.readouterr().err
     assert f"passed over: there is no {mirror}/none" in told
-    assert f"passed over: {mirror} holds no toy.tar.gz" in told
+    assert f"passed over: {mirror} has no toy.tar.gz" in told
     assert "passed over: " in told and "404" in told
     asked = [name for name, _ in server.asked]
     assert asked[-1] == "toy.tar.gz", "the 404 of one place leads to the next"
@@ -193,7 +193,7 @@ def test_one_file_of_several_that_is_damaged_is_named(look_at, mirror, refusal):
     look_at(mirror)
     assert f"{mirror}/b is not the published file: its MD5 differs" in refusal()
     (mirror / "b").unlink()
-    assert f"{mirror} holds no b" in refusal()
+    assert f"{mirror} has no b" in refusal()
 
 
 def test_without_network_and_mirror_all_files_sizes_and_the_remedy_are_told(

@@ -232,7 +232,7 @@ def test_an_own_row_stands_below_the_paper_s(config):
     ("old", "new", "told"),
     [
         ("weights.pt", "gone.pt", "weights: there is no file gone.pt"),
-        ("mine.py:", "gone.py:", "factory: gone.py is no file"),
+        ("mine.py:", "gone.py:", "factory: gone.py is neither a file"),
         ("mine.py:", "no_such_module:", "no_such_module is neither a file in"),
         (
             "mine.py:make",
