@@ -19,17 +19,20 @@ MKDOCS := NO_MKDOCS_2_WARNING=1 mkdocs
 # What is meant for a cluster has the papers' size, unless SCALE says otherwise.
 BIG := $(if $(filter file,$(origin SCALE)),paper,$(SCALE))
 
-.PHONY: help setup demo report rehearsal data cluster plan tables publish pull verify why test lint format docs site lock clean
+.PHONY: help setup demo report rehearsal data cluster plan tables publish pull verify why test lint format docs site lock hashes audit clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup: .venv/ready ## install the environment from the lock file
 
+# With HASHES=1 every archive must be one that requirements.hashes knows (SECURITY.md).
+INSTALLED := $(if $(HASHES),--require-hashes --no-deps --requirement requirements.hashes,--requirement requirements.lock)
+
 .venv/ready: requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or later is needed" if sys.version_info < (3, 11, 4) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --no-compile --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-compile $(INSTALLED)
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -104,6 +107,18 @@ lock: ## resolve pyproject.toml again, and pin everything
 	{ echo '# Every package of the environment, pinned. Made by `make lock`; `make` installs from it.'; \
 	  $(BIN)/pip freeze --exclude-editable --exclude pip | sed 's/+cpu//'; } > requirements.lock
 	touch .venv/ready
+	@$(MAKE) --no-print-directory hashes
+
+hashes: ## write the digests of all archives that this machine installs: requirements.hashes
+	$(BIN)/pip install --quiet --dry-run --no-deps --ignore-installed --report .venv/report.json \
+	  --requirement requirements.lock
+	python .ci/hashes.py .venv/report.json > requirements.hashes.new
+	mv requirements.hashes.new requirements.hashes
+
+audit: setup ## ask a public database for known faults of the pinned packages
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/pip install --quiet pip-audit
+	.venv/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 clean: ## remove all results of this scale, but not the environment and the data
 	rm -rf results/$(SCALE) results/.unfinished results/.locks

@@ -2,6 +2,8 @@
 
 import json
 import sys
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -117,11 +119,17 @@ def _of_file(path: Path) -> tuple[Tensor, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
+            if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray):
+                raise ValueError("they are no arrays")
     except FileNotFoundError:
         raise PipelineError(f"there is no file {path}") from None
-    except (KeyError, ValueError, OSError) as error:
+    except (
+        *(KeyError, TypeError, ValueError, OSError, EOFError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
+        reason = str(error).partition("\n")[0]
         raise PipelineError(
-            f"{path} does not hold the arrays `images` and `labels` ({error}); write it "
+            f"{path} does not hold the arrays `images` and `labels` ({reason}); write it "
             "with numpy.savez(path, images=…, labels=…)"
         ) from None
     if images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):

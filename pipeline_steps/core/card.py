@@ -16,6 +16,8 @@ from pipeline_steps.core.files import read_json, sha256, write_json
 
 CHANGES_NO_RESULT = True
 
+LONGEST = 4096  # characters of a path
+
 
 @dataclass(frozen=True)
 class Card:
@@ -92,11 +94,29 @@ def file_facts(path: Path, place: Path | None = None) -> dict[str, Any]:
 def read_card(path: Path) -> Card:
     content = read_json(path)
     try:
-        return Card(**content)
-    except TypeError as error:
+        card = Card(**content)
+        _check_form(card)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise PipelineError(
             f"{path} is not a run card ({error}); delete it and build it again"
         ) from error
+    return card
+
+
+def _check_form(card: Card) -> None:
+    """Whoever reads a card finds what it looks for, of the kind that it expects."""
+    parts = (card.spec, card.code, card.inputs, card.outputs, card.metrics)
+    if not isinstance(card.step, str) or not all(isinstance(p, dict) for p in parts):
+        raise TypeError("its parts are not what a card has")
+    inputs = (facts for files in card.inputs.values() for facts in files)
+    for facts in (*inputs, *card.outputs.values()):
+        name, size = facts["file"], facts["bytes"]
+        if not isinstance(name, str) or not isinstance(facts["sha256"], str):
+            raise TypeError("a file in it has no name, or no digest")
+        if not isinstance(size, int) or size < 0:
+            raise TypeError(f"{name!r} in it has {size!r} bytes")
+        if not name.isprintable() or os.path.isabs(name) or len(name) > LONGEST:
+            raise ValueError(f"{name!r} in it is no place seen from a card")
 
 
 def verify(path: Path, card_path: Path, role: str) -> Card:

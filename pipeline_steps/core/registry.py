@@ -308,4 +308,5 @@ def factory_files(address: str) -> list[Path]:
         return []
     folders = map(Path, package.submodule_search_locations or [])
     inside = sorted(path for folder in folders for path in folder.rglob("*.py"))
-    return inside or [Path(package.origin or "")]
+    # A built-in module has no file.
+    return inside or [p for p in [Path(package.origin or "")] if p.is_file()]

@@ -95,14 +95,17 @@ class Archive:
 
 def _members(path: Path, file: IO[bytes], start: int) -> Iterator[tuple[str, int, int]]:
     """Name, place and size of each file of the archive that begins at `start`."""
+    length = os.fstat(file.fileno()).st_size
     file.seek(start)
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
                 refuse_escape(path, member)
+                if member.offset_data + member.size > length:
+                    raise PipelineError(f"{path} is cut short in {member.name!r}")
                 if member.isfile():
                     yield member.name, member.offset_data, member.size
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError, RecursionError) as error:
         raise PipelineError(f"{path} is not a complete archive ({error})") from None
 
 

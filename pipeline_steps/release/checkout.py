@@ -49,7 +49,7 @@ class Checkout:
                 continue
             file = path.relative_to(self.root)
             try:
-                card = read_card(path)
+                card = _results_only(file, read_card(path))
                 if broken is not None and not is_of_its_place(file, card):
                     raise PipelineError("names other files than a card at its place")
                 yield file, card
@@ -103,7 +103,13 @@ class Checkout:
             objects[folder] = listing = self._object(out["md5"])
             if listing.is_file():
                 for entry in json.loads(listing.read_text()):
-                    objects[folder / entry["relpath"]] = self._object(entry["md5"])
+                    inside = Path(entry["relpath"])
+                    if inside.is_absolute() or ".." in inside.parts:
+                        raise PipelineError(
+                            f"{pointer} lists {inside}, which lies outside of {folder}; "
+                            "nothing was changed here"
+                        )
+                    objects[folder / inside] = self._object(entry["md5"])
         return objects
 
     def _object(self, digest: str) -> Path:
@@ -260,3 +266,11 @@ def some(items: Iterable[object], between: str = ", ") -> str:
     shown = [str(item) for item in items]
     more = f"{between}and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
     return between.join(shown[:SHOWN]) + more
+
+
+def _results_only(path: Path, card: Card) -> Card:
+    """The card, if each file that it names is a result: a foreign one may name any."""
+    for file in card.files(path).values():
+        if file.parts[0] not in (layout.DATA, layout.RESULTS):
+            raise PipelineError(f"{path} speaks of {file}, which is no result")
+    return card
