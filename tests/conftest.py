@@ -173,7 +173,7 @@ def toy_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             write_array(files[f"{split}_{name}"], array)
     facts = {role: file_facts(path) for role, path in files.items()}
     card = Card("datasets.build_dataset", {}, {}, {}, facts)
-    card.write(folder / "card.json")
+    card.seen_from(folder).write(folder / "card.json")
     return {**files, "card": folder / "card.json"}
 
 

@@ -49,7 +49,8 @@ def toy(tmp_path, monkeypatch):
     """Runs the toy step in a folder: its exit status, and the folder's files."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words").write_text("hello ")
-    facts = {"sha256": sha256(tmp_path / "words"), "bytes": 6}
+    digest = sha256(tmp_path / "words")
+    facts = {"file": "words", "sha256": digest, "bytes": 6}
     card = {
         "outputs": {"words": facts},
         "step": "",

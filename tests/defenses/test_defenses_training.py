@@ -84,7 +84,7 @@ def test_snapshots_are_the_weights_on_the_way(spec_of, toy_images, tmp_path):
     whole, _ = train_defense(spec, toy_images, {}, tmp_path / "whole", CPU)
     short = spec_of("normal", snapshots=4, epochs=2)
     half, _ = train_defense(short, toy_images, {}, tmp_path / "half", CPU)
-    snapshots.gather(tmp_path / "whole", tmp_path / "kept.safetensors")
+    snapshots.gather(tmp_path / "whole", tmp_path / "kept.safetensors", {})
     kept = snapshots.by_epoch(tmp_path / "kept.safetensors")
     assert list(kept) == [1, 2, 3, 4]
     for epoch, model in ((2, half), (4, whole)):
@@ -94,7 +94,7 @@ def test_snapshots_are_the_weights_on_the_way(spec_of, toy_images, tmp_path):
 
 
 def test_a_defense_that_keeps_nothing_leaves_an_empty_file(tmp_path):
-    snapshots.gather(tmp_path, tmp_path / "kept.safetensors")
+    snapshots.gather(tmp_path, tmp_path / "kept.safetensors", {})
     assert snapshots.by_epoch(tmp_path / "kept.safetensors") == {}
 
 

@@ -36,7 +36,9 @@ def glow(tmp_path_factory):
     weights = folder / "weights.safetensors"
     write_tensors(weights, model.state_dict())
     facts = {"weights": file_facts(weights)}
-    Card("generators.train_flow", {}, {}, {}, facts).write(folder / "card.json")
+    Card("generators.train_flow", {}, {}, {}, facts).seen_from(folder).write(
+        folder / "card.json"
+    )
     return {"generators": weights, "generators_card": folder / "card.json"}
 
 

@@ -68,7 +68,9 @@ def checkpoint(tmp_path, trained, toy_architecture):
     write_tensors(files["snapshots"], kept)
     facts = {role: file_facts(path) for role, path in files.items()}
     files["card"] = tmp_path / "defense.json"
-    Card("defenses.train_defense", {}, {}, {}, facts).write(files["card"])
+    Card("defenses.train_defense", {}, {}, {}, facts).seen_from(
+        files["card"].parent
+    ).write(files["card"])
     return files
 
 

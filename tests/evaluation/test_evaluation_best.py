@@ -26,7 +26,7 @@ def judged(tmp_path, toy_dataset, toy_architecture):
     snapshots.gather(tmp_path, roles["snapshots"], best.state_dict())
     facts = {role: file_facts(path) for role, path in roles.items()}
     card = tmp_path / "card.json"
-    Card("defenses.train_defense", {}, {}, {}, facts).write(card)
+    Card("defenses.train_defense", {}, {}, {}, facts).seen_from(card.parent).write(card)
 
     def judged(weights, role):
         spec = AttackSpec(

@@ -74,7 +74,9 @@ def test_the_last_point_of_a_curve_is_the_verdict_on_the_weights(judge_step):
 def vouch(checkpoint, role="weights"):
     """A card that fits a changed file."""
     facts = {role: file_facts(checkpoint[role])}
-    Card("defenses.train_defense", {}, {}, {}, facts).write(checkpoint["card"])
+    Card("defenses.train_defense", {}, {}, {}, facts).seen_from(
+        checkpoint["card"].parent
+    ).write(checkpoint["card"])
 
 
 @pytest.mark.parametrize("role", ["weights", "snapshots"])
@@ -112,7 +114,9 @@ def test_weights_that_are_not_what_they_should_be_are_refused(
     elif harm == "gone":
         path.unlink()
     elif harm == "unnamed":
-        Card("", {}, {}, {}, {}).write(checkpoint["card"])
+        Card("", {}, {}, {}, {}).seen_from(checkpoint["card"].parent).write(
+            checkpoint["card"]
+        )
     if harm == "cut, vouched for":
         vouch(checkpoint, role)
     elif harm == "network":

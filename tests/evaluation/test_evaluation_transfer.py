@@ -23,7 +23,9 @@ def stranger(tmp_path, toy_architecture):
     files = {"weights": tmp_path / "other.safetensors", "card": tmp_path / "other.json"}
     write_tensors(files["weights"], new_model(toy_architecture, seed=9).state_dict())
     facts = {"weights": file_facts(files["weights"])}
-    Card("defenses.train_defense", {}, {}, {}, facts).write(files["card"])
+    Card("defenses.train_defense", {}, {}, {}, facts).seen_from(
+        files["card"].parent
+    ).write(files["card"])
     return files
 
 

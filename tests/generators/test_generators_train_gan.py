@@ -231,7 +231,9 @@ def shelf(tmp_path_factory):
         "train_images": file_facts(folder / "images.npy"),
         "train_labels": file_facts(folder / "labels.npy"),
     }
-    Card("datasets.build_dataset", {}, {}, {}, facts).write(folder / "card.json")
+    Card("datasets.build_dataset", {}, {}, {}, facts).seen_from(folder).write(
+        folder / "card.json"
+    )
     return {
         "data": folder / "images.npy",
         "labels": folder / "labels.npy",

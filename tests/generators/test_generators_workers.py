@@ -36,7 +36,7 @@ def trained(tmp_path, run_step):
         "test_images": file_facts(files["test"]),
     }
     card = tmp_path / "card.json"
-    Card("datasets.build_dataset", {}, {}, {}, facts).write(card)
+    Card("datasets.build_dataset", {}, {}, {}, facts).seen_from(card.parent).write(card)
 
     def trained(processes, **training):
         model = {"name": "tiny", "generator": "glow", "steps": 1, "width": 8}

@@ -99,7 +99,9 @@ def workshop(tmp_path_factory):
         "train_images": file_facts(folder / "train.npy"),
         "test_images": file_facts(folder / "test.npy"),
     }
-    Card("datasets.build_dataset", {}, {}, {}, outputs).write(folder / "card.json")
+    Card("datasets.build_dataset", {}, {}, {}, outputs).seen_from(folder).write(
+        folder / "card.json"
+    )
     return Workshop(folder)
 
 

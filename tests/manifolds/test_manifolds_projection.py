@@ -138,7 +138,9 @@ def place(tmp_path, monkeypatch, toy_gan, perceptual):
             "features": "archive",
         }
         outputs = {roles[name]: file_facts(tmp_path / f"{name}.npy")}
-        Card("any", {}, {}, {}, outputs).write(tmp_path / f"{name}.json")
+        Card("any", {}, {}, {}, outputs).seen_from(tmp_path).write(
+            tmp_path / f"{name}.json"
+        )
     monkeypatch.setattr(project_images, "load_generator", lambda *_: toy_gan)
     monkeypatch.setattr(features, "load_perceptual", lambda *_: perceptual)
     return tmp_path

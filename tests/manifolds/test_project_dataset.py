@@ -60,7 +60,9 @@ def workplace(tmp_path, monkeypatch):
     write_tensors(files["generator"][1], model.state_dict())
     for name, (role, path) in files.items():
         outputs = {role: file_facts(path)}
-        Card("any", {}, {}, {}, outputs).write(tmp_path / f"{name}_card.json")
+        Card("any", {}, {}, {}, outputs).seen_from(tmp_path).write(
+            tmp_path / f"{name}_card.json"
+        )
     return tmp_path
 
 

@@ -95,7 +95,9 @@ def threat(name: str) -> dict[str, Any]:
 def card(path: Path, role: str, **metrics: Any) -> Path:
     beside = path.with_suffix(".json")
     facts = {role: file_facts(path)}
-    Card("a.step", {}, {"digest": "c" * 64}, {}, facts, metrics).write(beside)
+    Card("a.step", {}, {"digest": "c" * 64}, {}, facts, metrics).seen_from(
+        beside.parent
+    ).write(beside)
     return beside
 
 
