@@ -5,11 +5,20 @@ from pathlib import Path
 import snakemake.dag
 from snakemake.utils import min_version
 
+from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.core.registry import ROOT, refuse_broken_code
+
+# Before anything else is imported, for a file that is not Python ends that in a traceback.
+try:
+    if workflow.is_main_process:
+        refuse_broken_code()
+except PipelineError as error:
+    sys.exit(f"error: {error}")
+
 from pipeline_steps.jobs.options import Options
 from pipeline_steps.jobs.rules import Rules
-from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import refuse_unwritable
-from pipeline_steps.core.registry import ROOT
+from pipeline_steps.core.lock import sweep
 from pipeline_steps.core.worker_pool import WORTH_A_POOL, start_pool
 from pipeline_steps.terminal.follower import Follower
 
@@ -41,6 +50,8 @@ onstart:
     # Snakemake 9.27 looks for jobs to start once a second for each job that has ended, to
     # keep to its rate of 100 a second; after hundreds of jobs it does little else.
     workflow.scheduler.job_rate_limiter = None
+    if workflow.is_main_process:
+        sweep(Path.cwd())
     here = workflow.is_main_process and workflow.local_exec and not workflow.touch
     needrun = [*workflow.dag.needrun_jobs()]
     if here and not options.cpu:

@@ -22,7 +22,7 @@ app = Typer(
     help="Four papers on adversarial robustness, reproduced table by table.",
 )
 
-# What a subcommand does not know goes on to Snakemake.
+# Options that a subcommand does not know go to Snakemake.
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -30,7 +30,7 @@ PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def _known(kind: str, incomplete: str) -> Iterable[tuple[str, str]]:
-    """Names of a kind with their titles, for completion; none where the config is wrong."""
+    """Names of a kind with their titles, for completion; none if the config is invalid."""
     from pipeline_steps.config.load import load_config
     from pipeline_steps.listing import listed
 
@@ -69,7 +69,7 @@ def _targets(incomplete: str) -> Iterable[tuple[str, str]]:
 Scale = Annotated[
     str,
     Option(
-        help="How large everything is: one of workflow/config/scales.",
+        help="How large everything is: a file in workflow/config/scales.",
         autocompletion=_scales,
     ),
 ]
@@ -79,8 +79,8 @@ Targets = Annotated[
     list[str] | None,
     Argument(
         metavar="TARGET",
-        help="Papers, tables (ijsat_table1), figures or files; then anything that "
-        "Snakemake takes.",
+        help="Papers, tables (ijsat_table1), figures or files, and any of "
+        "Snakemake's options.",
         autocompletion=_targets,
         show_default=False,
     ),
@@ -99,23 +99,23 @@ def run(
     cores: Cores = TWO,
     profile: Annotated[
         str | None,
-        Option(help="A Snakemake profile; it says itself how many jobs run at once."),
+        Option(help="A Snakemake profile, which sets how many jobs run at once."),
     ] = None,
     dry_run: Annotated[
-        bool, Option("--dry-run", "-n", help="Only tell what would run.")
+        bool, Option("--dry-run", "-n", help="Only show what would run.")
     ] = False,
     keep_going: Annotated[
         bool,
         Option(
             "--keep-going",
             "-k",
-            help="Go on with all that no failure touches; end with a list of failures.",
+            help="After a failure, continue with all other jobs; list failures at the end.",
         ),
     ] = False,
 ) -> None:
-    """Build tables, figures, papers or any result, with Snakemake.
+    """Build tables, figures, papers or any file, with Snakemake.
 
-    Without a target: all that the scale makes by itself, and the report.
+    Without a target: everything that the scale makes by default, and the report.
     """
     root = _checkout("run")
     from pipeline_steps.cluster.run_local import run_local
@@ -129,7 +129,7 @@ def run(
             raise Exit(run_local(line))
         except KeyboardInterrupt:
             sys.exit("stopped; the same command goes on")
-    # In this one's place, so that signals and the terminal are Snakemake's.
+    # Replaces this process, so that signals and the terminal are Snakemake's.
     os.execv(sys.executable, [sys.executable, "-m", "snakemake", *line])
 
 
@@ -139,18 +139,18 @@ def cluster(
     scale: Scale = DEMO,
     orphans: Annotated[
         Literal["wait", "cancel"],
-        Option(help="What to do with jobs that an earlier controller left."),
+        Option(help="What to do with jobs that an earlier run left."),
     ] = "wait",
     patience: Annotated[
         float,
         Option(
-            help="Minutes of silence after which a controller without jobs restarts."
+            help="Minutes of silence after which Snakemake restarts, if SLURM has no jobs."
         ),
     ] = 15,
 ) -> None:
-    """Run on SLURM; type it again after whatever happened.
+    """Run on SLURM; after any interruption, run it again.
 
-    The settings of your cluster stand in slurm/config.yaml.
+    The settings of your cluster are in slurm/config.yaml.
     """
     root = _checkout("cluster")
     from pipeline_steps.cluster.launch import launch
@@ -184,9 +184,9 @@ def watch(
 
 @app.command(context_settings=PASSES_ON, rich_help_panel="Compute")
 def plan(targets: Targets = None, scale: Scale = DEMO) -> None:
-    """Tell what a scale will cost on a cluster, before anything is submitted.
+    """Estimate what a scale will cost on a cluster, before anything is submitted.
 
-    How many jobs there are, what they take of GPUs by stage and by paper, and how long all
+    How many jobs there are, how many GPU hours each stage and paper needs, and how long all
     of it lasts on 1, 8 and 64 GPUs; as text, and in results/SCALE/plan as tables and a figure.
     """
     root = _checkout("plan")
@@ -216,7 +216,7 @@ def data(
     scale: Scale = DEMO,
     cores: Cores = TWO,
 ) -> None:
-    """Build one data set alone, and print what its card tells."""
+    """Build one data set, and print its card."""
     root = _checkout("data")
     from pipeline_steps.release.data import build, described
 
@@ -229,64 +229,66 @@ def evaluate(
     factory: Annotated[
         str,
         Argument(
-            help="What makes the model: FILE.py:NAME, or MODULE:NAME of what is installed."
+            help="The function that creates the model: FILE.py:NAME, or MODULE:NAME."
         ),
     ],
     images: Annotated[
         str,
         Argument(
-            help="A data set's name; an .npz with `images` and `labels`; or a folder with "
-            "a folder of images for each class.",
+            help="A data set's name; an .npz with `images` and `labels`; or a folder that "
+            "has a folder of images for each class.",
             autocompletion=_datasets,
         ),
     ],
     weights: Annotated[
         Path | None,
-        Option(help="Its weights: safetensors, or a state dict that torch saved."),
+        Option(help="Its weights: safetensors, or a state dict saved by torch."),
     ] = None,
     argument: Annotated[
         list[str] | None,
         Option(
-            metavar="NAME=VALUE", help="What the function is told; as often as needed."
+            metavar="NAME=VALUE", help="An argument of the function; may be repeated."
         ),
     ] = None,
     mean: Annotated[
         str | None,
         Option(
-            help="What the model wants images normalised by, as 0.485,0.456,0.406; "
-            "without it, it takes images in 0 to 1."
+            help="The mean with which the model wants images normalised, such as "
+            "0.485,0.456,0.406; by default it takes images in 0 to 1."
         ),
     ] = None,
     std: Annotated[
-        str | None, Option(help="The same for the deviation, as 0.229,0.224,0.225.")
+        str | None, Option(help="The standard deviation, such as 0.229,0.224,0.225.")
     ] = None,
     threat: Annotated[
         list[str],
-        Option(help="A threat's name; as often as wanted.", autocompletion=_threats),
+        Option(help="A threat's name; may be repeated.", autocompletion=_threats),
     ] = ["pgd20"],  # noqa: B006, which typer does not change
     budgets_of: Annotated[
         str,
         Option(
-            help="The data set whose budgets threats have.", autocompletion=_datasets
+            help="The data set whose budgets the threats use.", autocompletion=_datasets
         ),
     ] = "cifar10",
     steps: Annotated[
         int | None,
-        Option(help="How many steps a threat takes at the most.", min=1),
+        Option(help="The most steps that a threat takes.", min=1),
     ] = None,
     count: Annotated[
-        int | None, Option(help="How many images are taken, from the first.", min=1)
+        int | None, Option(help="How many images to use, from the first.", min=1)
     ] = None,
     size: Annotated[
         int | None,
-        Option(help="Height and width to which a folder's images are brought.", min=1),
+        Option(help="Height and width to which a folder's images are resized.", min=1),
     ] = None,
-    batch: Annotated[int, Option(help="Images attacked at once.", min=1)] = 250,
-    seed: Annotated[int, Option(help="What random numbers begin from.", min=0)] = 0,
+    batch: Annotated[
+        int, Option(help="How many images are attacked at once.", min=1)
+    ] = 250,
+    seed: Annotated[int, Option(help="The random seed.", min=0)] = 0,
     json: Json = False,
 ) -> None:
-    """Attack a model of your own, and tell how often it is still right."""
-    # As in own.yaml a MODULE may lie in this folder.
+    """Attack a model of your own, and measure its accuracy."""
+    # As in own.yaml, a MODULE may be in this folder.
     sys.path.insert(0, str(Path.cwd()))
     from robust_papers.command import as_json, images_of, model_of, show, threats_of
     from robust_papers.evaluation import evaluate as evaluate_model
@@ -319,7 +321,7 @@ def list_names(
     scale: Scale = DEMO,
     json: Json = False,
 ) -> None:
-    """List what there is by name, with titles."""
+    """List names and titles of papers, tables, figures, defenses, threats and so on."""
     from pipeline_steps.config.load import load_config
     from pipeline_steps.listing import as_json, listed, show
 
@@ -332,7 +334,7 @@ def list_names(
 
 @app.command(rich_help_panel="Look")
 def tables(scale: Scale = DEMO) -> None:
-    """Count the papers' printed numbers: computed, or published only and why."""
+    """Count the papers' printed numbers: computed, or published only, with reasons."""
     from pipeline_steps.config.load import load_config
     from pipeline_steps.jobs.counts import counts, text
     from pipeline_steps.jobs.specs import Specs
@@ -351,7 +353,7 @@ def why(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell what made a file: settings, code, seeds, inputs, machine and time."""
+    """Say what made a file: settings, code, seeds, inputs, machine and time."""
     here = Path.cwd()
     root = here if (here / "pipeline_steps").is_dir() else ROOT
     if root == ROOT and not (ROOT / "Snakefile").is_file():
@@ -387,9 +389,7 @@ def pull(
     scale: Scale = DEMO,
     paper: Annotated[
         str | None,
-        Option(
-            help="One paper, with all that stands behind it.", autocompletion=_papers
-        ),
+        Option(help="One paper, with everything it needs.", autocompletion=_papers),
     ] = None,
     defense: Annotated[
         str | None,
@@ -409,11 +409,46 @@ def pull(
         )
 
 
+@app.command(rich_help_panel="Share")
+def verify(
+    scale: Scale = DEMO,
+    every: Annotated[
+        bool, Option("--all", help="All scales that have results here.")
+    ] = False,
+    repair: Annotated[
+        bool,
+        Option(
+            "--repair",
+            help="Remove what is damaged, and let Snakemake make it, and what is missing, "
+            "again.",
+        ),
+    ] = False,
+    cores: Cores = TWO,
+) -> None:
+    """Check every result against its card; name what is missing, damaged or unknown."""
+    root = _checkout("verify")
+    from pipeline_steps.release.verify import repair as repair_results
+    from pipeline_steps.release.verify import scales_of, text
+    from pipeline_steps.release.verify import verify as verify_results
+
+    wrong = 0
+    for name in scales_of(root) if every else [scale]:
+        verified = (
+            repair_results(root, name, cores) if repair else verify_results(root, name)
+        )
+        print(text(verified, name))
+        wrong += len(verified.findings)
+    if wrong:
+        count = "1 thing is" if wrong == 1 else f"{wrong} things are"
+        remedy = "" if repair else "; `--repair` makes again what its jobs can make"
+        raise PipelineError(f"{count} not as it should be{remedy}")
+
+
 # ---- Where it runs ---------------------------------------------------------------------
 
 
 def _checkout(command: str) -> Path:
-    """The checkout in whose folder the command was typed."""
+    """The checkout that the command was typed in."""
     here = Path.cwd()
     if not ((here / "Snakefile").is_file() and (here / "workflow").is_dir()):
         raise PipelineError(
@@ -424,7 +459,7 @@ def _checkout(command: str) -> Path:
 
 
 def _with_code_of_checkout() -> None:
-    """In a checkout its own code answers, whichever copy of it is installed."""
+    """Runs the checkout's own code, whichever copy is installed."""
     here = Path.cwd()
     own, python_path = here / "pipeline_steps/cli.py", os.environ.get("PYTHONPATH", "")
     if not own.is_file() or own.samefile(__file__):
@@ -439,7 +474,7 @@ def _with_code_of_checkout() -> None:
 
 
 def main() -> None:
-    """What the script runs: a user's mistake is one sentence, and no traceback."""
+    """Entry point of the script: a user's mistake gives one sentence, not a traceback."""
     _with_code_of_checkout()
     try:
         app(prog_name="robust-papers")

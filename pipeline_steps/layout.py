@@ -1,8 +1,8 @@
-"""The table of results: which step makes each kind, what tells one from another, and where
-its files lie.
+"""The table of results: the step that makes each kind, the names that identify a
+result, and the paths of its files.
 
-Rules, cards, releases, the report, loading, `why` and the plan all read this table; no other
-module spells a path below `results/` or `data/`.
+Rules, cards, releases, the report, loading, `why` and the plan all read this table; no
+other module writes out a path below `results/` or `data/`.
 """
 
 import re
@@ -17,64 +17,64 @@ DATA, RESULTS = "data", "results"
 DATA_CARDS = f"{DATA}/cards"
 SCALE = f"{RESULTS}/{{scale}}"
 
-# What jobs leave while they run: states to go on from, locks, and their descriptions.
+# What jobs keep while they run: states to resume from, locks, and descriptions.
 UNFINISHED = Path(RESULTS, ".unfinished")
 LOCKS = Path(RESULTS, ".locks")
 JOBS = Path(RESULTS, ".jobs")
-# How far the last run is, for `robust-papers watch`.
+# The progress of the last run, for `robust-papers watch`.
 RUN = Path(RESULTS, ".run.jsonl")
 
 
 @dataclass(frozen=True)
 class Result:
-    """A kind of result; braces in its places are the wildcards of its rule."""
+    """A kind of result; braces in its paths are the wildcards of its rule."""
 
     rule: str
     step: str
-    """The floor and the name of the step that makes it."""
+    """The package and the name of the step that makes it."""
     name: str
-    """What tells one from another."""
+    """The pattern of its name, such as `{dataset}/{defense}`."""
     files: Mapping[str, str]
-    """Where each output lies, by its role, without the card and the record."""
+    """The path of each output, by role, without the card and the record."""
     card: str | None
-    """Where its card lies; what has none is a page that anyone can make again."""
+    """The path of its card; only a page that is cheap to make again has none."""
     log: str
     large: bool = True
     """Whether the files go to DVC; Git has the rest."""
     temporary: bool = False
-    """Whether it is a shard, which goes once all of them are gathered."""
+    """Whether it is a shard, which is deleted once all shards are gathered."""
     in_report: bool = False
-    """Whether the report lists each one, with its numbers and what it cost."""
+    """Whether the report lists each one, with its numbers and cost."""
     gathers: str | None = None
-    """The rule that makes the shards of which it is put together."""
+    """The rule that makes the shards from which it is assembled."""
 
     @cached_property
     def wildcards(self) -> tuple[str, ...]:
-        """The words of its name, in their order."""
+        """The wildcards in its name, in order."""
         return tuple(re.findall(r"\{(\w+)\}", self.name))
 
     @property
     def family(self) -> str:
-        """The folder of the scale's cards that its own is in."""
+        """The folder, below the scale's cards, that its card is in."""
         return (self.card or "").split("/")[3]
 
     @property
     def record(self) -> str | None:
-        """Where the record of the run that made it lies."""
+        """The path of the record of the run that made it."""
         return self.card and self.card.removesuffix(".json") + ".record.json"
 
     @cached_property
     def outputs(self) -> dict[str, str]:
-        """All that its step writes, by role."""
+        """The paths of everything that its step writes, by role."""
         beside = {"card": self.card, "record": self.record}
         return {**self.files, **{role: at for role, at in beside.items() if at}}
 
     def file(self, role: str, **names: str) -> str:
-        """Where one of its outputs lies."""
+        """The path of one of its outputs."""
         return self.outputs[role].format(**names)
 
     def names_in(self, path: str) -> dict[str, str] | None:
-        """The wildcards by which one of its outputs lies at this path, if they exist."""
+        """The wildcards that give one of its outputs this path, if any do."""
         for pattern in self._patterns:
             if match := pattern.fullmatch(path):
                 return match.groupdict()
@@ -82,8 +82,8 @@ class Result:
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
-        # `at.record.json` is the record of `at`, not the card of an `at.record`: the place
-        # that leaves less to names comes first.
+        # `at.record.json` is the record of `at`, not the card of an `at.record`: the
+        # longest pattern comes first.
         places = sorted(self.outputs.values(), key=len, reverse=True)
         return [_pattern(place) for place in places]
 
@@ -102,7 +102,7 @@ def _pattern(place: str) -> re.Pattern[str]:
 
 
 def _dataset(step: str, name: str, files: Mapping[str, str], card: str) -> Result:
-    """Of data sets, which are the same at all scales."""
+    """A result of data sets, which are the same at all scales."""
     rule = step.partition(".")[2]
     places = {role: f"{DATA}/{file}" for role, file in files.items()}
     log = f"{DATA}/logs/{rule}/{name}.log"
@@ -117,7 +117,8 @@ def _computed(
     folder: str = "",
     history: bool = False,
 ) -> Result:
-    """Large files in a folder of the scale, told apart by how they end; cards in another."""
+    """Large files in one folder of the scale, distinguished by their endings; cards in
+    another."""
     rule = step.partition(".")[2]
     card = f"{SCALE}/cards/{family}/{name}"
     places = {
@@ -130,7 +131,7 @@ def _computed(
 
 
 def _in_shards(whole: Result, shards: str, gathering: str) -> tuple[Result, ...]:
-    """The same result where it is made in shards: as a whole, by parts, and gathered."""
+    """The same result in three forms: made as a whole, its shards, and gathered from them."""
     name = f"{whole.name}/{{shard}}"
     start = f"{SCALE}/shards/{whole.family}/{name}"
     part = Result(
@@ -151,7 +152,7 @@ def _in_shards(whole: Result, shards: str, gathering: str) -> tuple[Result, ...]
 
 
 def _page(rule: str, name: str, *endings: str) -> Result:
-    """What a paper shows, in each of these formats."""
+    """A page of a paper, in each of these formats."""
     places = {end: f"{SCALE}/papers/{name}.{end}" for end in endings}
     card = f"{SCALE}/cards/papers/{name}.json"
     log = f"{SCALE}/logs/{rule}/{name}.log"
@@ -212,7 +213,7 @@ TABLE = (
             "manifolds.project_dataset",
             "manifolds",
             MANIFOLD,
-            # The roles are those of a data set, for one may be made of it.
+            # The roles are those of a data set, because one can be made of it.
             {
                 "latents": ".latents.npy",
                 "{split}_images": ".images.npy",
@@ -292,7 +293,7 @@ RULES = {result.rule: result for result in TABLE}
 
 
 def file(rule: str, role: str, **names: str) -> str:
-    """Where an output of the job of these names lies."""
+    """The path of an output of the job with these names."""
     return RULES[rule].file(role, **names)
 
 
@@ -301,7 +302,7 @@ def card(rule: str, **names: str) -> str:
 
 
 def kinds_of(path: str) -> Iterator[tuple[Result, dict[str, str]]]:
-    """The kinds of result that a file may be of, by its path alone."""
+    """The kinds of result that a file may belong to, by its path alone."""
     for result in TABLE:
         names = result.names_in(path)
         if names is not None:
@@ -309,12 +310,12 @@ def kinds_of(path: str) -> Iterator[tuple[Result, dict[str, str]]]:
 
 
 def scale_folder(scale: str) -> Path:
-    """All that a scale has made."""
+    """The folder of everything that a scale makes."""
     return Path(SCALE.format(scale=scale))
 
 
 def large_folders(scale: str) -> list[Path]:
-    """Where the files lie that DVC keeps."""
+    """The folders of the files that DVC keeps."""
     return [scale_folder(scale) / name for name in LARGE_FOLDERS]
 
 
@@ -336,7 +337,7 @@ def is_large(file: Path) -> bool:
 
 
 def name_of(card: Path) -> str:
-    """What a card's place says it is of: `verdicts/digits/at/pgd20`."""
+    """A result's name from its card's path: `verdicts/digits/at/pgd20`."""
     return str(card.with_suffix("")).rpartition("cards/")[2]
 
 

@@ -43,7 +43,7 @@ def listed(config: Config, what: str | None = None) -> list[Listed]:
         return every
     if what not in (*KINDS, *config.papers):
         near = did_you_mean(what, [*KINDS, *config.papers])
-        raise PipelineError(f"there is no kind of thing and no paper '{what}'{near}")
+        raise PipelineError(f"'{what}' is neither a kind of thing nor a paper{near}")
     return [
         thing
         for thing in every

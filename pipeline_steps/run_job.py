@@ -3,9 +3,9 @@
     python -m pipeline_steps RESULT [--spec DIGEST] [--code DIGEST]
         [--minutes 60] [--processes 1] [--scale demo] [--cpu]
 
-This is the line of every rule. Snakemake has then described the job in a file
-(`core/job_file.py`), and says which settings and code it has planned; a person leaves that
-out, and the job is what the config says now.
+Every rule runs this command. Snakemake has then described the job in a file
+(`core/job_file.py`) and passes the digests of the planned settings and code. Without
+them, the job is what the config says now.
 """
 
 import argparse
@@ -24,12 +24,12 @@ def described(result: str, scale: str, spec: str | None, code: str | None) -> Jo
     """The job that makes a result: as it was planned, or from the config."""
     place = place_of(result)
     if spec and code:
-        # What can't be read, or is of another plan, is planned again below.
+        # A file that is unreadable or from another plan is replaced below.
         with suppress(PipelineError):
             job = JobFile.read(place)
             if (job.spec_digest, job.code) == (spec, code):
                 return job
-    # It takes half a second to read the config, which few jobs need.
+    # Reading the config takes half a second, and few jobs need it.
     from pipeline_steps.jobs.planned import planned_for
 
     job = planned_for(result, scale).file
@@ -48,13 +48,13 @@ def described(result: str, scale: str, spec: str | None, code: str | None) -> Jo
 
 
 def _above_zero(kind: type[int] | type[float]) -> Callable[[str], float]:
-    """What argparse reads such a number by."""
+    """A type for argparse: a number above 0."""
 
     def read(text: str) -> float:
         with suppress(ValueError):
             if (number := kind(text)) > 0:
                 return number
-        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
 
     return read
 
@@ -76,7 +76,7 @@ def main() -> None:
     if options.cpu:
         os.environ[ON_CPU] = "1"
     try:
-        # As it stands in the table of results, also where it is typed with its folder.
+        # As in the table of results, even if typed with a leading folder.
         result = os.path.relpath(options.result or os.curdir)
         job = described(result, options.scale, options.spec, options.code)
     except PipelineError as error:

@@ -2,6 +2,8 @@
 
 import json
 import sys
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -54,13 +56,13 @@ def model_of(
     """What a factory makes, with its weights and with the normalisation that it wants."""
     if ":" not in factory:
         raise PipelineError(
-            f"'{factory}' names no function; write FILE.py:NAME, or MODULE:NAME of what is "
-            "installed"
+            f"'{factory}' names no function; write FILE.py:NAME, or MODULE:NAME for "
+            "an installed module"
         )
     if not factory_files(factory):
         raise PipelineError(
-            f"{factory.rpartition(':')[0]} is no file, seen from this folder, and no module "
-            "that is installed"
+            f"{factory.rpartition(':')[0]} is neither a file in this folder nor an "
+            "installed module"
         )
     model = made_by(factory, _settings(arguments))
     if weights is not None:
@@ -80,11 +82,13 @@ def _settings(arguments: Sequence[str]) -> Mapping[str, Any]:
     for argument in arguments:
         name, equals, value = argument.partition("=")
         if not equals or not name.isidentifier():
-            raise PipelineError(f"--argument is NAME=VALUE, not '{argument}'")
+            raise PipelineError(f"--argument must be NAME=VALUE, not '{argument}'")
         try:
             settings[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise PipelineError(f"--argument {name}: '{value}' is no value") from None
+            raise PipelineError(
+                f"--argument {name}: '{value}' is not a value"
+            ) from None
     return settings
 
 
@@ -93,7 +97,7 @@ def _numbers(option: str, text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     except ValueError:
         raise PipelineError(
-            f"{option} is a number for each channel, such as 0.485,0.456,0.406, not "
+            f"{option} must be a number for each channel, such as 0.485,0.456,0.406, not "
             f"'{text}'"
         ) from None
 
@@ -115,11 +119,17 @@ def _of_file(path: Path) -> tuple[Tensor, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             images, labels = arrays["images"], arrays["labels"]
+            if not isinstance(images, np.ndarray) or not isinstance(labels, np.ndarray):
+                raise ValueError("they are no arrays")
     except FileNotFoundError:
         raise PipelineError(f"there is no file {path}") from None
-    except (KeyError, ValueError, OSError) as error:
+    except (
+        *(KeyError, TypeError, ValueError, OSError, EOFError, MemoryError),
+        *(zipfile.BadZipFile, zlib.error),
+    ) as error:
+        reason = str(error).partition("\n")[0]
         raise PipelineError(
-            f"{path} does not hold the arrays `images` and `labels` ({error}); write it "
+            f"{path} does not hold the arrays `images` and `labels` ({reason}); write it "
             "with numpy.savez(path, images=…, labels=…)"
         ) from None
     if images.ndim == 4 and images.shape[3] in (1, 3) and images.shape[1] not in (1, 3):
@@ -136,7 +146,7 @@ def _of_folder(
     """A folder of images for each class, the classes in alphabetical order and in turn."""
     if size is None:
         raise PipelineError(
-            f"{place} holds images of any size; say with --size what the model takes"
+            f"{place} has images of different sizes; give the model's with --size"
         )
     album = albums.album_at(place)
     classes = album.classes() if album else []

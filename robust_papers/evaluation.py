@@ -1,4 +1,4 @@
-"""How robust a model is: accuracy under threats, with intervals and reasons to doubt it.
+"""How robust a model is: accuracy under threats, with intervals and red flags.
 
     >>> import torch
     >>> from robust_papers import evaluate
@@ -55,34 +55,34 @@ WORST = "worst case"
 
 @dataclass(frozen=True)
 class UnderThreat:
-    """What a model answered under one threat."""
+    """A model's accuracy and predictions under one threat."""
 
     threat: str
     title: str
     accuracy: float
     """In percent."""
     interval: Interval
-    """Where the accuracy lies at 95 % confidence, over other test images."""
+    """The accuracy's 95 % confidence interval over test images."""
     correct: np.ndarray
-    """For each image whether the model is right."""
+    """For each image, whether the model is right."""
     predictions: pd.DataFrame | None = None
-    """A row for each image: its label, the prediction, the margin, whether it is correct,
-    the size of the edit and the steps or queries that were used. The worst case has none:
-    it is of several predictions."""
+    """A row for each image: label, prediction, margin, whether it is correct, the size of
+    the edit, and the steps or queries used. The worst case has none, because it combines
+    several predictions."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model answered under each threat, and what is suspect about it."""
+    """A model's results under each threat, and reasons to doubt them."""
 
     results: dict[str, UnderThreat]
     """By the threat's name; `clean` is the first, `worst case` the last."""
     red_flags: list[str] = field(default_factory=list)
-    """Reasons to doubt a number, a sentence each: masked gradients, answers that differ
+    """Reasons to doubt a number, one sentence each: masked gradients, answers that differ
     when asked twice, an attack that does less than a weaker one."""
 
     def accuracy(self, threat: str = WORST) -> float:
-        """In percent; without a name, of the worst case over all threats."""
+        """The accuracy in percent under a threat; by default in the worst case."""
         return self[threat].accuracy
 
     def __getitem__(self, threat: str) -> UnderThreat:
@@ -93,7 +93,7 @@ class Evaluation:
         return self.results[threat]
 
     def to_frame(self) -> pd.DataFrame:
-        """A row for each threat: the accuracy in percent, and its 95 % interval."""
+        """A data frame with a row for each threat: accuracy in percent, 95 % interval."""
         return pd.DataFrame(
             {
                 "threat": result.threat,
@@ -127,15 +127,15 @@ def evaluate(
     precision: str = "float32",
     progress: bool = True,
 ) -> Evaluation:
-    """Attacks a model with each threat, and tells how often it is still right.
+    """Attacks a model with each threat and measures its accuracy.
 
-    `data` is a data set's name, or images in [0, 1] and their labels; `count` takes the
-    first of them alone. The model is evaluated on the device that its weights are on.
+    `data` is a data set's name, or a pair of images in [0, 1] and labels; `count` uses only
+    the first of them. The model is evaluated on the device of its weights.
 
-    Threats by name have the budgets of that data set, or of the one that `budgets_of`
-    names (CIFAR-10's, where only tensors are given). Those on a manifold take the
-    `generator`, and one that can't encode, as a GAN, the images' `latents`. `precision`
-    ("bfloat16") is that of the attacks; predictions are always made in float32.
+    Threats by name use the budgets of that data set, or of the one that `budgets_of` names
+    (for tensors, CIFAR-10's by default). Threats on a manifold need the `generator`; if it
+    can't encode, like a GAN, they also need the images' `latents`. `precision`
+    ("bfloat16") applies to the attacks; predictions are always made in float32.
     """
     dataset = budgets_of or (data if isinstance(data, str) else "cifar10")
     named = [threats] if isinstance(threats, str | LoadedThreat) else list(threats)
@@ -177,7 +177,7 @@ def _pair(data: object) -> tuple[Any, Any]:
     if isinstance(data, tuple | list) and len(data) == 2:
         return data[0], data[1]
     raise PipelineError(
-        "the data are a data set's name or a pair (images, labels), not "
+        "data must be a data set's name or a pair (images, labels), not "
         f"{type(data).__name__}"
     )
 

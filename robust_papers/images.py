@@ -60,14 +60,14 @@ def _checked(job: RuleJob, folder: Path, role: str) -> Path:
 
 def _build(dataset: str, folder: Path) -> None:
     """Runs the steps that fetch and build it, as the rules do."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     for rule in ("fetch_dataset", "build_dataset"):
         result = layout.card(rule, dataset=dataset)
         done = subprocess.run(
             [sys.executable, "-m", "pipeline_steps", result],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": path},
+            # No module is looked for in the folder in which it runs.
+            env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -30,8 +30,8 @@ def as_network(model: Model) -> nn.Module:
     if isinstance(model, nn.Module):
         if any(weights.is_inference() for weights in model.parameters()):
             raise PipelineError(
-                "the model was made under torch.inference_mode, so nothing can be "
-                "differentiated through it; make it outside"
+                "the model was made under torch.inference_mode, so it has no "
+                "gradients; make it outside"
             )
         return model
     if isinstance(model, type) or not callable(model):
@@ -151,6 +151,6 @@ def _check_answer(network: nn.Module, images: Tensor, labels: Tensor) -> None:
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= answer.shape[1]:
         raise PipelineError(
-            f"labels run from {low} to {high}, and the model tells {answer.shape[1]} "
-            "classes apart, from 0"
+            f"labels run from {low} to {high}, and the model has {answer.shape[1]} "
+            "classes, counted from 0"
         )

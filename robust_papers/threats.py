@@ -45,7 +45,7 @@ BoundAttack = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class LoadedThreat:
-    """Edits images so that a network errs on them; the network stays as it was.
+    """An attack: it edits images so that a network gets them wrong.
 
     `threat(network, images, labels)` gives the edited images, and `threat(network)` an
     attack on that network, to be called with images and labels.
@@ -53,7 +53,7 @@ class LoadedThreat:
 
     name: str
     title: str
-    """What it is, and where a paper describes it."""
+    """What the attack is, and where a paper describes it."""
     spec: ThreatSpec
     """All of its settings."""
     threat: Threat
@@ -81,12 +81,12 @@ class LoadedThreat:
         first: int = 0,
         latents: Mapping[str, Tensor] | None = None,
     ) -> Tensor | BoundAttack:
-        """The edited images, or without images an attack on the network.
+        """The edited images; without images, an attack on the network.
 
-        The network answers with logits to images in [0, 1]; if it wants them normalised, it
-        does that itself. Each image draws its own random numbers, by its number in the data
-        set: the first of this batch is `first`. A generator that can't encode, as a GAN,
-        needs the images' `latents`, by its name.
+        The network returns logits for images in [0, 1]; it must normalise them itself if
+        needed, and is left as it was. Random numbers belong to an image's number in the
+        data set; `first` is that of the first image in this batch. A generator that can't
+        encode, like a GAN, needs the images' `latents`, by the generator's name.
         """
         if images is None:
             return lambda images, labels: self(network, images, labels)
@@ -117,11 +117,11 @@ def load_threat(
     crafted_on: nn.Module | None = None,
     scale: str = "paper",
 ) -> LoadedThreat:
-    """A threat as the pipeline runs it, with the budgets of a data set or with others.
+    """A threat as the pipeline runs it, with the budgets of a data set or with yours.
 
-    `budgets` replaces those of the data set (`{"image": 4 / 255, "latent": 0.02}`), of
-    which a threat's settings are multiples. `epsilon` says how far a threat's one edit may
-    go, and its step size changes in proportion unless that is given too.
+    `budgets` replaces the data set's (`{"image": 4 / 255, "latent": 0.02}`); a threat's
+    settings are multiples of them. `epsilon` sets how far a single edit may go; the step
+    size then changes in proportion, unless you set that, too.
     """
     config = load_config(scale)
     if budgets is not None:
@@ -155,7 +155,7 @@ def load_threat(
 
 
 def list_threats(scale: str = "paper") -> dict[str, str]:
-    """The names of all threats, each with what it is.
+    """The names of all threats, with their titles.
 
     >>> list_threats()["pgd40"]
     'PGD-40 (ATLD)'
@@ -187,7 +187,7 @@ def _with_budgets(config: Config, dataset: str, budgets: Mapping[str, float]) ->
 def _check_amount(what: str, amount: object) -> None:
     if not isinstance(amount, int | float) or not 0 <= amount <= 1:
         raise PipelineError(
-            f"{what} is {amount!r}, where images lie in [0, 1]: write 8 / 255 for 8 on the "
+            f"{what} is {amount!r}, but images are in [0, 1]: write 8 / 255 for 8 on the "
             "scale of 0 to 255"
         )
 
@@ -195,7 +195,7 @@ def _check_amount(what: str, amount: object) -> None:
 def _replace(settings: dict[str, Any], name: str, key: str, value: float) -> None:
     """Another value of a setting that stands once in a threat's settings."""
     if key == "steps" and (type(value) is not int or value < 0):
-        raise PipelineError(f"steps={value!r} is no number of steps")
+        raise PipelineError(f"steps={value!r} is not a number of steps")
     entries = list(_having(settings, key))
     if len(entries) > 1:
         how = (

@@ -41,7 +41,7 @@ def only_controller(lock: Path) -> Iterator[IO[str]]:
             file.seek(0)
             raise PipelineError(
                 f"another launcher runs in this checkout ({file.read().strip()}); wait "
-                "for it, or end it first"
+                f"for it, or end it first; if its machine is gone, delete {lock}"
             ) from None
         tell_others(file, f"process {os.getpid()}")
         yield file
@@ -50,7 +50,8 @@ def only_controller(lock: Path) -> Iterator[IO[str]]:
 def tell_others(lock: IO[str], who: str) -> None:
     """Leave in the lock who holds it."""
     lock.truncate(0)
-    lock.write(f"{who} on {os.uname().nodename}")
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    lock.write(f"{who} on {os.uname().nodename} since {since}")
     lock.flush()
 
 
@@ -176,5 +177,5 @@ def launch(arguments: Sequence[str], orphans: str, patience: float) -> Summary:
             if run_snakemake(arguments, Watch(folder, patience), summary, lock):
                 return summary
     raise PipelineError(
-        f"snakemake lost its jobs {LAUNCHES} times; see whether slurmctld is well"
+        f"snakemake lost its jobs {LAUNCHES} times; check that slurmctld is healthy"
     )

@@ -112,11 +112,11 @@ def remarks(plan: CostPlan) -> Iterator[str]:
     yield f"Critical path, {duration(whole)}: {', '.join(steps) or 'nothing is left'}."
     both = list(zip(plan.jobs, plan.durations, strict=True))
     if unknown := sum(known.basis == UNKNOWN for _, known in both):
-        yield f"{unknown} jobs of unknown duration count nothing: all times are at least."
+        yield f"{unknown} jobs of unknown duration count as 0: all times are lower bounds."
     if least := sum(known.basis.startswith(AT_LEAST) for _, known in both):
         yield (
-            f"{least} jobs take at least what is told of them: they leave alone what is "
-            "misclassified, and in a trial hardly anything was learned."
+            f"{least} jobs may take longer than shown: they skip misclassified "
+            "images, and the models of a trial have learned hardly anything."
         )
     late = Counter(
         job.step
@@ -125,14 +125,14 @@ def remarks(plan: CostPlan) -> Iterator[str]:
     )
     for step, count in late.items():
         yield (
-            f"{count} jobs of {step} want more than their time limit: they stop before "
-            "it, save, and go on in a further attempt with more time."
+            f"{count} jobs of {step} need more than their time limit: they save, stop "
+            "before it, and continue in another attempt with more time."
         )
     for count, _, _, ratio, longest_first in schedules(plan).itertuples(index=False):
         if ratio > TOO_LONG:
             yield (
                 f"On {count} {plan.device}s the order of the jobs costs "
-                f"{100 * (ratio - 1):.0f} % over the ideal, and longest path first "
+                f"{100 * (ratio - 1):.0f} % more than the ideal, and longest path first "
                 f"{100 * (longest_first - 1):.0f} %: a higher `priority` of the rules "
                 "that begin long paths is the remedy."
             )

@@ -209,7 +209,7 @@ def _misfits_in_scale(file: Place, scale: Scale) -> Iterator[Complaint]:
     for key in ("seeds", "claim_seeds"):
         seeds = getattr(scale, key)
         for seed in sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-            yield Complaint(file.at(key), f"the seed {seed} stands twice")
+            yield Complaint(file.at(key), f"the seed {seed} is given twice")
     if scale.claim_seeds and scale.claim_seeds[0] != scale.seeds[0]:
         yield Complaint(
             file.at("claim_seeds"),
@@ -246,7 +246,7 @@ def _misfits_in_dataset(where: Place, dataset: Dataset) -> Iterator[Complaint]:
         if isinstance(amount, Relative):
             yield Complaint(
                 where.at("budgets", budget),
-                "a budget is a number or a fraction, no multiple of a budget",
+                "a budget must be a number or a fraction, not a multiple of a budget",
             )
 
 
@@ -288,8 +288,8 @@ def _misfits_in_defense(
     if settings != of_trained:
         yield Complaint(
             where,
-            f"a defense with the weights of '{defense.weights_of}' is trained as that "
-            "one is; say nothing but its title and its inference",
+            f"a defense with the weights of '{defense.weights_of}' shares its "
+            "training; give only its title and its inference",
         )
 
 

@@ -63,7 +63,9 @@ def _complaint(circle: list[Need]) -> Complaint:
     # Features are more often chosen badly than data sets and recipes.
     place = min(places, key=lambda place: place.file != "generators")
     things = ", ".join(str(need.thing) for need in circle)
-    return Complaint(place, f"it goes in a circle, each made from the next: {things}")
+    return Complaint(
+        place, f"each of these is made from the next, in a circle: {things}"
+    )
 
 
 class _Needs:

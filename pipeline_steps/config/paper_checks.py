@@ -43,7 +43,7 @@ def paper_complaints(config: Config) -> Iterator[PaperComplaint]:
         for i, name in enumerate(names):
             if name in names[:i]:
                 whose = f"claims, '{name}'"
-                yield PaperComplaint(paper, ("claims", i), whose, "it stands twice")
+                yield PaperComplaint(paper, ("claims", i), whose, "it is given twice")
         for name, table in content.tables.items():
             for inside, whose, complaint in (
                 *_table(table),
@@ -163,7 +163,7 @@ def _calibration(item: Calibration, config: Config) -> Iterator[str]:
         yield f"there is no {kind} '{name}'{did_you_mean(name, known[kind])}"
     for number in item.targets.values():
         if not 0 <= number <= 100:
-            yield f"{number:g} is no percentage"
+            yield f"{number:g} is not a percentage"
     among = (
         []
         if wrong
@@ -176,7 +176,7 @@ def _calibration(item: Calibration, config: Config) -> Iterator[str]:
 
 def _one_source(sources: Sequence[Any]) -> Iterator[str]:
     if sum(map(bool, sources)) != 1:
-        yield "say either what stands behind it, or under `not_run` why nothing does"
+        yield "say either what is measured, or under `not_run` why nothing is"
 
 
 def _table(table: Table) -> Iterator[tuple[KeyPath, str, str]]:
@@ -188,7 +188,7 @@ def _table(table: Table) -> Iterator[tuple[KeyPath, str, str]]:
         labels = [part.label for part in parts]
         for i, label in enumerate(labels):
             if label in labels[:i]:
-                yield (f"{kind}s", i), f"{kind} '{label}'", "it stands twice"
+                yield (f"{kind}s", i), f"{kind} '{label}'", "it is given twice"
     for i, row in enumerate(table.rows):
         whose = f"row '{row.label}'"
         for complaint in _row(row, len(table.columns), names):
@@ -214,7 +214,7 @@ def _row(row: Row, columns: int, names: Collection[str]) -> Iterator[str]:
     for number in (*row.published, row.published_average):
         low = -100 if row.difference else 0
         if number is not None and not low <= number <= 100:
-            yield f"{number:g} is no percentage"
+            yield f"{number:g} is not a percentage"
     for name in row.difference:
         if name not in names:
             yield f"there is no row '{name}'{did_you_mean(name, names)}"
@@ -247,7 +247,7 @@ def _keeps(name: str | None, config: Config) -> Iterator[str]:
 
 def _comparison(comparison: Comparison, config: Config) -> Iterator[str]:
     if comparison.relation == "within" and comparison.right.number is None:
-        yield "what a difference lies `within` is a number"
+        yield "the right side of `within` must be a number"
     for side in (comparison.left, comparison.right):
         if side.defense and side.each_of:
             yield "a side has one `defense`, or several under `each_of`"

@@ -40,7 +40,7 @@ def _check_names(plugin: Plugin) -> None:
         inside = path.relative_to(plugin.folder / "config")
         if str(inside) not in known and not inside.match("papers/*.yaml"):
             near = did_you_mean(str(inside), [*known, "papers/NAME.yaml"])
-            raise PipelineError(f"{path}: a plugin has no such file of config{near}")
+            raise PipelineError(f"{path}: a plugin can't have this config file{near}")
 
 
 def papers(files: ConfigFiles) -> list[str]:

@@ -154,7 +154,9 @@ def complaints(own: Own, trained: Iterable[str]) -> Iterator[Complaint]:
     """What is wrong with the models, before any job is planned."""
     models = Place("own", ("models",))
     for name in set(trained) & own.models.keys():
-        yield Complaint(models.at(name), "defenses.yaml has one of its name")
+        yield Complaint(
+            models.at(name), "defenses.yaml already has a defense of this name"
+        )
     for name, model in own.models.items():
         if not Path(model.weights).is_file():
             text = f"there is no file {model.weights}"
@@ -163,6 +165,5 @@ def complaints(own: Own, trained: Iterable[str]) -> Iterator[Complaint]:
             where = model.factory.rpartition(":")[0]
             yield Complaint(
                 models.at(name, "factory"),
-                f"{where} is no file, seen from the project's folder, and no module "
-                "that is installed",
+                f"{where} is neither a file in the project's folder nor an installed module",
             )

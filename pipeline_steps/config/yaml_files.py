@@ -1,5 +1,6 @@
 """The files of a config, and the line on which each of their keys stands."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,6 +11,10 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.settings import KeyPath, kind_of
 
 FOLDER = Path("workflow/config")
+
+DEEPEST, MOST_VALUES = 100, 1_000_000
+# Lists in one another on one line, or lines that begin far to the right.
+DEEP_BLOCK = re.compile(r"^ *(?:[-?:] +){50}|^ {200}", re.MULTILINE)
 
 
 class Place(NamedTuple):
@@ -117,7 +122,7 @@ class _Loader(yaml.CSafeLoader):
         lines: dict[str, int] = {}
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in lines:
-                text = f"the key '{key.value}' stands twice, first on line"
+                text = f"the key '{key.value}' is given twice, first on line"
                 raise _Twice(
                     problem=f"{text} {lines[key.value]}", problem_mark=key.start_mark
                 )
@@ -133,6 +138,7 @@ def read(root: Path, name: str) -> dict[str, Any]:
     """The names and settings that a file holds."""
     file = config_file(name)
     text = _text(root, name)
+    _refuse_depth(text, file)
     try:
         content = yaml.load(text, _Loader)
     except _Twice as error:
@@ -142,6 +148,11 @@ def read(root: Path, name: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         line, reason = _syntax(error, text)
         raise PipelineError(f"{file}: line {line} is not YAML: {reason}") from None
+    if _values(content, {}) > MOST_VALUES:
+        raise PipelineError(
+            f"{file}: its aliases (`*name`) stand for more than {MOST_VALUES:,} values, or "
+            "for one another"
+        )
     if content is None:
         raise PipelineError(f"{file}: it is empty, and should hold names with settings")
     if not isinstance(content, dict):
@@ -151,6 +162,44 @@ def read(root: Path, name: str) -> dict[str, Any]:
             f"not {kind_of(content)}"
         )
     return content
+
+
+def _refuse_depth(text: str, file: str) -> None:
+    """The YAML library crashes, without an exception, on what is nested too deeply."""
+    balance = deepest = 0
+    for bracket in re.findall(r"[][{}]", text):
+        balance += 1 if bracket in "[{" else -1
+        deepest = max(deepest, balance)
+    # In text brackets need not match, so what looks deep is looked at more closely.
+    if deepest <= DEEPEST and not DEEP_BLOCK.search(text):
+        return
+    depth = 0
+    try:
+        for event in yaml.parse(text, _Loader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > DEEPEST:
+                mark = event.start_mark
+                line = f"line {mark.line + 1}: " if mark else ""
+                raise PipelineError(
+                    f"{file}: {line}more than {DEEPEST} lists or settings stand in "
+                    "one another"
+                )
+    except yaml.YAMLError:
+        return  # to read it tells where
+
+
+def _values(content: Any, sizes: dict[int, int]) -> int:
+    """How many values there are, those that an alias repeats counted each time."""
+    if not isinstance(content, dict | list):
+        return 1
+    if id(content) not in sizes:
+        sizes[id(content)] = MOST_VALUES + 1  # if it holds itself
+        inside = content.values() if isinstance(content, dict) else content
+        sizes[id(content)] = 1 + sum(_values(value, sizes) for value in inside)
+    return sizes[id(content)]
 
 
 def _text(root: Path, name: str) -> str:
@@ -175,7 +224,7 @@ def _syntax(error: Exception, text: str) -> tuple[int, str]:
         reason = error.problem or "it can't be read"
         written = text.splitlines()
         if mark.line < len(written) and written[mark.line][mark.column :][:1] == "\t":
-            return mark.line + 1, "it is indented by a tab, where YAML wants spaces"
+            return mark.line + 1, "it is indented by a tab, where YAML needs spaces"
         if begun and error.context and begun.line != mark.line:
             reason = f"{reason}, {error.context} that begins on line {begun.line + 1}"
         return mark.line + 1, reason

@@ -24,7 +24,7 @@ class Relative(str):
         amount = float(factor * budget / divisor)
         if amount > 1:
             raise PipelineError(
-                f"the amount '{self}' is {amount:g}, outside 0 to 1, where the budget "
+                f"the amount '{self}' is {amount:g}, outside 0 to 1, as the budget "
                 f"'{name}' of the data set is {budgets[name]:g}"
             )
         return amount
@@ -53,12 +53,14 @@ def _amount(value: object, _: ValidationInfo) -> float | Relative:
         except (ValueError, ZeroDivisionError):
             raise PydanticCustomError(
                 "amount",
-                "'{value}' is no amount: write a number, a fraction such as 8/255, or "
+                "'{value}' is not an amount: write a number, a fraction such as 8/255, or "
                 "a multiple of a budget such as image/4 or 2*latent",
                 {"value": value},
             ) from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PydanticCustomError("amount", "an amount is a number or a fraction", {})
+        raise PydanticCustomError(
+            "amount", "an amount must be a number or a fraction", {}
+        )
     if not 0 <= value <= 1:
         raise PydanticCustomError(
             "amount",
@@ -80,7 +82,7 @@ def _extent(value: object, _: ValidationInfo) -> float:
     if not 0 <= number < math.inf:
         raise PydanticCustomError(
             "amount",
-            "'{value}' is no extent: write a number or a fraction such as 600/255, of "
+            "'{value}' is not an extent: write a number or a fraction such as 600/255, of "
             "0 or more",
             {"value": value},
         )

@@ -35,7 +35,7 @@ def write_batches(
             written += file.write(np.ascontiguousarray(batch, np.uint8).data)
         if written != math.prod(shape):
             raise ValueError(
-                f"the batches hold {written:,} bytes, which is not {shape}"
+                f"the batches hold {written:,} bytes, which do not fill the shape {shape}"
             )
 
 
@@ -84,9 +84,10 @@ def reading(path: Path, load: Callable[[Path], Any]) -> Any:
         return load(path)
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; build it, or pull it") from None
-    except (SafetensorError, ValueError, EOFError, OSError) as error:
+    except (SafetensorError, ValueError, EOFError, OSError, MemoryError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise PipelineError(
-            f"{path} is damaged or of another format ({error}); "
+            f"{path} is damaged or of another format ({reason}); "
             "delete it and build or pull it again"
         ) from error
 

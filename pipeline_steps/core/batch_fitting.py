@@ -32,8 +32,8 @@ class BatchFitter:
             # Outside of the handler, whose exception holds on to the tensors.
             if not self.widest:
                 raise PipelineError(
-                    "the device has no memory for a single image; end what else runs on "
-                    "it, or ask for one with more"
+                    "the device has too little memory for a single image; stop what "
+                    "else runs on it, or request one with more"
                 )
             torch.cuda.empty_cache()
             say(f"no memory for {wide} images at once; {self.widest} from now on")

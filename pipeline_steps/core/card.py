@@ -1,6 +1,6 @@
 """The run card: what a result is, in a small JSON that is the same whenever it is made.
 
-A record stands beside it and tells of the one run that made it; nothing depends on it.
+A record beside it describes the run that made it; nothing depends on the record.
 """
 
 import os
@@ -16,10 +16,12 @@ from pipeline_steps.core.files import read_json, sha256, write_json
 
 CHANGES_NO_RESULT = True
 
+LONGEST = 4096  # characters of a path
+
 
 @dataclass(frozen=True)
 class Card:
-    """Settings, digests of code, inputs and outputs, and the numbers that came out."""
+    """Settings, digests of code, inputs and outputs, and the resulting numbers."""
 
     step: str
     spec: dict[str, Any]
@@ -32,9 +34,9 @@ class Card:
         write_json(path, asdict(self))
 
     def seen_from(self, folder: Path) -> "Card":
-        """The card with its files named as they lie from its own folder.
+        """The card with its files' paths relative to its own folder.
 
-        So it says the same in every checkout and at every scale.
+        So it is the same in every checkout.
         """
 
         def near(facts: dict[str, Any]) -> dict[str, Any]:
@@ -49,14 +51,14 @@ class Card:
         )
 
     def files(self, card_path: Path) -> dict[str, Path]:
-        """Where the outputs lie, by their roles."""
+        """The paths of the outputs, by role."""
         return {
             role: Path(os.path.normpath(card_path.parent / facts["file"]))
             for role, facts in self.outputs.items()
         }
 
     def input_files(self, card_path: Path) -> dict[str, list[Path]]:
-        """Where the inputs lie, by their names."""
+        """The paths of the inputs, by name."""
         return {
             name: [Path(os.path.normpath(card_path.parent / f["file"])) for f in files]
             for name, files in self.inputs.items()
@@ -64,24 +66,24 @@ class Card:
 
 
 def missing_plugins(card: Card) -> list[str]:
-    """The packages of plugins that made a result, and that are not installed here."""
+    """Packages of plugins that helped to make a result and are not installed here."""
     tops = {name.partition(".")[0] for name in card.code.get("modules", {})} - {PACKAGE}
     return sorted(tops - plugins.roots().keys()) if tops else []
 
 
 def digests_of(inputs: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[str]]:
-    """The bytes of inputs, wherever they lie."""
+    """The digests of inputs, without their paths."""
     return {name: [f["sha256"] for f in files] for name, files in inputs.items()}
 
 
 def code_facts(code: Code) -> dict[str, Any]:
-    """A job's code as its card tells it; the digests of modules are shortened."""
+    """A job's code as its card has it, with shortened digests of modules."""
     modules = {name: digest[:16] for name, digest in code.modules.items()}
     return {"digest": code.digest, "modules": modules, "packages": code.packages}
 
 
 def file_facts(path: Path, place: Path | None = None) -> dict[str, Any]:
-    """What a card says of a file that lies at `path`, or will lie at `place`."""
+    """A card's entry for a file that is at `path`, or will be at `place`."""
     return {
         "file": str(place or path),
         "sha256": sha256(path),
@@ -92,25 +94,43 @@ def file_facts(path: Path, place: Path | None = None) -> dict[str, Any]:
 def read_card(path: Path) -> Card:
     content = read_json(path)
     try:
-        return Card(**content)
-    except TypeError as error:
+        card = Card(**content)
+        _check_form(card)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise PipelineError(
-            f"{path} is no run card ({error}); delete it and build it again"
+            f"{path} is not a run card ({error}); delete it and build it again"
         ) from error
+    return card
+
+
+def _check_form(card: Card) -> None:
+    """Whoever reads a card finds what it looks for, of the kind that it expects."""
+    parts = (card.spec, card.code, card.inputs, card.outputs, card.metrics)
+    if not isinstance(card.step, str) or not all(isinstance(p, dict) for p in parts):
+        raise TypeError("its parts are not what a card has")
+    inputs = (facts for files in card.inputs.values() for facts in files)
+    for facts in (*inputs, *card.outputs.values()):
+        name, size = facts["file"], facts["bytes"]
+        if not isinstance(name, str) or not isinstance(facts["sha256"], str):
+            raise TypeError("a file in it has no name, or no digest")
+        if not isinstance(size, int) or size < 0:
+            raise TypeError(f"{name!r} in it has {size!r} bytes")
+        if not name.isprintable() or os.path.isabs(name) or len(name) > LONGEST:
+            raise ValueError(f"{name!r} in it is no place seen from a card")
 
 
 def verify(path: Path, card_path: Path, role: str) -> Card:
-    """The card of a file, once the file's bytes are what the card says."""
+    """The card of a file, after checking the file against it."""
     card = read_card(card_path)
     promised = card.outputs.get(role)
     if promised is None:
-        raise PipelineError(f"{card_path} says nothing of any '{role}'")
+        raise PipelineError(f"{card_path} lists no '{role}'")
     if not path.is_file():
         raise PipelineError(f"{path} is missing; build it, or pull it")
     if path.stat().st_size != promised["bytes"]:
         raise PipelineError(
             f"{path} has {path.stat().st_size:,} bytes where its card {card_path} says "
-            f"{promised['bytes']:,}: it is cut short or of another run; delete it and build "
+            f"{promised['bytes']:,}: it is truncated or from another run; delete it and build "
             "or pull it again"
         )
     if sha256(path) != promised["sha256"]:

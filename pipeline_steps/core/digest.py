@@ -1,11 +1,11 @@
-"""What a job's code is: a digest of every project module that can shape its result, and of
-every module of a plugin that its spec names.
+"""The digest of a job's code: of every project module that can change its result, and
+of every module of a plugin that its spec names.
 
-Syntax trees are hashed, without what documents them, so that a comment changes nothing and a
-real edit changes exactly the jobs that could run it. Modules that declare
-`CHANGES_NO_RESULT` stay out, and what they import is not followed. Files that shape a result
-and are not Python are named by the module that reads them, in `TEMPLATES`, with the
-others that these include.
+Syntax trees are hashed without docstrings and comments, so that a comment reruns
+nothing and a real edit reruns exactly the jobs that could execute it. Modules that
+declare `CHANGES_NO_RESULT` stay out, and what they import is not followed. Other files
+that can change a result are named by the module that reads them, in `TEMPLATES`, with
+the others that these include.
 """
 
 import ast
@@ -33,7 +33,7 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "PyYAML"}
 
 @dataclass(frozen=True)
 class Code:
-    """The identity of a job's code, and what it is made of."""
+    """A job's code: its digest, and the modules and packages behind it."""
 
     digest: str
     modules: dict[str, str]
@@ -53,7 +53,8 @@ def code(step: str, spec: Any, root: Path = registry.ROOT) -> Code:
     """The code of a job: its step, what its spec names, and all that these import."""
     starts = {f"{PACKAGE}.{step}"}
     for module in (registry.module_of(*entry) for entry in registry.entries(spec)):
-        # The files of this project's packages hold words alone; a plugin's may hold code.
+        # In this project the `__init__.py` of packages have only docstrings; a plugin's
+        # may have code.
         own = _top(module) == PACKAGE
         starts |= {module} if own else set(_modules(root, module))
     return _code(frozenset(starts), root)
@@ -83,10 +84,10 @@ def _code(starts: frozenset[str], root: Path) -> Code:
 
 @cache
 def factory_digest(place: str) -> str:
-    """The code behind a user's own function, which lies outside of this project."""
+    """The code behind a user's own function, from outside this project."""
     files = registry.factory_files(place)
     if not files:
-        raise PipelineError(f"{place} names no file and no module that is installed")
+        raise PipelineError(f"{place} names neither a file nor an installed module")
     try:
         trees = [
             ast.parse(path.read_text("utf-8"), filename=str(path)) for path in files
@@ -101,7 +102,7 @@ def factory_digest(place: str) -> str:
 class _Module:
     digest: str
     files: dict[str, str]
-    """Digests of what it reads beside its code."""
+    """Digests of the files that it reads besides its code."""
     imports: tuple[str, ...]
     packages: frozenset[str]
     changes_no_result: bool
@@ -114,7 +115,7 @@ def _module(root: Path, name: str) -> _Module:
         raise PipelineError(f"there is no module {name} below {root}")
     tree = registry.syntax_tree(path)
     imported = list(_imported(tree, _package(name, path)))
-    # This project imports no plugin, so none is looked for.
+    # This project imports no plugin, so its imports are not searched for any.
     followed = {PACKAGE} if _top(name) == PACKAGE else {PACKAGE, *plugins.roots()}
     modules = {m for n in imported if _top(n) in followed for m in _modules(root, n)}
     outside = {_top(n) for n in imported} - followed
@@ -139,7 +140,7 @@ def _package(name: str, path: Path) -> str | None:
 
 
 def _constant(tree: ast.Module, name: str) -> Any:
-    """What a module declares at its top under this name, if it does."""
+    """The value that a module assigns to this name at its top level, if any."""
     for node in tree.body:
         if isinstance(node, ast.Assign):
             target = node.targets[0]
@@ -149,13 +150,14 @@ def _constant(tree: ast.Module, name: str) -> Any:
 
 
 def _files(root: Path, folder: Path, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """What a module reads, as it lies from it, each with the templates that it includes."""
+    """The files that a module reads, relative to it, each with the templates that it
+    includes."""
     for name in names:
         path = folder / name
         if not path.is_file():
             raise PipelineError(f"there is no {path}, which a module beside it reads")
         text = path.read_text(encoding="utf-8")
-        # A plugin's lie elsewhere, and where that is differs between machines.
+        # A plugin's are elsewhere, in a folder that differs between machines.
         place = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
         yield place.as_posix(), text_digest(text)
         yield from _files(root, path.parent, INCLUDED.findall(text))
@@ -170,7 +172,7 @@ def _path(root: Path, name: str) -> Path | None:
 
 
 def _modules(root: Path, name: str) -> Iterator[str]:
-    """The module that an imported name lies in, and the packages around it."""
+    """The module that an imported name comes from, and the packages around it."""
     while name:
         # A plugin's folder may be a package without a file of its own.
         if _path(root, name) is not None:
@@ -192,7 +194,7 @@ def _imported(tree: ast.Module, package: str | None) -> Iterator[str]:
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """All statements, however deep; no expression holds one, so none is looked into."""
+    """All statements, at any depth. Expressions hold none, so they are skipped."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()
@@ -210,14 +212,14 @@ def _documents(node: ast.stmt) -> bool:
 
 
 def _canonical(node: Any) -> Any:
-    """A syntax tree as plain lists: no positions, and no field that is empty.
+    """A syntax tree as plain lists, without positions and empty fields.
 
-    Strings that stand alone are left out, for they document, and do nothing.
-    Python's own dump differs between releases; this form is the same on all that we
-    support, so a result made under 3.11 is not stale under 3.12.
+    Strings that are statements of their own are left out: they only document. Python's own
+    dump differs between releases; this form is the same on all supported ones, so a result
+    made under 3.11 is not stale under 3.12.
     """
     if isinstance(node, ast.JoinedStr):
-        # Python 3.12 ends some formats, such as `{word:<{width}}`, with an empty text.
+        # Python 3.12 ends some formats, such as `{word:<{width}}`, with an empty string.
         parts = (p for p in node.values if getattr(p, "value", None) != "")
         return ["JoinedStr", ["values", [_canonical(part) for part in parts]]]
     if isinstance(node, ast.AST):

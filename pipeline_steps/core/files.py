@@ -50,11 +50,13 @@ def refuse_unwritable(root: Path) -> None:
     for name in (layout.RESULTS, ".snakemake"):
         path = root / name if os.path.lexists(root / name) else root
         if not path.is_dir():
-            raise PipelineError(f"{path} is no folder, and results go into it")
+            raise PipelineError(
+                f"{path} is not a folder, but results are written there"
+            )
         if not os.access(path, os.W_OK | os.X_OK):
             raise PipelineError(
-                f"{path} can't be written by you; work in a copy of this checkout that is "
-                "yours, or ask its owner to let you write"
+                f"you may not write to {path}; work in a checkout of your own, or ask "
+                "its owner for permission"
             )
 
 
@@ -88,7 +90,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; build it, or pull it") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise PipelineError(
             f"{path} is not readable JSON ({error}); delete it and build it again"
         ) from error

@@ -19,7 +19,7 @@ CHANGES_NO_RESULT = True
 # Set where a job may be computed on a CPU though its scale asks for a GPU.
 ON_CPU = "PIPELINE_CPU"
 NO_GPU = (
-    "this scale wants a GPU for {what}, and torch finds none here; take a machine that has "
+    "this scale needs a GPU for {what}, and torch finds none here; use a machine that has "
     "one, or add `--config cpu=yes` to compute on the CPU all the same (`--cpu` where "
     "`python -m pipeline_steps` is typed by hand)"
 )
@@ -62,7 +62,8 @@ class JobFile:
             return cls(**content)
         except TypeError:
             raise PipelineError(
-                f"{path} holds no job; `python -m pipeline_steps RESULT` makes a result"
+                f"{path} is not a job file; to make a result, run `python -m "
+                "pipeline_steps RESULT`"
             ) from None
 
 

@@ -2,16 +2,29 @@
 
 import fcntl
 import os
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline_steps import layout
+from pipeline_steps.core.digest import spec_text, text_digest
 from pipeline_steps.core.progress import say
 
 CHANGES_NO_RESULT = True
 
 SECONDS_BETWEEN_TRIES = 2.0
+# After so long whoever waits says again for whom, and what to do if it is gone.
+SECONDS_OF_PATIENCE = 600.0
+# The name of an output on its way, and what `writing` makes of it.
+UNFINISHED = re.compile(r"\.partial-\d+-(?P<name>.+)")
+WRITTEN = re.compile(r"\.(?P<name>\.partial-\d+-.+)\.\w{8}")
+
+
+def lock_of(outputs: Iterable[str]) -> Path:
+    """What a second copy of the job with these outputs, on any machine, waits for."""
+    return layout.LOCKS / text_digest(spec_text(sorted(outputs)))[:32]
 
 
 @contextmanager
@@ -20,19 +33,64 @@ def alone(path: Path) -> Iterator[bool]:
 
     A second copy of a job waits for the first, and is told that it waited. Where the
     file system knows no locks nobody waits, and outputs are still renamed into place
-    whole.
+    whole. A lock that outlives its machine, as on some network file systems, is deleted by
+    the user: who waits for it looks whether it is still there.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    since, waited = time.monotonic(), False
+    while (handle := _taken(path)) is None:
+        now = time.monotonic()
+        if not waited:
+            holder = _holder(path)
+            say(f"another copy of this job is running, {holder}; waiting for it to end")
+            waited = True
+        elif now - since > SECONDS_OF_PATIENCE:
+            say(
+                f"still waiting for {_holder(path)}; if that machine is gone, delete "
+                f"{path}, and this job goes on"
+            )
+            since = now
+        time.sleep(SECONDS_BETWEEN_TRIES)
     try:
-        waited = not _locked(handle)
-        if waited:
-            say("another copy of this job is running; waiting for it to end")
-            while not _locked(handle):
-                time.sleep(SECONDS_BETWEEN_TRIES)
+        with suppress(OSError):  # a full disk is no reason to wait for nobody
+            os.truncate(handle, 0)
+            os.write(handle, myself().encode())
         yield waited
     finally:
         os.close(handle)
+
+
+def myself() -> str:
+    """Who holds a lock, and since when, as a person reads it."""
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    return f"process {os.getpid()} on {os.uname().nodename} since {since}"
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace") or "of unknown name"
+    except OSError:
+        return "of unknown name"
+
+
+def _taken(path: Path) -> int | None:
+    """The lock, open; nothing where another process has it, or it was deleted meanwhile."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if _locked(handle) and _is_still(path, handle):
+            return handle
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 def _locked(handle: int) -> bool:
@@ -42,4 +100,55 @@ def _locked(handle: int) -> bool:
         return False
     except OSError as error:
         say(f"this file system knows no locks ({error}); going on without one")
+    return True
+
+
+# ---- What killed jobs leave ------------------------------------------------------------
+
+
+def sweep(root: Path, folders: Iterable[str] = (layout.DATA, layout.RESULTS)) -> int:
+    """Removes what killed jobs were writing, where nobody holds their lock; how much."""
+    swept = 0
+    for folder in folders:
+        for path in sorted((root / folder).rglob(".*partial-*")):
+            place = _place_of(path)
+            if place and _is_nobodys(root, place.relative_to(root)):
+                path.unlink(missing_ok=True)
+                swept += 1
+    return swept
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether a file is an output on its way, or what was left of one."""
+    return _place_of(path) is not None
+
+
+def _place_of(path: Path) -> Path | None:
+    """Where a file that is on its way would come to lie."""
+    written = WRITTEN.fullmatch(path.name)
+    match = UNFINISHED.fullmatch(written["name"] if written else path.name)
+    return path.with_name(match["name"]) if match else None
+
+
+def _is_nobodys(root: Path, place: Path) -> bool:
+    """Whether no job that writes this file is running, on any machine."""
+    kinds = list(layout.kinds_of(str(place)))
+    jobs = [[at.format(**names) for at in k.outputs.values()] for k, names in kinds]
+    locks = {root / lock_of(outputs) for outputs in jobs}
+    return bool(locks) and all(map(_is_free, locks))
+
+
+def _is_free(lock: Path) -> bool:
+    """Whether nobody holds a lock; where the file system knows none, nobody can say."""
+    try:
+        handle = os.open(lock, os.O_RDWR)
+    except FileNotFoundError:
+        # A job makes it before anything else; a user took it away with its machine.
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
     return True

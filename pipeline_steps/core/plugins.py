@@ -65,8 +65,8 @@ def _plugin(point: EntryPoint) -> Plugin:
     folder = _folder(package)
     if folder is None:
         raise PipelineError(
-            f"the plugin '{point.name}' of {distribution} names {package}, which is no "
-            "package that is installed here; install it again, or uninstall it"
+            f"the plugin '{point.name}' of {distribution} names {package}, which is "
+            "not installed here; install it again, or uninstall it"
         )
     return Plugin(point.name, package, folder, distribution)
 

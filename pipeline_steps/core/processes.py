@@ -36,14 +36,15 @@ STOPS = (signal.SIGTERM, signal.SIGUSR1)
 LAST_WORDS = "PIPELINE_LAST_WORDS"
 
 
-def mind_the_clock(started: float, minutes: float | None) -> None:
+def mind_the_clock(clock: float, minutes: float | None) -> None:
     """A cluster ends a job at its limit; training stops itself before, and saves.
 
-    Limits are told for every job, and bind where PIPELINE_LIMITED says so.
+    Limits are told for every job, and bind where PIPELINE_LIMITED says so. The job began
+    when the monotonic clock, which all processes of a machine share, said `clock`.
     """
     if minutes and os.environ.get("PIPELINE_LIMITED"):
         margin = max(SMALLEST_MARGIN, LIMIT_MARGIN * 60 * minutes)
-        os.environ["PIPELINE_DEADLINE"] = str(started + 60 * minutes - margin)
+        os.environ["PIPELINE_DEADLINE"] = str(clock + 60 * minutes - margin)
 
 
 def one_of_several() -> bool:

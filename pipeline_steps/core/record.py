@@ -18,8 +18,12 @@ from pipeline_steps.core.registry import ROOT
 CHANGES_NO_RESULT = True
 
 
-def record(code: Code, started: float, start: float) -> dict[str, Any]:
-    """What this process tells of itself; `start` is what it took before its own work."""
+def record(code: Code, started: float, clock: float, start: float) -> dict[str, Any]:
+    """What this process tells of itself.
+
+    The job started at `started`, when the monotonic clock said `clock`; `start` is what
+    the process took before its own work.
+    """
     # A worker of the pool has torch in memory, whether its job uses it or not.
     torch = sys.modules.get("torch") if "torch" in code.packages else None
     on_gpu = torch is not None and torch.cuda.is_available()
@@ -34,7 +38,7 @@ def record(code: Code, started: float, start: float) -> dict[str, Any]:
         **processes.facts(),
         **pace.facts(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(time.time() - started, 2),
+        "seconds": round(time.monotonic() - clock, 2),
         "processor_seconds": round(time.process_time(), 2),
         "processor_seconds_of_start": round(start, 2),
         "peak_memory_mb": processes.peak_memory_mb(),

@@ -273,7 +273,7 @@ def _field(parameter: registry.Parameter) -> tuple[Any, Any]:
         return kind, ast.literal_eval(parameter.default)
     except ValueError:
         text = ast.unparse(parameter.default)
-        raise _Unreadable(f"has the default {text}, which is no constant") from None
+        raise _Unreadable(f"has the default {text}, which is not a constant") from None
 
 
 def _type_of(node: ast.expr) -> Any:
@@ -285,14 +285,18 @@ def _type_of(node: ast.expr) -> Any:
             return VOCABULARY[name]
         case ast.Name(id=name):
             near = registry.did_you_mean(name, VOCABULARY)
-            raise _Unreadable(f"has the type {name}, which no config can state{near}")
+            raise _Unreadable(
+                f"has the type {name}, which the config can't express{near}"
+            )
         case ast.Subscript(value=whole, slice=inside):
             return _type_of(whole)[_type_of(inside)]
         case ast.Tuple(elts=parts):
             return tuple(map(_type_of, parts))
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
             return _type_of(left) | _type_of(right)
-    raise _Unreadable(f"has the type {ast.unparse(node)}, which no config can state")
+    raise _Unreadable(
+        f"has the type {ast.unparse(node)}, which the config can't express"
+    )
 
 
 def wanted(kind: str, word: str) -> set[str]:

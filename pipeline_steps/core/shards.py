@@ -52,8 +52,8 @@ def gathered(job: Job, role: str) -> list[Path]:
         card = verify(path, place, role)
         if not _belongs(job, card, Shard(number=number, of=len(cards))):
             raise PipelineError(
-                f"{path} is a shard of another job, or of another code or input; "
-                "delete it and run snakemake again"
+                f"{path} is a shard of another job, or was made from other code or "
+                "other inputs; delete it and run snakemake again"
             )
     return job.parts[role]
 

@@ -34,12 +34,12 @@ from pipeline_steps.core.digest import Code, code, spec_text, text_digest
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import read_json, write_json
 from pipeline_steps.core.job_file import NO_GPU, ON_CPU, JobFile
-from pipeline_steps.core.lock import alone
+from pipeline_steps.core.lock import alone, lock_of
 from pipeline_steps.core.malloc import keep_freed_memory
 from pipeline_steps.core.progress import say
 from pipeline_steps.core.record import record, with_parts
 from pipeline_steps.core.settings import first_error
-from pipeline_steps.layout import LOCKS, UNFINISHED
+from pipeline_steps.layout import UNFINISHED
 
 CHANGES_NO_RESULT = True
 
@@ -60,6 +60,8 @@ class Job(Generic[Spec]):
     parts: dict[str, list[Path]] = field(default_factory=dict)
     """What other jobs made of this one's work; how many they were changes nothing."""
     started: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.monotonic)
+    """When it started, by the clock that measures how long it takes."""
     start: float = field(default_factory=time.process_time)
     """What its process took to come here, in seconds of a processor."""
 
@@ -107,8 +109,7 @@ class Job(Generic[Spec]):
     @property
     def lock(self) -> Path:
         """What a second copy of this job, on any machine, waits for."""
-        outputs = sorted(str(place) for place in self.places.values())
-        return LOCKS / text_digest(spec_text(outputs))[:32]
+        return lock_of(map(str, self.places.values()))
 
     def is_made(self) -> bool:
         """Whether all outputs lie in their places, made by this very job."""
@@ -139,7 +140,7 @@ class Job(Generic[Spec]):
             card.seen_from(self.places["card"].parent).write(self.output("card"))
         if "record" in self.places:
             records = [read_json(path) for path in self.parts.get("record", [])]
-            own = record(self.code, self.started, self.start)
+            own = record(self.code, self.started, self.clock, self.start)
             write_json(self.output("record"), with_parts(own, records))
         for role in sorted(self.places, key=lambda role: role == "card"):
             with self.output(role).open("rb+") as file:
@@ -192,7 +193,7 @@ def run(
             processes.listen()
             _work(job, main)
             return
-        processes.mind_the_clock(job.started, arguments.minutes)
+        processes.mind_the_clock(job.clock, arguments.minutes)
         with alone(job.lock) as waited:
             job.remove_leavings()
             if waited and job.is_made():

@@ -31,8 +31,9 @@ def join(device: torch.device) -> None:
         wanted, available = int(os.environ["WORLD_SIZE"]), torch.cuda.device_count()
         if available < wanted:
             raise PipelineError(
-                f"the job has {wanted} processes and its machine {available} GPUs; lower "
-                "'gpus' under resources in workflow/config/scales, or ask for more"
+                f"the job starts {wanted} processes, but its machine has {available} "
+                "GPUs; lower 'gpus' under resources in workflow/config/scales, or "
+                "request more"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     # Without a name: NCCL for what lies on GPUs, gloo for what lies on CPUs.
@@ -55,7 +56,7 @@ def share(images: int) -> slice:
     each, rest = divmod(images, count())
     if rest:
         raise PipelineError(
-            f"a batch of {images} images can't be shared out evenly to {count()} "
+            f"a batch of {images} images can't be split evenly among {count()} "
             "processes; change 'gpus' under resources in workflow/config/scales, or "
             "the batch in workflow/config"
         )

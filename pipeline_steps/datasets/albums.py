@@ -44,9 +44,7 @@ class Folder:
         try:
             return (self.root / album / file).read_bytes()
         except FileNotFoundError:
-            raise PipelineError(
-                f"{self.root} holds no {album}/{file} any more"
-            ) from None
+            raise PipelineError(f"{self.root} no longer has {album}/{file}") from None
 
     def _archive(self, album: str) -> "Archive":
         with self.lock:
@@ -79,7 +77,7 @@ class Archive:
 
     def read(self, album: str, file: str) -> bytes:
         if file not in self._table(album):
-            raise PipelineError(f"{self.path} holds no {album}/{file} any more")
+            raise PipelineError(f"{self.path} no longer has {album}/{file}")
         start, size = self._table(album)[file]
         return os.pread(self.file.fileno(), size, start)
 
@@ -97,15 +95,18 @@ class Archive:
 
 def _members(path: Path, file: IO[bytes], start: int) -> Iterator[tuple[str, int, int]]:
     """Name, place and size of each file of the archive that begins at `start`."""
+    length = os.fstat(file.fileno()).st_size
     file.seek(start)
     try:
         with tarfile.open(fileobj=file, mode="r:") as archive:
             for member in archive:
                 refuse_escape(path, member)
+                if member.offset_data + member.size > length:
+                    raise PipelineError(f"{path} is cut short in {member.name!r}")
                 if member.isfile():
                     yield member.name, member.offset_data, member.size
-    except (tarfile.TarError, EOFError) as error:
-        raise PipelineError(f"{path} is no whole archive ({error})") from None
+    except (tarfile.TarError, EOFError, ValueError, RecursionError) as error:
+        raise PipelineError(f"{path} is not a complete archive ({error})") from None
 
 
 def _is_image(name: str) -> bool:

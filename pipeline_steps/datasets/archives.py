@@ -1,5 +1,7 @@
 """Reads published archives, tables and pickles through doors that let no code in."""
 
+import lzma
+import math
 import pickle
 import tarfile
 import zlib
@@ -11,6 +13,11 @@ from typing import IO, Any, Literal, Protocol
 import numpy as np
 
 from pipeline_steps.core.errors import PipelineError
+
+# How much more than its own bytes an archive may hold; the images of data sets are hard to
+# pack, and what a small one holds does no harm.
+MOST_UNPACKED = 100
+SMALL = 1 << 26
 
 ADMITTED = {
     ("numpy", "ndarray"),
@@ -25,32 +32,48 @@ class _ArraysOnly(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
+            raise pickle.UnpicklingError(f"it refers to {module}.{name}")
         return super().find_class(module, name)
 
 
 def load_arrays(file: IO[bytes], name: str) -> dict[bytes, Any]:
-    """The arrays of a pickle whose checksum held."""
+    """The arrays of a pickle."""
     try:
-        return _ArraysOnly(file, encoding="bytes").load()
-    except (pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise PipelineError(f"{name} is no pickle of plain arrays: {error}") from None
+        content = _ArraysOnly(file, encoding="bytes").load()
+    except Exception as error:  # the stream of a pickle may ask for anything
+        raise PipelineError(
+            f"{name} is not a pickle of plain arrays: {error}"
+        ) from None
+    if not isinstance(content, dict):
+        raise PipelineError(f"{name} is not a pickle of arrays by name")
+    return content
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[tarfile.TarFile]:
     """An archive that holds files and folders alone, all of them inside of it."""
     try:
+        packed = path.stat().st_size
         with tarfile.open(path) as archive:
+            unpacked = 0
             for member in archive:
                 refuse_escape(path, member)
+                unpacked += member.size
+                if unpacked > MOST_UNPACKED * packed + SMALL:
+                    raise PipelineError(
+                        f"{path} would unpack to more than {MOST_UNPACKED} times its size; "
+                        "it is not the published file"
+                    )
             yield archive
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (
+        *(tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError),
+        *(ValueError, RecursionError),
+    ) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         first = str(error).partition("\n")[0].rstrip(":")
         raise PipelineError(
-            f"{path} is no whole archive ({first}); delete it, and fetch it again"
+            f"{path} is not a complete archive ({first}); delete it, and fetch it again"
         ) from None
 
 
@@ -62,13 +85,18 @@ def refuse_escape(path: Path, member: tarfile.TarInfo) -> None:
             raise tarfile.AbsolutePathError(member)
     except tarfile.FilterError as error:
         raise PipelineError(
-            f"{path} holds {member.name!r}, which would leave the archive ({error}); it "
-            "is not the published file"
+            f"{path} holds {member.name!r}, which would be extracted outside its "
+            f"folder ({error}); it is not the published file"
         ) from None
     if not (member.isfile() or member.isdir()):
         raise PipelineError(
             f"{path} holds the link {member.name!r}, and no published archive holds "
             "links; it is not the published file"
+        )
+    if member.issparse():  # a few bytes of it may stand for a terabyte
+        raise PipelineError(
+            f"{path} holds the sparse file {member.name!r}, and no published archive holds "
+            "such; it is not the published file"
         )
 
 
@@ -114,13 +142,19 @@ def packing(path: Path) -> Iterator[Packing]:
 def mapped_array(path: Path, name: str) -> np.ndarray:
     """An `.npy` file inside a plain archive, mapped where it lies."""
     with opened(path) as archive:
-        file = member(archive, name)
+        file, whole = member(archive, name), archive.getmember(name)
         try:
             np.lib.format.read_magic(file)
             shape, in_fortran, dtype = np.lib.format.read_array_header_1_0(file)
         except ValueError as error:
-            raise PipelineError(f"{name} in {path} is no array: {error}") from None
-        start = archive.getmember(name).offset_data + file.tell()
+            reason = str(error).partition("\n")[0]
+            raise PipelineError(f"{name} in {path} is not an array: {reason}") from None
+        start = whole.offset_data + file.tell()
+        length = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or length > whole.size - (start - whole.offset_data):
+        raise PipelineError(
+            f"{name} in {path} is shorter than the array that it describes"
+        )
     if dtype.hasobject:
         raise PipelineError(f"{name} in {path} holds objects that could carry code")
     order: Literal["F", "C"] = "F" if in_fortran else "C"

@@ -101,8 +101,8 @@ def _published(job: Job[CorruptionSpec], labels: np.ndarray) -> Corrupted:
     whole = np.tile(labels, len(SEVERITIES))
     if not np.array_equal(source.labels(archive), whole):
         raise PipelineError(
-            f"the labels in {archive} are not those of the test images of "
-            f"{spec.dataset.name}, five times over; it belongs to another data set"
+            f"the labels in {archive} do not repeat those of the test images of "
+            f"{spec.dataset.name} five times; it belongs to another data set"
         )
 
     def corrupted(clean: np.ndarray, rows: range, severity: int) -> np.ndarray:

@@ -83,12 +83,12 @@ def _receive(address: str, part: Path, length: int | None) -> None:
         discard(part)
         answer = ask(address, 0, "")
     if answer.start not in (0, have):
-        raise Refused(f"{address} sends other bytes than it was asked for")
+        raise Refused(f"{address} sent other bytes than were requested")
     total = answer.total if length is None else length
     if answer.total not in (None, total):
         raise Refused(
             f"{address} gave {answer.total:,} bytes where {total:,} were expected; it "
-            "is cut short, or not the published file"
+            "is truncated, or not the published file"
         )
     version_file.write_text(f"{address}\n{answer.version}", encoding="utf-8")
     with part.open("ab" if answer.start else "wb") as file:
@@ -105,13 +105,15 @@ def _write(
         for chunk in chunks:
             file.write(chunk)
             if total is not None and file.tell() > total:
-                raise Refused(f"{name} has more than the {total:,} bytes that were due")
+                raise Refused(
+                    f"{name} has more than the {total:,} bytes that were expected"
+                )
             if file.tell() // MIB > shown:
                 meter.at(shown := file.tell() // MIB)
     finally:
         meter.close()
     if total is not None and file.tell() < total:
-        raise OSError(f"it broke off after {file.tell():,} of {total:,} bytes")
+        raise OSError(f"it ended after {file.tell():,} of {total:,} bytes")
 
 
 def discard(part: Path) -> None:
@@ -143,7 +145,7 @@ def _ask(address: str, have: int, version: str) -> Answer:
     except urllib.error.HTTPError as error:
         raise _refusal(error.code, f"{address}: {error}", have) from None
     except http.client.HTTPException as error:
-        raise OSError(f"no answer that can be read ({error!r})") from None
+        raise OSError(f"an unreadable answer ({error!r})") from None
     reply = response.headers
     mark = reply.get("ETag", "")
     if not mark or mark.startswith("W/"):

@@ -97,8 +97,8 @@ def check_range(images: Tensor, whose: str) -> None:
     low, high = images.aminmax()
     if not (low >= 0 and high <= 1):
         raise PipelineError(
-            f"{whose} run from {low:.4g} to {high:.4g}, where images must lie in [0, 1]; "
-            "nothing here is normalised outside a model"
+            f"{whose} run from {low:.4g} to {high:.4g}, but images must be in [0, 1]; "
+            "normalise them inside the model"
         )
 
 

@@ -5,13 +5,13 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from pipeline_steps.core.errors import PipelineError
+from pipeline_steps.datasets.pictures import BROKEN, open_picture
 from pipeline_steps.datasets.spec import DatasetSpec
 
 Fit = Literal["stretch", "crop"]
@@ -64,7 +64,7 @@ class Photographs:
         if hashlib.sha256(content).hexdigest() != photograph.sha256:
             raise PipelineError(
                 f"{name} is no longer the file that was indexed; fetch {self.spec.name} "
-                "again, or bring the file back"
+                "again, or restore the file"
             )
         return decode(content, name, self.spec, self.fit)
 
@@ -72,15 +72,12 @@ class Photographs:
 def decode(content: bytes, name: str, spec: DatasetSpec, fit: Fit) -> np.ndarray:
     """An image file, grey and CMYK ones among them, as CHW of the data set's size."""
     try:
-        with Image.open(BytesIO(content)) as opened:
-            image = opened.convert(MODES[spec.channels])
-    except (
-        *(OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError),
-        Image.DecompressionBombError,
-    ) as error:
+        with open_picture(content) as picture:
+            image = picture.convert(MODES[spec.channels])
+    except BROKEN as error:
         raise PipelineError(
-            f"{name} can't be read as an image ({error}); bring a whole copy of it, or "
-            f"take it out of its folder, and fetch {spec.name} again"
+            f"{name} can't be read as an image ({error}); replace it by a complete "
+            f"copy or remove it, then fetch {spec.name} again"
         ) from None
     if fit == "crop":
         side = min(image.size)

@@ -128,7 +128,7 @@ def _bring(location: str, file: Published, name: str, dataset: str) -> Path:
                 _check(option, file, option)
                 return option
         there = folder.exists()
-        raise Absent(f"{folder} holds no {last}" if there else f"there is no {folder}")
+        raise Absent(f"{folder} has no {last}" if there else f"there is no {folder}")
     whole = (
         location if location.endswith(f"/{last}") else f"{location.rstrip('/')}/{name}"
     )
@@ -167,7 +167,7 @@ def _check(path: Path, file: Published, where: str | Path) -> None:
     if file.length is not None and size != file.length:
         raise Refused(
             f"{where} gave {size:,} bytes where {file.length:,} were expected; it is "
-            "cut short, or not the published file"
+            "truncated, or not the published file"
         )
     if file.digest is None:
         say(f"{where} has no published checksum; it is taken as it is")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.datasets.archives import member, opened
+from pipeline_steps.datasets.pictures import BROKEN, open_picture
 
 
 def textures(archive: Path) -> list[Tensor]:
@@ -19,10 +19,10 @@ def textures(archive: Path) -> list[Tensor]:
         for name in names:
             try:
                 # As published: what an image says of transparency is left out.
-                photograph = Image.open(member(pack, name)).convert("RGB")
-            except (UnidentifiedImageError, OSError) as error:
+                photograph = open_picture(member(pack, name)).convert("RGB")
+            except BROKEN as error:
                 raise PipelineError(
-                    f"{name} in {archive} is no image ({error}); delete {archive}, and "
+                    f"{name} in {archive} is not an image ({error}); delete {archive}, and "
                     "fetch it again"
                 ) from None
             pixels = torch.from_numpy(np.array(photograph))

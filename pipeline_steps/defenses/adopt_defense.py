@@ -1,4 +1,4 @@
-"""Take in a model that was trained elsewhere, so that it is judged like every defense."""
+"""Adopt a model that was trained elsewhere, so that it is judged like every defense."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from pipeline_steps.defenses.own_weights import (
 from pipeline_steps.defenses.spec import AdoptSpec
 from pipeline_steps.threats.frozen import frozen, logits_of
 
-# Test images, from their start, on which its accuracy is told at once.
+# The number of test images for a first check of its accuracy.
 TRIED = 200
 
 

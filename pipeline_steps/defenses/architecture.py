@@ -1,4 +1,4 @@
-"""What every network of the pipeline's own is."""
+"""The base class of the pipeline's networks."""
 
 from abc import ABC, abstractmethod
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Architecture(nn.Module, ABC):
-    """A network that answers images in [0, 1] with logits, and names its layers."""
+    """A network from images in [0, 1] to logits, which names its layers."""
 
     @abstractmethod
     def layers(self) -> list[nn.Module]:

@@ -9,8 +9,8 @@ from torch import nn
 class Average:
     """A copy of a network that follows it slowly.
 
-    Batch norm's running statistics are averaged as the weights are, for they belong to
-    them; what counts steps is copied.
+    Batch norm's running statistics are averaged with the weights they belong to;
+    counters are copied.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -19,7 +19,7 @@ class Average:
 
     @torch.no_grad()
     def follow(self, model: nn.Module, step: int) -> None:
-        # At the start the mean of few steps: else first weights would stay for long.
+        # At the start, average over few steps; otherwise the first weights would stay for long.
         kept = min(self.decay, (1 + step) / (10 + step))
         own, new = self.model.state_dict(), model.state_dict()
         for name, tensor in own.items():

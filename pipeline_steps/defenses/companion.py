@@ -1,4 +1,4 @@
-"""A network that is trained along with a defense: ATLD's discriminator of logits."""
+"""A network that is trained together with a defense: ATLD's discriminator of logits."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from pipeline_steps.threats.victim import companion_of
 class Companion(nn.Module):
     """Sees logits as an image of one pixel with a channel a class (docs/methods/atld.md#setup).
 
-    The first of its answers tells natural (above 0) from attacked, the others the class.
+    Its first output says natural (above 0) or attacked; the others are the classes.
     It is a part of its model, as `model.companion`, and so of the model's weights.
     """
 
@@ -30,7 +30,7 @@ class Companion(nn.Module):
 
     @contextmanager
     def by_batch(self, wanted: bool) -> Iterator[None]:
-        """For a while, if it is wanted, each batch is judged by its own statistics.
+        """Inside the `with` block, if requested, batch norm uses each batch's own statistics.
 
         Attacks put the model into eval mode; the companion then stays in training mode,
         and its running statistics follow what it sees.
@@ -48,22 +48,22 @@ class Companion(nn.Module):
             self.train(mode)
 
     def show(self, *lesson: Tensor) -> None:
-        """What it shall learn from when the step's turn comes to it."""
+        """What it learns from in its own part of the step."""
         self.lesson = tuple(tensor.detach() for tensor in lesson)
 
 
 def trained_companion(model: nn.Module) -> Companion | None:
-    """The network that is trained along with the model, if one is."""
+    """The network that is trained together with the model, if any."""
     companion = companion_of(model)
     if companion is None or isinstance(companion, Companion):
         return companion
     raise PipelineError(
-        f"the companion of {type(model).__name__} is a {type(companion).__name__}, which "
-        "no recipe can train along"
+        f"the companion of {type(model).__name__} is a {type(companion).__name__}, "
+        "which no recipe can train with it"
     )
 
 
 def own_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """What the model itself learns with: all parameters but its companion's."""
+    """The model's own parameters: all but its companion's."""
     named = model.named_parameters()
     return [tensor for name, tensor in named if not name.startswith("companion.")]

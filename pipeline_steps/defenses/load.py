@@ -21,8 +21,8 @@ from pipeline_steps.threats.victim import Transformed
 def new_model(architecture: Entry, seed: int) -> nn.Module:
     """An untrained network; the random state of the process is left as it was.
 
-    Beside its settings may stand a `companion`, which is then a part of it, and an
-    `inference`, which training knows nothing of.
+    Its settings may include a `companion`, which becomes a part of it, and an
+    `inference`, which training ignores.
     """
     plain = dict(architecture)
     companion, _ = (plain.pop(key, None) for key in ("companion", "inference"))
@@ -32,7 +32,7 @@ def new_model(architecture: Entry, seed: int) -> nn.Module:
         model: nn.Module = make_own(plain) if own else make("architecture", plain)
         if companion:
             model.companion = Companion(make("architecture", companion))
-    # Convolutions run faster on channels that lie together.
+    # Convolutions run faster with channels together in memory.
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -66,7 +66,7 @@ def with_weights(
 
 
 def answering(model: nn.Module, architecture: Entry) -> nn.Module:
-    """The model with what it does to images before it answers."""
+    """The model with its inference."""
     if "inference" not in architecture:
         return model
     return Transformed(model, make("inference", architecture["inference"]))

@@ -1,4 +1,4 @@
-"""Losses that several recipes take."""
+"""Losses that several recipes use."""
 
 import torch
 from torch import Tensor

@@ -9,7 +9,7 @@ from pipeline_steps.threats.batch import mixed as mixed_batch
 
 
 def mixed(batch: Batch, other: Tensor, share: Tensor, classes: int) -> Batch:
-    """IM(x) and its label: so much of each image, the rest of another (IJSAT eq. 5).
+    """IM(x) and its label: a share of each image, and the rest of another (IJSAT eq. 5).
 
     Cross-entropy is linear in the label, so a mixed label gives the mixed loss.
     """
@@ -18,7 +18,7 @@ def mixed(batch: Batch, other: Tensor, share: Tensor, classes: int) -> Batch:
 
 
 def neighbours(batch: Batch, distance: int) -> Tensor:
-    """For each image another one close by: in pairs at 1, in pairs of pairs at 2.
+    """For each image a partner nearby in the batch: in pairs at 1, in pairs of pairs at 2.
 
     Batches are drawn at random, so this pairs at random, and parts of a batch that other
     processes have are not needed.

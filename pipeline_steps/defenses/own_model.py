@@ -1,4 +1,4 @@
-"""A model that the user brings, made by a function of the user's own."""
+"""A user's own model, made by a function of the user's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,18 +23,18 @@ def make_own(entry: Entry) -> nn.Module:
 
 def made_by(place: str, arguments: Mapping[str, Any]) -> nn.Module:
     """What a function makes, named as `FILE.py:NAME` or `MODULE:NAME`."""
-    # A factory may import torchvision, which wants this first; no other model needs it.
+    # A factory may import torchvision, which needs this first; no other model does.
     from pipeline_steps.core import torchvision_ops  # noqa: F401
 
     try:
         model = registry.factory(place)(**arguments)
     except Exception as error:  # a user's code may raise anything
         raise PipelineError(
-            f"{place} made no model: {type(error).__name__}: {first_line(error)}"
+            f"{place} could not make a model: {type(error).__name__}: {first_line(error)}"
         ) from error
     if not isinstance(model, nn.Module):
         raise PipelineError(
-            f"{place} made a {type(model).__name__}, where a torch.nn.Module is wanted"
+            f"{place} made a {type(model).__name__}, not a torch.nn.Module"
         )
     return model
 

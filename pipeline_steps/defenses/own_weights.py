@@ -1,4 +1,4 @@
-"""The weights of a model that the user brings: how they are read, and tried."""
+"""Reads and checks the weights of a user's own model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.own_model import first_line
 from pipeline_steps.threats.frozen import frozen, logits_of
 
-# Under these keys training scripts put the weights into their checkpoints.
+# Keys under which training scripts save the weights in their checkpoints.
 USUAL_KEYS = ("state_dict", "model", "net")
 
 
@@ -34,7 +34,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         isinstance(tensor, Tensor) for tensor in content.values()
     ):
         raise PipelineError(
-            f"{path} holds something else than named tensors; save it with "
+            f"{path} does not hold named tensors; save it with "
             "torch.save(model.state_dict(), …)"
         )
     # As DataParallel names them.
@@ -45,7 +45,7 @@ def put_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> 
     first = {name.partition(".")[0] for name in weights}
     bare = {name.partition(".")[2]: tensor for name, tensor in weights.items()}
     if len(first) == 1 and bare.keys() == model.state_dict().keys():
-        weights = bare  # a wrapper's name stands before all, such as `model.`
+        weights = bare  # every name has a wrapper's prefix, such as `model.`
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -73,8 +73,8 @@ def check_answers(model: nn.Module, images: Tensor, classes: int, whose: str) ->
             tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         )
         raise PipelineError(
-            f"{whose} answers {len(images)} images with {got}, where logits of shape "
-            f"{wanted} are wanted: one for each class of the data set"
+            f"{whose} answers {len(images)} images with {got}, not with logits of "
+            f"shape {wanted}: one for each class of the data set"
         )
     if not torch.isfinite(logits).all():
         raise PipelineError(f"{whose} answers with numbers that are not finite")

@@ -1,4 +1,4 @@
-"""How a network computes while it learns: in which numbers, compiled or not."""
+"""How a network computes during training: in which precision, compiled or not."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from pipeline_steps.threats.frozen import frozen
 
 
 def compute_in(model: nn.Module, precision: Precision) -> None:
-    """Lets the model's own passes run in these numbers and answer in float32.
+    """Runs the model's own passes in this precision, with outputs in float32.
 
-    What stands around a pass, a loss or a generator, keeps computing in float32: a flow
+    Everything around a pass, such as a loss or a generator, stays in float32: a flow
     would no longer invert itself, and a logarithm would lose what an attack raises.
     """
     if precision == "float32":

@@ -43,7 +43,7 @@ class PreactivationNetwork(Architecture):
 
 
 class Block(nn.Module):
-    """Two convolutions, added to what came in."""
+    """Two convolutions, added to their input."""
 
     def __init__(self, inside: int, outside: int, stride: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A recipe says which images to learn from and which loss to take on them."""
+"""A recipe says which images to train on and which loss to use."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,23 +20,23 @@ class Recipe(ABC):
     """The loss of one training step; the loop around it is shared by all recipes."""
 
     def prepare(self, batch: Batch, rng: BatchRng) -> Batch:
-        """The whole batch as the recipe wants to learn from it.
+        """The whole batch, prepared for the loss.
 
-        For what ties the images of a batch together: the loss may see only the part of a
-        batch that one of several processes has.
+        For work that combines images of a batch: with several processes, the loss sees
+        only its process's part.
         """
         return batch
 
     @abstractmethod
     def loss(self, model: nn.Module, batch: Batch, rng: BatchRng | PartRng) -> Tensor:
-        """A mean over images, each of which draws for itself."""
+        """The mean loss over images; each image has random numbers of its own."""
 
 
 class CompanionRecipe(Recipe, ABC):
-    """A recipe that trains a second network along: ATLD's discriminator of logits."""
+    """A recipe that also trains a second network: ATLD's discriminator of logits."""
 
     companion_steps: int
-    """How many steps the companion takes for each of the model."""
+    """The companion's steps for each step of the model."""
     companion_rate: float
     """Its learning rate."""
 
@@ -48,7 +48,7 @@ class CompanionRecipe(Recipe, ABC):
 
 
 def build_recipe(entry: Entry, generators: Mapping[str, Generator]) -> Recipe:
-    """A recipe from its entry in a spec, its threats built and its generators there."""
+    """A recipe from its entry in a spec, with its threats and generators ready."""
     ready: dict[str, Threat | Generator] = {}
     for name, value in entry.items():
         if isinstance(value, dict) and value.keys() & {"attack", "edit"}:

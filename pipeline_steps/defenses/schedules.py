@@ -7,7 +7,7 @@ from pipeline_steps.defenses.spec import Schedule
 
 
 def learning_rate(schedule: Schedule, epoch: int, share: float = 0.0) -> float:
-    """In the step after which this share of the epoch is done."""
+    """The learning rate of the step that ends at this fraction of an epoch."""
     passed = epoch + share
     if schedule.knots:
         return _between(schedule.knots, passed)
@@ -29,7 +29,7 @@ def _between(knots: list[tuple[float, float]], place: float) -> float:
 
 
 def kept_epochs(epochs: int, snapshots: int | Sequence[int]) -> set[int]:
-    """Evenly spaced epochs, the last one among them; or those that were chosen."""
+    """Evenly spaced epochs including the last, or the chosen ones."""
     if not isinstance(snapshots, int):
         return set(snapshots)
     return {round(epochs * (i + 1) / snapshots) for i in range(snapshots)} - {0}

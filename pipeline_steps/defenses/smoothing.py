@@ -1,4 +1,4 @@
-"""Labels that are sure of no class: smoothed alike, or by how sure the model is."""
+"""Smoothed labels: uniformly, or by how confident the model is."""
 
 import torch
 from torch import Tensor
@@ -6,7 +6,7 @@ from torch.nn import functional
 
 
 def smoothed(labels: Tensor, classes: int, mass: float) -> Tensor:
-    """So much of the mass goes to the wrong classes, to each alike (ATLD, section V)."""
+    """This share of the mass goes to the wrong classes, equally (ATLD, section V)."""
     own = functional.one_hot(labels, classes).float()
     return (1 - mass) * own + mass / (classes - 1) * (1 - own)
 
@@ -17,7 +17,7 @@ def adversarial_labels(
     """Bilateral's labels against the model's clean logits.
 
     The likelier the model finds a wrong class, the less of the wrong classes' mass it is
-    given (docs/methods/baselines.md#bilateral). This mass lies between 1/(1 + β) and
+    given (docs/methods/baselines.md#bilateral). This mass is between 1/(1 + β) and
     1/(1 + β/(C - 1)).
     """
     true = functional.one_hot(labels, logits.shape[1]).bool()

@@ -1,5 +1,6 @@
-"""Weights kept on the way: of some epochs, for curves over training, and the best."""
+"""Weights kept during training: of some epochs, for curves, and the best."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -14,21 +15,14 @@ def keep(model: nn.Module, folder: Path, epoch: int) -> None:
     write_tensors(folder / f"epoch-{epoch:05}.safetensors", model.state_dict())
 
 
-def keep_best(model: nn.Module, folder: Path) -> None:
-    write_tensors(folder / f"{BEST}.safetensors", model.state_dict())
-
-
-def gather(folder: Path, place: Path) -> None:
-    """All that was kept, in one file: each name begins with its epoch."""
+def gather(folder: Path, place: Path, best: Mapping[str, Tensor]) -> None:
+    """All kept weights in one file; each name begins with its epoch."""
     kept = {
         f"{int(path.stem.partition('-')[2])}/{name}": tensor
         for path in sorted(folder.glob("epoch-*.safetensors"))
         for name, tensor in read_tensors(path).items()
     }
-    best = folder / f"{BEST}.safetensors"
-    if best.is_file():
-        kept |= {f"{BEST}/{name}": t for name, t in read_tensors(best).items()}
-    write_tensors(place, kept)
+    write_tensors(place, kept | {f"{BEST}/{name}": t for name, t in best.items()})
 
 
 def by_epoch(path: Path) -> dict[int, dict[str, Tensor]]:
@@ -43,7 +37,7 @@ def by_epoch(path: Path) -> dict[int, dict[str, Tensor]]:
 
 
 def best_of(path: Path) -> dict[str, Tensor]:
-    """The weights of the epoch that withstood most."""
+    """The weights of the most robust epoch."""
     begin = f"{BEST}/"
     every = read_tensors(path).items()
     weights = {n.removeprefix(begin): t for n, t in every if n.startswith(begin)}

@@ -1,4 +1,4 @@
-"""What a job must know of a defense."""
+"""What a job must know about a defense."""
 
 from operator import itemgetter
 from typing import Any, Literal
@@ -26,7 +26,7 @@ class Schedule(Settings):
     epochs: Count
     """Passes over the training images."""
     batch: Count
-    """Images of a step."""
+    """Batch size."""
     learning_rate: Positive | None = None
     """The learning rate at the start, or at the top of a cycle; `knots` replace it."""
     momentum: Share = 0.9
@@ -59,7 +59,7 @@ class Schedule(Settings):
 
 
 class MonitorSpec(Settings):
-    """How accuracy is watched while a defense is trained."""
+    """How accuracy is monitored during training."""
 
     threat: Entry
     every: Count
@@ -68,7 +68,7 @@ class MonitorSpec(Settings):
 
 
 class DefenseSpec(Settings):
-    """A network, the recipe that trains it, and the course of its training."""
+    """A network, the recipe that trains it, and its training schedule."""
 
     name: str
     dataset: DatasetSpec
@@ -81,7 +81,7 @@ class DefenseSpec(Settings):
     steps: Limit = None
     """How many steps it takes, whatever its schedule says."""
     monitor: MonitorSpec | None = None
-    """How accuracy is watched on the way, and the best epoch chosen."""
+    """How accuracy is monitored, and the best epoch chosen."""
     snapshots: Whole | list[Count]
     """How many times the weights are kept on the way, for curves over training, or after
     which epochs."""
@@ -94,14 +94,14 @@ class AdoptSpec(Settings):
     name: str
     dataset: DatasetSpec
     architecture: Entry
-    """The user's function, what it is told, and the digest of its code; and what the model
-    does to images before it answers, if it does anything."""
+    """The user's function, its arguments, and the digest of its code; and the model's
+    inference, if it has one."""
     weights: str
     """The digest of the file of its weights."""
 
 
 def defenses_in(spec: Any) -> dict[str, Entry]:
-    """Every other defense that a spec names, as it stands in paths, with its network."""
+    """Every other defense that a spec names, as in paths, with its network."""
     named = [e for e in mappings(spec) if isinstance(e.get("defense"), str)]
     return {
         entry["defense"]: entry for entry in sorted(named, key=itemgetter("defense"))

@@ -113,10 +113,10 @@ def train_defense(
             losses.clear()
             meter.show(epoch=epoch + 1, loss=epoch_losses[-1])
             if monitor and ((epoch + 1) % monitor.spec.every == 0 or spec.steps):
-                meter.show(**monitor.look(learned, epoch + 1, scratch))
+                meter.show(**monitor.look(learned, epoch + 1))
             if epoch + 1 in kept and first():
                 snapshots.keep(learned, scratch, epoch + 1)
-    # Anew, for it learned in another form: in other numbers, or as one of several.
+    # A fresh network: the trained one may have another precision, or be wrapped.
     trained = with_weights(spec.architecture, learned.state_dict(), spec.name)
     return trained.to(device), epoch_losses
 
@@ -135,8 +135,9 @@ class BatchOrder:
         held_out = monitor.images if monitor and monitor.of == "held_out" else 0
         if held_out >= len(data):
             raise PipelineError(
-                f"the monitor holds out {held_out} images where there are {len(data)} to "
-                "learn from; lower its `images` in workflow/config/defenses.yaml"
+                f"the monitor holds out {held_out} images, but there are only "
+                f"{len(data)} to train on; lower its `images` in "
+                "workflow/config/defenses.yaml"
             )
         self.count, self.batch, self.seed = len(data) - held_out, schedule.batch, seed
         self.steps_of_epoch = max(self.count // self.batch, 1)
@@ -146,7 +147,8 @@ class BatchOrder:
         self.epoch, self.order = -1, torch.empty(0)
 
     def rows(self, epoch: int, step: int) -> torch.Tensor:
-        """Whole batches in an order of the epoch's own; a rest of a batch is left out."""
+        """Full batches in a random order for each epoch; an incomplete last batch is
+        dropped."""
         if epoch != self.epoch:
             self.epoch = epoch
             self.order = rng(self.seed, "order", epoch).permutation(self.count)
@@ -163,7 +165,7 @@ class BatchOrder:
         return kept_epochs(self.epochs, wanted)
 
     def rest(self, epoch: int, step: int) -> list[torch.Tensor]:
-        """The rows of all steps that are left of an epoch."""
+        """The rows of the epoch's remaining steps."""
         return [self.rows(epoch, later) for later in range(step, self.steps_of_epoch)]
 
 
@@ -211,7 +213,7 @@ def watching(
 
 
 def write_history(path: Path, losses: list[float], monitor: Monitor | None) -> None:
-    """A line for each epoch; accuracies stand where the monitor looked."""
+    """One line for each epoch, with accuracies where the monitor ran."""
     columns = ["epoch", "loss", *(("clean", "robust") if monitor else ())]
     seen = monitor.lines() if monitor else {}
     lines: list[dict[str, Any]] = []
@@ -242,7 +244,8 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     if not workers.part():
         return {}
     write_tensors(job.output("weights"), model.state_dict())
-    snapshots.gather(job.scratch, job.output("snapshots"))
+    best = monitor.best if monitor else {}
+    snapshots.gather(job.scratch, job.output("snapshots"), best)
     write_history(job.output("history"), losses, monitor)
     parameters = sum(p.numel() for p in own_parameters(model))
     return {"loss": losses[-1], "parameters": parameters}

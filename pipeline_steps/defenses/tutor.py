@@ -1,4 +1,4 @@
-"""The training of a companion, step by step beside that of its model."""
+"""Trains a companion, step by step with its model."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from pipeline_steps.defenses.spec import Schedule
 
 
 class Tutor:
-    """Trains a companion by its own optimiser on what the recipe's loss has shown it."""
+    """Trains a companion with its own optimiser, on the logits from the recipe's loss."""
 
     def __init__(
         self, companion: Companion, recipe: CompanionRecipe, schedule: Schedule

@@ -8,7 +8,7 @@ from pipeline_steps.evaluation.spec import AttackSpec
 
 
 def main(job: Job[AttackSpec]) -> dict[str, Any]:
-    # To gather needs no torch, and is done where Snakemake runs.
+    # Gathering needs no torch, and runs on Snakemake's own machine.
     if job.parts:
         from pipeline_steps.evaluation.gather_verdicts import gather
 

@@ -1,4 +1,4 @@
-"""Attacks a defense with the images of a job, and writes down the verdicts."""
+"""Attacks a defense on a job's images, and writes the verdicts."""
 
 from typing import Any
 
@@ -42,5 +42,5 @@ def attack(job: Job[AttackSpec]) -> dict[str, Any]:
     suspect["same_when_asked_twice"] &= log.same_when_asked_twice
     if suspect["optimises_at_inference"]:
         suspect["attack_saw_inference"] = threat.sees_inference
-    # The numbers of a shard are those of no defense.
+    # A shard's numbers don't describe the whole defense.
     return suspect if spec.shard else metrics(verdicts) | suspect

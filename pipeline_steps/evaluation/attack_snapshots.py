@@ -1,4 +1,4 @@
-"""Judge the weights that a defense kept on the way: robust accuracy over training."""
+"""Judge the weights that a defense kept during training: robust accuracy over epochs."""
 
 from functools import lru_cache
 from itertools import product

@@ -8,7 +8,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from pipeline_steps.threats.victim import Transformed, Victim, companion_of
 
-# How far a folded network's answers may lie from the plain one's, in shares of the largest.
+# The allowed difference between a folded network's logits and the plain one's, relative
+# to the largest logit.
 TOLERANCE = 1e-4
 
 
@@ -30,7 +31,7 @@ class FastModel(nn.Module):
 
 
 def victim_of(model: nn.Module, images: Tensor, precision: str) -> Victim:
-    """A defense as attacks see it: on a fast copy of its network."""
+    """A defense for attacks: with a fast copy of its network."""
     if not isinstance(model, Transformed):
         return Victim(FastModel(model, images, precision), model)
     fast = FastModel(model.static, images, precision)
@@ -38,7 +39,7 @@ def victim_of(model: nn.Module, images: Tensor, precision: str) -> Victim:
 
 
 def folded(model: nn.Module, images: Tensor) -> nn.Module:
-    """A copy in eval mode without batch norms, if it answers as the model does.
+    """A copy in eval mode without batch norms, if its outputs match the model's.
 
     What can't be traced, or depends on more than its images, is copied as it is.
     """
@@ -52,7 +53,7 @@ def folded(model: nn.Module, images: Tensor) -> nn.Module:
 
 
 def _without_norms(traced: fx.GraphModule) -> fx.GraphModule:
-    """Each batch norm that follows a convolution becomes a part of it."""
+    """Folds each batch norm that follows a convolution into it."""
     modules = dict(traced.named_modules())
     for node in traced.graph.nodes:
         norm = modules.get(str(node.target)) if node.op == "call_module" else None
@@ -70,7 +71,7 @@ def _without_norms(traced: fx.GraphModule) -> fx.GraphModule:
 
 
 def _same(traced: nn.Module, plain: nn.Module, images: Tensor) -> bool:
-    """Whether they agree, twice, on images that are not the same each time."""
+    """Whether they agree on two different batches of images."""
     agree = len(images) > 0
     for seen in (images, images.flip(0)[:-1]):
         with torch.no_grad():

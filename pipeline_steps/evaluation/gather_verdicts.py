@@ -1,4 +1,4 @@
-"""The verdicts of all shards together: those that one job for all images would give."""
+"""The verdicts of all shards together, as one job for all images would give them."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def gather(job: Job[AttackSpec]) -> dict[str, Any]:
 
 
 def metrics(verdicts: Table) -> dict[str, Any]:
-    """What a card tells of all images."""
+    """The card's metrics over all images."""
     numbers: dict[str, Any] = {
         "accuracy": round(100 * float(verdicts["correct"].mean()), 4),
         "images": len(verdicts["image"]),

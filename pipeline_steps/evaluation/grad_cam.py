@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of an image speak for a class, by the network's last map.
+"""Grad-CAM: which parts of an image support a class, by the network's last feature map.
 
 Selvaraju et al. weigh each channel of the last convolutional features by the mean slope of
 the class's score along it. Where a network only averages these features and is linear then,
@@ -17,7 +17,7 @@ from pipeline_steps.threats.frozen import frozen
 
 
 class LastMap(TorchFunctionMode):
-    """Keeps, of all that a network computes, the last features that have several places.
+    """Keeps a network's last spatial features.
 
     It looks at the functions that are called and not at modules, so it sees what a block
     returns after its last `relu`, and asks nothing of how a network is built or wrapped.
@@ -39,9 +39,9 @@ class LastMap(TorchFunctionMode):
 
 
 def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
-    """For each image a map of its own size, [N, H, W], from 0 to 1 where it says most.
+    """A map of each image's size, [N, H, W], from 0 to 1 at the strongest support.
 
-    All zero where nothing speaks for the class.
+    All zero if nothing supports the class.
     """
     seen = images.detach().clone().requires_grad_()
     with frozen(model), torch.enable_grad():
@@ -63,6 +63,6 @@ def grad_cam(model: nn.Module, images: Tensor, classes: Tensor) -> Tensor:
 
 def _without_map(model: nn.Module) -> PipelineError:
     return PipelineError(
-        f"{type(model).__name__} answers by no features with places, which Grad-CAM needs; "
+        f"{type(model).__name__} has no spatial features, which Grad-CAM needs; "
         "leave it out of figures that show panels of 'cam'"
     )

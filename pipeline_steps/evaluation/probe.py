@@ -1,4 +1,4 @@
-"""Questions to a defense that tell whether attacks on it can be believed."""
+"""Checks of a defense that show whether attacks on it can be trusted."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from pipeline_steps.threats.frozen import frozen, logits_of
 
-# On so many images from the start of the test set.
+# The number of images, from the start of the test set.
 PROBED = 64
 
 
@@ -40,7 +40,7 @@ def _without_gradient(model: nn.Module, images: Tensor, labels: Tensor) -> float
 
 
 def _optimises(model: nn.Module, images: Tensor) -> bool:
-    """Whether it keeps what only gradients need, though none are asked for."""
+    """Whether it builds a graph for gradients even when none are requested."""
     kept = []
 
     def pack(tensor: Tensor) -> Tensor:

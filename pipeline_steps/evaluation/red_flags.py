@@ -1,4 +1,4 @@
-"""Rules that tell when an accuracy under attack is too good to be believed."""
+"""Rules for when an accuracy under attack is too good to be believed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -16,20 +16,20 @@ from pipeline_steps.evaluation.threat_relations import (
     why_at_least_as_strong,
 )
 
-# Points of accuracy that chance alone may give or take.
+# Differences of accuracy, in points, that may be chance.
 TOLERANCE = 1.0
-# The share of images at which the loss may be flat.
+# The tolerated share of images at which the loss is flat.
 FLAT = 0.01
 
-# What no threat is known of.
+# The facts where no threat is known.
 UNKNOWN: Mapping[str, Spec] = {}
 
 
 class Symptom(StrEnum):
-    """What the cards of verdicts alone show of a defense that can't be believed."""
+    """Signs in the cards of verdicts that a defense's accuracy can't be believed."""
 
     UNSTABLE = "unstable"
-    """It answers differently when asked twice."""
+    """It gives different answers to the same image."""
     NO_GRADIENT = "no_gradient"
     """The loss is flat at some images; the amount is their share."""
     UNSEEN_INFERENCE = "unseen_inference"
@@ -37,7 +37,7 @@ class Symptom(StrEnum):
     PROBABILITIES = "probabilities"
     """It answers with probabilities."""
     BROKEN_BLINDLY = "broken_blindly"
-    """AutoAttack's Square breaks so many points that attacks with gradients left."""
+    """AutoAttack's Square breaks this many points that gradient attacks left."""
 
 
 class Flag(Settings):
@@ -47,9 +47,9 @@ class Flag(Settings):
     threats: tuple[str, ...]
     """The threat in doubt and, where accuracies are compared, the other one."""
     accuracies: tuple[float, ...] = ()
-    """What these leave, in percent, where they are compared."""
+    """The accuracies under them, in percent, where they are compared."""
     amount: float | None = None
-    """A number that the kind speaks of: steps, a share of images, or points."""
+    """The number in the reason: steps, a share of images, or points."""
 
 
 def red_flags(
@@ -59,12 +59,12 @@ def red_flags(
 ) -> dict[str, list[Flag]]:
     """What is suspect in one defense's accuracies (percent), by the threat in doubt.
 
-    Threats are compared by what they are, their specs; one without a spec with no other.
+    Threats are compared by their specs; one without a spec is not compared.
     """
     flags: dict[str, list[Flag]] = {threat: [] for threat in accuracies}
     compared = {name: spec for name, spec in threats.items() if name in accuracies}
     attacked = {n for n in cards if not is_nothing(threats.get(n, {}))}
-    # Square by itself follows no attack with gradients, which might have left something.
+    # Square by itself follows no gradient attack.
     blind = {n for n in cards if is_blind(threats.get(n, {}))}
     symptoms = [
         flag
@@ -79,7 +79,7 @@ def red_flags(
 def _suspect(
     accuracies: Mapping[str, float], threats: Mapping[str, Spec]
 ) -> Iterator[Flag]:
-    """For each threat and each reason the pair that lies farthest apart."""
+    """For each threat and each reason, the pair that differs most."""
     widest: dict[tuple[str, Reason], tuple[float, str]] = {}
     for doubted, other, points, reason in _pairs(threats):
         gap = accuracies[doubted] - accuracies[other]
@@ -96,7 +96,7 @@ def _suspect(
 
 
 def _pairs(threats: Mapping[str, Spec]) -> Iterator[tuple[str, str, float, Reason]]:
-    """Which threat is in doubt if it leaves so many points more than which other, and why."""
+    """Pairs of threats: the first is in doubt if it leaves this many points more, and why."""
     for first, second in permutations(threats, 2):
         strong, weak = threats[first], threats[second]
         if reason := why_at_least_as_strong(strong, weak):
@@ -106,7 +106,7 @@ def _pairs(threats: Mapping[str, Spec]) -> Iterator[tuple[str, str, float, Reaso
 
 
 def worst_card(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the flags want to know of one threat's cards, over all seeds: the worst."""
+    """The facts of one threat's cards that flags need: the worst over all seeds."""
     return {
         "same_when_asked_twice": all(
             c.get("same_when_asked_twice", True) for c in cards
@@ -122,7 +122,7 @@ def worst_card(cards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _broken_blindly(card: Mapping[str, Any]) -> float:
-    """Points that AutoAttack's Square took of what the parts with gradients had left."""
+    """Points that AutoAttack's Square broke after the gradient attacks."""
     broken = card.get("broken_by", {})
     return 100 * float(broken.get("square", 0)) / max(1, sum(broken.values()))
 

@@ -14,17 +14,17 @@ class AttackSpec(Settings):
     dataset: DatasetSpec
     architecture: Entry
     weights: Literal["last", "best"] = "last"
-    """Of the trained weights, the last, or those of the epoch that withstood most."""
+    """Which trained weights: the last, or those of the most robust epoch."""
     threat: ThreatSpec
     images: Count | None
-    """How many images of the test set are judged, from its start; all if none is said."""
+    """The number of test images to judge, from the start of the set; all by default."""
     batch: Count
     precision: Precision = "float32"
-    """In which numbers the attack computes; verdicts are always given in float32."""
+    """The attack's precision; verdicts are always in float32."""
     kept: Whole = 0
-    """How many edited images are kept for pictures."""
+    """The number of edited images to keep for pictures."""
     features: Entry | None = None
-    """By whose features the perceptual size of the edits is told, if it is asked for."""
+    """The network whose features measure the perceptual size of edits, if it is measured."""
     seed: Whole
     shard: OneShard = None
-    """Which part of the images is attacked; all, if none is said."""
+    """The shard of images to attack; all by default."""

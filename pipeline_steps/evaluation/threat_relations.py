@@ -1,7 +1,7 @@
-"""Which of two threats should do at least as much, told from what they are.
+"""Which of two threats should be at least as strong, judged by their specs.
 
-A threat is given by its spec, as the cards of verdicts hold it; what it is called plays no
-part, so that a renamed threat raises the same flags.
+A threat is given by its spec from the cards of verdicts. Its name plays no part, so a
+renamed threat raises the same flags.
 """
 
 import math
@@ -11,9 +11,9 @@ from typing import Any
 
 Spec = Mapping[str, Any]
 
-# From so many steps on, an ascent passes for one that has done what it can.
+# From this many steps on, an ascent counts as converged.
 SEVERAL = 10
-# From so many on, more of them should change little.
+# From this many on, more of them should change little.
 MANY = 20
 
 
@@ -48,9 +48,9 @@ class Reason(StrEnum):
     """Several steps do far more than one."""
 
 
-# What an edit may be without reaching other images.
+# Settings of an edit that don't change which images it can reach.
 WAYS = {"step_size", "start_at", "boxed"}
-# What an ascent is beside its edit, its steps, and what can only make it stronger.
+# An ascent's settings other than its edit, its steps, and what can only strengthen it.
 OPTIONS = {"momentum": 0.0, "samples": 1}
 
 
@@ -119,8 +119,8 @@ def _of_ascents(strong: Spec, weak: Spec) -> Iterator[Reason]:
 
 
 def why_about_as_strong(strong: Spec, weak: Spec) -> tuple[float, Reason] | None:
-    """By how many points the first may undercut the second, and what else would be wrong
-    with the second."""
+    """The points by which the first may be stronger, and the reason to doubt the second
+    if it is by more."""
     if _sees_inference(strong) and strong["threat"] == weak:
         return 1.0, Reason.UNSEEN
     if not _raise_the_same(strong, weak):
@@ -134,13 +134,13 @@ def why_about_as_strong(strong: Spec, weak: Spec) -> tuple[float, Reason] | None
 
 
 def _members(spec: Spec) -> list[Spec]:
-    """The threats of which the worst counts for each image, if it is several."""
+    """The parts of a worst case over several threats, or none."""
     parts = spec.get("parts")
     return [*parts.values()] if isinstance(parts, Mapping) else []
 
 
 def _is_wrapped(spec: Spec) -> bool:
-    """Whether it is another threat, in circumstances of its own."""
+    """Whether it runs another threat under other conditions."""
     return isinstance(spec.get("threat"), Mapping)
 
 
@@ -153,15 +153,15 @@ def _sees_inference(spec: Spec) -> bool:
 
 
 def is_blind(spec: Spec) -> bool:
-    """Whether it counts queries and takes no steps: it sees answers, and no gradient."""
+    """Whether it is a black box: it counts queries, and sees outputs but no gradients."""
     if _is_wrapped(spec):
         return is_blind(spec["threat"])
     return "queries" in spec and "steps" not in spec
 
 
 def _leads_to_errors(spec: Spec) -> bool:
-    """Whether what it raises is the defense's error, if it has a choice; a discriminator's
-    error, or one class alone, may leave the defense right."""
+    """Whether its objective is the defense's error. Raising a discriminator's error, or
+    one class alone, may leave the defense right."""
     objective = spec.get("objective")
     return objective is None or objective["objective"] in ("cross_entropy", "margin")
 
@@ -182,7 +182,7 @@ def _same(first: Spec, second: Spec, but: set[str]) -> bool:
 
 
 def _options_as_strong(strong: Spec, weak: Spec) -> bool:
-    """Whether the options of an ascent are alike, or such as can only help it."""
+    """Whether the options of two ascents are equal, or can only help the first."""
     alike = all(strong.get(k, v) == weak.get(k, v) for k, v in OPTIONS.items())
     restarts = strong.get("restarts", 1) >= weak.get("restarts", 1)
     stops = strong.get("stop") == "any" or weak.get("stop", "last") == "last"
@@ -220,7 +220,7 @@ def _as_large(budget: float | None, other: float | None) -> bool:
 
 
 def _reaches(strong: Spec, weak: Spec) -> bool:
-    """Whether it may move each pixel as far as the other one does, which moves pixels only."""
+    """Whether it may change each pixel as much as the other edit, which edits pixels only."""
     edit = weak.get("edit")
     if edit is not None and not _moves_pixels(edit):
         return False
@@ -229,7 +229,7 @@ def _reaches(strong: Spec, weak: Spec) -> bool:
 
 
 def _pixel_budget(spec: Spec) -> float | None:
-    """How far a threat may move single pixels, in L∞."""
+    """How much a threat may change single pixels, in L∞."""
     edit = spec.get("edit")
     if edit is None:
         return spec.get("epsilon")

@@ -1,4 +1,4 @@
-"""A job's defense, and its threat with all that it works with."""
+"""Loads a job's defense, and its threat with everything that it needs."""
 
 from typing import TypeVar
 
@@ -29,7 +29,7 @@ def defense_of(job: Job[Spec]) -> nn.Module:
 def threat_of(
     job: Job[Spec], device: torch.device, images: int
 ) -> tuple[Threat, Projected]:
-    """The threat, and latents of so many images for generators that can't encode."""
+    """The threat, and latents of this many images for generators that can't encode."""
     named = job.spec.threat.model_dump()
     generators = load_generators(
         named, job.all_verified("generators", "weights"), device

@@ -1,4 +1,4 @@
-"""Verdicts: for each test image under one threat, what the defense said of it."""
+"""Verdicts: the defense's answer for each test image under one threat."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Judged:
     """A batch before and after the attack, and the defense's answers to it."""
 
     rows: range
-    """Where its images lie in the data set."""
+    """The indices of its images in the data set."""
     original: Tensor
     attacked: Attacked
     labels: Tensor
@@ -43,7 +43,7 @@ class Judged:
         return self.attacked.images
 
     def columns(self) -> dict[str, Tensor]:
-        """One value an image; the margin is above 0 where the defense is right."""
+        """One value for each image; the margin is above 0 where the defense is right."""
         edit = (self.edited - self.original).flatten(1)
         prediction = self.logits.argmax(dim=1)
         columns = {
@@ -63,12 +63,12 @@ class Judged:
         return {name: column.cpu() for name, column in columns.items()}
 
     def table(self) -> Table:
-        """One row an image."""
+        """One row for each image."""
         return as_table(self.columns(), self.attacked.parts)
 
 
 def joined(parts: Sequence[Judged]) -> Judged:
-    """A batch that was judged in pieces, as one."""
+    """Joins the pieces in which a batch was judged."""
     first = parts[0]
     blame = [p.attacked.broken_by for p in parts if p.attacked.broken_by is not None]
     sizes = [p.perceptual for p in parts if p.perceptual is not None]
@@ -92,7 +92,7 @@ def joined(parts: Sequence[Judged]) -> Judged:
 
 
 def as_table(columns: Mapping[str, Tensor], parts: Sequence[str]) -> Table:
-    """Columns as a table, in which parts of an attack stand by their names."""
+    """Columns as a table, with the parts of an attack by name."""
     table = {name: column.numpy() for name, column in columns.items()}
     if "broken_by" in table:
         names = np.array([*parts, "none"], dtype=object)
@@ -113,14 +113,14 @@ class Judge:
     perceptual: Perceptual | None = None
 
     def __post_init__(self) -> None:
-        # The same images for every shard, so that no shard decides otherwise.
+        # The same images for every shard, so that all shards decide alike.
         first, _ = self.probed
         self.victim = victim_of(self.model, first, self.precision)
         self.room = BatchFitter()
 
     @property
     def probed(self) -> tuple[Tensor, Tensor]:
-        """The first images and their labels, as far as a probe asks for them."""
+        """The first images and their labels, as many as a probe needs."""
         return self.data[self._numbers(range(min(PROBED, len(self.data))))]
 
     def __call__(self, rows: range) -> Judged:
@@ -161,14 +161,14 @@ def judge(
     seed: int,
     precision: str = "float32",
 ) -> Iterator[Judged]:
-    """The batches, one after the other."""
+    """Concatenates batches."""
     judge_batch = Judge(model, data, threat, seed, precision)
     for i, _ in counted("batches", len(batches)):
         yield judge_batch(batches[i])
 
 
 class VerdictLog:
-    """The verdicts so far, as a job keeps them while it may be killed."""
+    """The verdicts so far, saved so that a killed job can resume."""
 
     def __init__(self) -> None:
         self.batches: list[dict[str, Any]] = []

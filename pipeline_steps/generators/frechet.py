@@ -30,7 +30,7 @@ def moments(batches: Iterable[Tensor]) -> Moments:
         total = total + rows.sum(0)
         squares = squares + rows.T @ rows
     if count < 2:
-        raise PipelineError("a covariance wants two images or more; judge more of them")
+        raise PipelineError("a covariance needs two images or more; judge more of them")
     mean = total / count
     covariance = (squares - count * mean.outer(mean)) / (count - 1)
     return Moments(mean, covariance)

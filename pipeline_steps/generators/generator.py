@@ -52,7 +52,7 @@ class Generator(nn.Module, ABC):
     def latent_statistics(self, rng: Rng, count: int) -> tuple[Tensor, float]:
         """Where a search for latents starts, and the scale of the noise on its way."""
         raise PipelineError(
-            f"{type(self).__name__} encodes images; no latents are sought"
+            f"{type(self).__name__} encodes images, so it needs no search for latents"
         )
 
     @abstractmethod
@@ -138,14 +138,14 @@ def build_generator(entry: Mapping[str, Any]) -> Generator:
 def build_flow(entry: Mapping[str, Any]) -> ExactGenerator:
     generator = build_generator(entry)
     if not isinstance(generator, ExactGenerator):
-        raise PipelineError(f"a {entry['generator']} is no flow; train it as a GAN")
+        raise PipelineError(f"a {entry['generator']} is not a flow; train it as a GAN")
     return generator
 
 
 def build_gan(entry: Mapping[str, Any]) -> ApproximateGenerator:
     generator = build_generator(entry)
     if not isinstance(generator, ApproximateGenerator):
-        raise PipelineError(f"a {entry['generator']} is no GAN; train it as a flow")
+        raise PipelineError(f"a {entry['generator']} is not a GAN; train it as a flow")
     return generator
 
 

@@ -88,8 +88,8 @@ def load_inception(path: Path) -> InceptionFeatures:
     missing = [k for k in misfit.missing_keys if not k.endswith("num_batches_tracked")]
     if missing or misfit.unexpected_keys:
         raise PipelineError(
-            f"{path} holds other weights than pt_inception-2015-12-05 ("
-            f"{[*missing, *misfit.unexpected_keys][0]}); docs/reference/generators.md "
-            "tells how to make it"
+            f"{path} holds other weights than pt_inception-2015-12-05 "
+            f"({[*missing, *misfit.unexpected_keys][0]}); "
+            "docs/reference/generators.md says how to make it"
         )
     return network.eval().requires_grad_(False)

@@ -35,6 +35,6 @@ class Growth:
 def check_size(size: int, whose: str) -> None:
     if size < 8 or size & (size - 1):
         raise PipelineError(
-            f"{whose} doubles 4 pixels and so wants a power of two, 8 or more, not "
-            f"{size} pixels; choose another data set or another generator"
+            f"{whose} grows from 4 pixels by doubling, so it needs a power of two, 8 "
+            f"or more, not {size} pixels; choose another data set or another generator"
         )

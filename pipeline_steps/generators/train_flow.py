@@ -203,7 +203,7 @@ def read_images(path: Path, spec: FlowSpec) -> Tensor:
     shape = (spec.dataset.channels, spec.dataset.size, spec.dataset.size)
     if array.dtype == np.float32:
         raise PipelineError(
-            f"{path} holds what a GAN decoded, as it is, and a flow learns from bytes; "
+            f"{path} holds the raw output of a GAN, but a flow learns from bytes; "
             "remove `decoded: raw` of that GAN in workflow/config/generators.yaml"
         )
     if array.dtype != np.uint8 or array.shape[1:] != shape or len(array) == 0:

@@ -18,7 +18,7 @@ from pipeline_steps.papers.panels import KINDS
 from pipeline_steps.papers.printed import borne_out
 from pipeline_steps.papers.spec import Key, judged, keys
 
-# So many of what a claim lacks are named.
+# At most this many of a claim's missing results are named.
 NAMED = 3
 
 
@@ -29,7 +29,8 @@ class ClaimSpecs:
         self.config, self.pages = config, pages
 
     def of(self, paper: str) -> ClaimsSpec:
-        """A paper's claims, those as not run that need what the scale doesn't make."""
+        """A paper's claims; those that need what the scale doesn't make are marked as
+        not run."""
         content = self.config.papers[paper]
         named = dict.fromkeys(
             name
@@ -52,17 +53,18 @@ class ClaimSpecs:
 
     def all(self) -> AllClaimsSpec:
         specs = [self.of(paper) for paper in self.papers]
+        left_out = self.left_out()
         return AllClaimsSpec(
             scale=self.config.name,
             papers_size=self.config.is_papers_size,
             datasets=sorted({s.used(c) for s in specs for c in s.claims if c.holds}),
             papers=self.papers,
-            names=self.pages.names,
-            left_out=self.left_out(),
+            names=self.pages.names_in([specs, left_out]),
+            left_out=left_out,
         )
 
     def left_out(self) -> dict[str, LeftOut]:
-        """What claims lack at this scale, by the claims' names."""
+        """The results that claims lack at this scale, by the claims' names."""
         lacking = {
             claim.name: self._lacking(spec, claim)
             for spec in map(self.of, self.papers)
@@ -89,7 +91,7 @@ class ClaimSpecs:
         return claim.model_copy(update={"holds": [], "not_run": why})
 
     def _lacking(self, spec: ClaimsSpec, claim: Claim) -> list[Result]:
-        """What the scale does not make of what decides a claim."""
+        """The results that decide a claim and that the scale does not make."""
         if not self.config.scale.pages:
             return []
         needed = dict.fromkeys(spec.results(claim))
@@ -97,7 +99,7 @@ class ClaimSpecs:
 
     @cached_property
     def _made(self) -> set[Result]:
-        """What stands behind the pages that the scale makes by default."""
+        """The results behind the pages that the scale makes by default."""
         return {
             result
             for paper, content in self.config.papers.items()
@@ -122,7 +124,8 @@ class ClaimSpecs:
 
 
 def _printed(paper: Paper) -> dict[str, bool]:
-    """What its tables make of its claims; of two numbers for one cell the first counts."""
+    """How its printed tables decide its claims; of two numbers for one cell the first
+    counts."""
     numbers: dict[tuple[Key, ...], float] = {}
     for table in paper.tables.values():
         for row in table.rows:

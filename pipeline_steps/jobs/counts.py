@@ -1,4 +1,4 @@
-"""Counts what stands behind the papers' printed numbers.
+"""Counts which of the papers' printed numbers are measured.
 
 By paper and table: how many are measured, of these how many under an attack whose setting
 the paper leaves open, how many are shown as published only, and why.
@@ -17,7 +17,7 @@ HEAD = ("paper", "table", "printed", "computed", "calibrated", "published only")
 
 @dataclass
 class Count:
-    """The printed numbers of one table, averages left out, for they are recomputed."""
+    """The printed numbers of one table, without averages, which are recomputed."""
 
     paper: str
     table: str

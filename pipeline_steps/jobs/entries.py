@@ -1,4 +1,4 @@
-"""From names in the config to what they stand for, as plain settings in a spec."""
+"""From names in the config to what they mean, as plain settings in a spec."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from pipeline_steps.jobs.names import seeded
 from pipeline_steps.papers.spec import BEST
 from pipeline_steps.threats.spec import ThreatSpec
 
-# What only a threat that departs from plain ascent holds in its spec.
+# Keys that only a threat other than plain ascent has in its spec.
 OPTIONS = {"momentum", "restarts", "samples", "stop"}
 
 
@@ -43,15 +43,15 @@ class Entries:
             own = config.projected.generator if config.projected else config.gan
             if own is None:
                 raise PipelineError(
-                    f"something asks for the `{GAN}` of the data set {dataset}, and "
-                    f"workflow/config/datasets.yaml names none; say which generator it is"
+                    f"an entry uses the `{GAN}` of the data set {dataset}, and "
+                    f"workflow/config/datasets.yaml names none; add it there"
                 )
             name = own
         config = get(self.config.generators, "generator", name)
         return {"name": name, **self.resolved(config.model, dataset), **config.use}
 
     def is_approximate(self, generator: str) -> bool:
-        """Whether latents of images are sought, for there is no `encode`."""
+        """Whether latents of images must be searched for, because there is no `encode`."""
         return isinstance(self.config.generators[generator].training, GanTraining)
 
     def home(self, dataset: str, generator: str) -> str:
@@ -86,7 +86,7 @@ class Entries:
         return ThreatSpec(**ascent, **options)
 
     def trained_network(self, defense: str, dataset: str) -> Entry:
-        """What is trained, with the network that is trained along."""
+        """What is trained, with its companion network."""
         own = self.config.own.models.get(defense)
         if own:
             code = factory_digest(own.factory)
@@ -95,7 +95,7 @@ class Entries:
         network = self._at_scale(config.architecture, dataset)
         if config.companion is None:
             return network
-        # It sees logits, and tells natural from attacked besides the classes.
+        # It sees logits, and separates natural from attacked besides the classes.
         classes = self.config.datasets[dataset].classes
         sizes = {"channels": classes, "classes": classes + 1}
         companion = {**self._at_scale(config.companion, dataset), **sizes}
@@ -116,7 +116,7 @@ class Entries:
         return self.resolved(smaller.get(entry["architecture"], entry), dataset)
 
     def trained_as(self, label: str) -> str:
-        """The defense whose training another one's weights are of; mostly itself."""
+        """The defense whose training produced these weights; usually itself."""
         name, at, seed = label.removesuffix(BEST).partition("@")
         config = self.config.defenses.defenses.get(name)
         return f"{(config and config.weights_of) or name}{at}{seed}"
@@ -170,7 +170,7 @@ class Entries:
 
 def _limited(attack: Any, limits: Mapping[str, int]) -> Any:
     """An attack's settings, and those of its parts, with no count above its limit: for
-    scales where all that counts is that attacks run."""
+    scales that only check that attacks run."""
     if isinstance(attack, list):
         return [_limited(part, limits) for part in attack]
     if not isinstance(attack, Mapping):

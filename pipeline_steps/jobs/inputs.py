@@ -21,7 +21,7 @@ class Taken:
     """The files that a job takes under one name."""
 
     files: list[str] | None = None
-    """None where a job wants to know only that they are what it thinks, by their cards."""
+    """None where a job checks them by their cards alone."""
     cards: list[str] | None = None
     """One for each file: the job runs again if one of these changes."""
     dated: bool = True
@@ -32,9 +32,9 @@ Inputs = dict[str, Taken]
 
 
 class InputFiles:
-    """The inputs of each rule's jobs: a method of the rule's name, by wildcards.
+    """The inputs of each rule's jobs: one method for each rule, called with its wildcards.
 
-    It is told the job's spec too, as plain values.
+    It also gets the job's spec, as plain values.
     """
 
     def __init__(self, specs: Specs) -> None:
@@ -113,7 +113,7 @@ class InputFiles:
         best = origin(dataset, defense)[1].endswith(BEST)
         return {
             **self._data(dataset, "test"),
-            # The best weights lie with the snapshots.
+            # The best weights are in the snapshots' file.
             "weights": self._training(
                 "snapshots" if best else "weights", dataset, defense
             ),
@@ -179,7 +179,7 @@ class InputFiles:
         return {
             "verdicts": self._runs("attack_defense", "verdicts", claims.runs),
             "curves": self._runs("attack_snapshots", "curve", claims.curves),
-            # The numbers stand in the cards themselves.
+            # The numbers are in the cards themselves.
             "manifolds": Taken(self._made("project_dataset", "latents", errors).cards),
         }
 
@@ -225,7 +225,7 @@ class InputFiles:
         }
 
     def _cuts(self, **names: str) -> int:
-        """Into how many shards a job's work is cut."""
+        """The number of shards that a job is cut into."""
         shards = self.specs.config.scale.shards
         if "threat" in names:
             return shards.threats.get(names["threat"], 1)
@@ -244,7 +244,7 @@ class InputFiles:
         return self._made("fetch_dataset", "archive", jobs)
 
     def _data(self, dataset: str, split: str) -> Inputs:
-        """Images and labels, wherever they lie; on a manifold, the manifold's."""
+        """Images and labels, wherever they are; on a manifold, the manifold's."""
         made = self.specs.config.datasets[base(dataset)].projected
         home = made.dataset if made else base(dataset)
         role, names = split, {"dataset": home}
@@ -261,7 +261,7 @@ class InputFiles:
         }
 
     def _watched(self, spec: Spec, dataset: str) -> Inputs:
-        """The test images that a training looks at on its way, if it does."""
+        """The test images that a training is monitored on, if any."""
         monitor = spec["monitor"]
         if monitor is None or monitor["of"] != "test":
             return {}

@@ -1,4 +1,4 @@
-"""What `snakemake --config …` may say, and what is wrong where it says anything else."""
+"""The options of `snakemake --config …`, checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -8,7 +8,7 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.job_file import ON_CPU
 from pipeline_steps.core.registry import did_you_mean
 
-# Snakemake leaves `yes` and `no` the strings that they are.
+# Snakemake leaves `yes` and `no` as strings.
 YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
 
 
@@ -17,7 +17,7 @@ class Options:
     """Snakemake's config, checked."""
 
     scale: str = "demo"
-    """How large everything is."""
+    """The name of a file in workflow/config/scales."""
     gpus: str = "gpu"
     """How the cluster knows GPUs."""
     limited: bool = False
@@ -40,11 +40,11 @@ class Options:
             if values[key] in (None, ""):
                 wanted = "yes or no" if known[key] is bool else "a word"
                 said = f"'{text}'" if text else "nothing"
-                raise PipelineError(f"config key '{key}' is {wanted}, not {said}")
+                raise PipelineError(f"config key '{key}' must be {wanted}, not {said}")
         return cls(**values)
 
     @property
     def environment(self) -> str:
-        """What jobs find in their environment, as a shell writes it."""
+        """Environment variables for the jobs, in shell syntax."""
         named = {"PIPELINE_LIMITED": self.limited, ON_CPU: self.cpu}
         return " ".join(f"{name}=1" for name, is_set in named.items() if is_set)

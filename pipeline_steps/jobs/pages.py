@@ -1,8 +1,10 @@
-"""From the config to the pages of papers: what each of them shows, and of which runs."""
+"""From the config to the papers' pages: what each shows, and from which runs."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
+
+from pydantic import BaseModel
 
 from pipeline_steps.config.papers import Table, candidates
 from pipeline_steps.config.scales import Part
@@ -31,11 +33,12 @@ class Pages:
         self.config, self.entries = config, entries
 
     def stand_in(self, dataset: str) -> str:
-        """The data set that is really used where a paper names this one."""
+        """The data set that is used where a paper names this one."""
         return self.config.scale.stand_ins.datasets.get(dataset, dataset)
 
     def chosen(self, paper: str, named: bool = False) -> list[str]:
-        """A paper's tables and figures that are made by default, or if it is named."""
+        """A paper's tables and figures: those made by default, or all that its name
+        asks for."""
         config = self.config.papers[paper]
         chosen = self.config.scale.pages
         all_of_it = not chosen or (named and paper not in chosen)
@@ -103,7 +106,7 @@ class Pages:
         config = self.config.papers[paper].calibrations[calibration]
         dataset = self.stand_in(config.dataset)
         among = candidates(config, self.config.threats)
-        # Dozens of settings on two defenses: more seeds of them would tell little more.
+        # Dozens of settings on two defenses: more seeds would add little.
         runs = [
             Run(dataset=dataset, defense=defense, threat=candidate.threat, seed=seed)
             for candidate in among
@@ -167,8 +170,11 @@ class Pages:
 
     @cached_property
     def names(self) -> Names:
-        """What people call things; what has no name for people goes by its title."""
-        config = self.config
+        """Names for readers of what papers name; what has none goes by its title.
+
+        Of nothing else, or a defense that no page shows would make the report anew.
+        """
+        config, shown = self.config, set(_words(self.config.papers))
         families = {
             member.threat
             for name, threat in config.threats.items()
@@ -184,11 +190,24 @@ class Pages:
         given = config.names.model_dump()
         return Names(
             **{
-                kind: {name: entry.title for name, entry in entries.items()}
-                | given[kind]
+                kind: {
+                    name: given[kind].get(name, entry.title)
+                    for name, entry in entries.items()
+                    if name in shown or kind in ("datasets", "generators")
+                }
                 for kind, entries in titled.items()
             }
         )
+
+    def names_in(self, value: Any) -> Names:
+        """The names of those defenses and threats alone that settings name."""
+        shown = set(_words(value))
+        only = {
+            kind: {name: title for name, title in known.items() if name in shown}
+            for kind, known in self.names
+            if kind in ("defenses", "threats")
+        }
+        return self.names.model_copy(update=only)
 
     def _printed(self, paper: str, page: str) -> Printed:
         config, made = self.config.papers[paper], page in self.chosen(paper)
@@ -210,7 +229,7 @@ class Pages:
         )
 
     def label(self, run: Run) -> str:
-        """A run's defense as it stands in a path: `at`, or `at@1` for seed 1.
+        """A run's defense as paths name it: `at`, or `at@1` for seed 1.
 
         `at.best` and `at@1.best` are judged by their best weights.
         """
@@ -232,7 +251,7 @@ class Pages:
 
     @cached_property
     def _claimed(self) -> set[tuple[str, str]]:
-        """The defenses that some claim speaks of, each on the data set that judges it."""
+        """The defenses that claims are about, each with the data set that judges it."""
         stand_ins = self.config.scale.stand_ins.datasets
         return {
             (base(place), defense)
@@ -243,3 +262,18 @@ class Pages:
                 self.stand_in(claim.dataset), stand_ins
             )
         }
+
+
+def _words(value: Any) -> Iterator[str]:
+    """Every name in pages and claims; of a defense without its seed and its weights."""
+    if isinstance(value, str):
+        yield value.partition(FROM)[0].removesuffix(BEST).partition("@")[0]
+    elif isinstance(value, BaseModel):
+        yield from _words(dict(value))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _words(key)
+            yield from _words(item)
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _words(item)

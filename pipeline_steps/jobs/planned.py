@@ -52,7 +52,7 @@ SPEC_OF: Mapping[str, Callable[..., BaseModel]] = MappingProxyType(
 
 
 class RuleJob:
-    """One job of a rule; what is asked for is worked out once."""
+    """One job of a rule; each property is computed once."""
 
     def __init__(self, planner: "Planner", rule: str, names: tuple[str, ...]) -> None:
         self.planner, self.result = planner, layout.RULES[rule]
@@ -69,23 +69,23 @@ class RuleJob:
 
     @cached_property
     def code(self) -> str:
-        """The digest of all code that can shape its result."""
+        """The digest of all code that can change its result."""
         return code(self.result.step, self.spec).digest
 
     @cached_property
     def inputs(self) -> Inputs:
-        """What it takes, by the names that its step has for them."""
+        """Its inputs, by the names that its step gives them."""
         files = self.planner.input_files
         return getattr(files, self.result.rule)(self.spec, **self.names)
 
     @cached_property
     def parts(self) -> dict[str, list[str]]:
-        """What it gathers, by roles."""
+        """The shards' files that it gathers, by role."""
         return self.planner.input_files.parts(self.result.rule, **self.names)
 
     @property
     def outputs(self) -> dict[str, str]:
-        """What it makes, by roles."""
+        """Its outputs, by role."""
         names = {**self.names, "scale": self.planner.scale}
         return {
             role.format(**names): place.format(**names)
@@ -98,7 +98,7 @@ class RuleJob:
 
     @property
     def file(self) -> JobFile:
-        """All that its step is told."""
+        """Everything that its step needs to know."""
         inputs: dict[str, list[str]] = {}
         for name, taken in self.inputs.items():
             if taken.files is not None:
@@ -119,8 +119,8 @@ class RuleJob:
     def _environment(self) -> dict[str, str]:
         if self.result.rule not in ("fetch_dataset", "build_dataset"):
             return {}
-        # Where published files may lie is no setting: from which place bytes come changes
-        # no result, so a new mirror reruns nothing. The user's own come first.
+        # The places of published files are no setting: where bytes come from changes no
+        # result, so a new mirror reruns nothing. The user's own places come first.
         own = filter(None, [os.environ.get(MIRROR)])
         name = self.names["dataset"]
         known = self.planner.specs.config.datasets[name].places
@@ -145,7 +145,7 @@ class Planner:
         return self.known[key]
 
     def granted(self, rule: str) -> Resources:
-        """What the scale's table grants to each job of a rule."""
+        """The resources that the scale grants to each job of a rule."""
         table, result = self.specs.config.scale.resources, layout.RULES[rule]
         step = "default" if result.gathers else result.step.partition(".")[2]
         return table.get(step, table["default"])
@@ -172,7 +172,7 @@ class Planner:
         raise PipelineError(f"no job makes {result}: {why}")
 
     def no_such_target(self, target: str) -> str:
-        """What is wrong with a word or a file that Snakemake is asked for."""
+        """What is wrong with a target of Snakemake's."""
         if "/" in target:
             try:
                 self.that_makes(target)
@@ -195,7 +195,7 @@ class Planner:
         return f"there is no scale '{scale}'{did_you_mean(scale, scales(self.root))}"
 
     def _pages(self) -> Iterator[str]:
-        """The files of all pages of all papers, and of those above them."""
+        """The files of all papers' pages, of the claims and of the report."""
         for rule in ("gather_claims", "make_report"):
             yield from self.job(rule).outputs.values()
         for paper, config in self.specs.config.papers.items():
@@ -221,5 +221,5 @@ def planned_for(result: str, scale: str) -> RuleJob:
 
 
 def write_job_file(job: RuleJob) -> None:
-    """Describes a job for its step, under the name of each of its outputs' first."""
+    """Writes the job's description for its step."""
     job.file.write(place_of(next(iter(job.outputs.values()))))

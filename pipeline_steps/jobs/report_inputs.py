@@ -82,6 +82,6 @@ def panels(specs: Specs, paper: str, figure: str) -> list[tuple[str, Names]]:
 
 
 def run_names(specs: Specs, run: Run) -> Names:
-    """A run as it stands in the paths of its results."""
+    """A run as the paths of its results name it."""
     defense = specs.pages.label(run)
     return {"dataset": run.dataset, "defense": defense, "threat": run.threat}

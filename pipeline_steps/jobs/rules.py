@@ -1,4 +1,4 @@
-"""What the Snakefile asks: the targets, and for each rule its jobs' inputs, outputs,
+"""What the Snakefile needs: the targets, and for each rule its jobs' inputs, outputs,
 settings and resources, by wildcards."""
 
 import re
@@ -22,7 +22,7 @@ from pipeline_steps.jobs.wildcards import patterns, patterns_of
 
 Wildcards = Any
 
-# A job that trains runs as several processes where it is granted several GPUs.
+# A training job with several GPUs runs as several processes.
 TRAINS = ("train_flow", "train_gan", "train_defense")
 
 
@@ -33,7 +33,7 @@ class Rules:
         self.scale, self.gpus_as = scale, gpus
         if not re.fullmatch(r"gpu|gres(:\w+)?", gpus):
             raise PipelineError(
-                f"config key 'gpus' is 'gpu', 'gres' or 'gres:MODEL', not '{gpus}'"
+                f"config key 'gpus' must be 'gpu', 'gres' or 'gres:MODEL', not '{gpus}'"
             )
         self.planner = planner(scale, root)
         self.config = self.planner.specs.config
@@ -46,16 +46,16 @@ class Rules:
         return self.planner.job(rule, *names)
 
     def describe(self, jobs: Iterable[Any]) -> None:
-        """Writes down what the steps of these jobs of Snakemake's will need to know."""
+        """Writes a description of each of these Snakemake jobs, for its step to read."""
         for job in jobs:
             if job.rule.name in layout.RULES:
                 write_job_file(self.job(job.rule.name, job.wildcards))
 
     def refuse_without_gpu(self, jobs: Iterable[Any]) -> None:
-        """Ends Snakemake where one of its jobs would wait weeks for a CPU."""
+        """Stops Snakemake if a job that needs a GPU would run on a CPU, for weeks."""
         names = {job.rule.name for job in jobs} & layout.RULES.keys()
         wanting = sorted(name for name in names if self.planner.granted(name).gpus)
-        # torch is imported elsewhere, for here it would be forked with every job.
+        # torch is imported in another process; here, every forked job would inherit it.
         finds = "import sys, torch; sys.exit(not torch.cuda.is_available())"
         if (
             wanting
@@ -65,7 +65,7 @@ class Rules:
 
     @property
     def unknown_target(self) -> type[MissingRuleException]:
-        """Snakemake's exception where no rule makes a target, with our sentence."""
+        """Snakemake's exception for a target that no rule makes, with our message."""
         planner = self.planner
 
         class UnknownTarget(MissingRuleException):
@@ -74,7 +74,7 @@ class Rules:
                 self.file = str(file)
 
             def __str__(self) -> str:
-                # Inputs that no rule makes raise it too, and then nobody reads it.
+                # Inputs that no rule makes raise it too; nobody reads the message then.
                 return planner.no_such_target(self.file)
 
         return UnknownTarget
@@ -90,7 +90,7 @@ class Rules:
         return {name: paper.pages for name, paper in self.config.papers.items()}
 
     def targets(self, paper: str | None = None) -> list[str]:
-        """What the scale makes of all papers, or all that it can make of one."""
+        """The files that the scale makes of all papers, or all that it can make of one."""
         pages = self.planner.specs.pages
         return [
             self.target(name, page)
@@ -108,7 +108,7 @@ class Rules:
         return layout.file("calibrate", "csv", calibration=page, **names)
 
     def all_pages(self) -> list[str]:
-        """What stands above all papers: the claims, and the report."""
+        """What covers all papers: the claims and the report."""
         return [
             layout.file("gather_claims", "csv", scale=self.scale),
             layout.file("make_report", "index", scale=self.scale),
@@ -116,13 +116,13 @@ class Rules:
 
 
 class Rule:
-    """What one rule says of its jobs."""
+    """The directives of one rule."""
 
     def __init__(self, rules: Rules, name: str) -> None:
         self.rules, self.name, self.result = rules, name, layout.RULES[name]
 
     def inputs(self, wildcards: Wildcards) -> dict[str, list[str]]:
-        """What a job waits for; a file that has a card says nothing by its time."""
+        """What a job waits for. The time of a file that has a card is ignored."""
         job = self.rules.job(self.name, wildcards)
         dated = [path for paths in job.parts.values() for path in paths]
         undated: list[str] = []
@@ -146,7 +146,7 @@ class Rule:
         """The line that all rules run (`pipeline_steps/run_job.py`): the name of a result,
         and which settings and code were planned for it.
 
-        Snakemake asks for it once more when the job runs, so a rule names itself there.
+        Snakemake evaluates it again when the job runs, so a rule names itself there.
         """
         return (
             f"python -m pipeline_steps {{output.{next(iter(self.outputs))}}}"
@@ -159,7 +159,7 @@ class Rule:
         return self._at_scale(self.result.log)
 
     def _at_scale(self, place: str) -> str:
-        # Where a path begins with no wildcard, Snakemake finds its rule at once.
+        # Snakemake finds a file's rule at once if no path begins with a wildcard.
         return place.replace("{scale}", self.rules.scale)
 
     @property
@@ -184,9 +184,9 @@ class Rule:
 
     @property
     def resources(self) -> dict[str, Any]:
-        """As Snakemake and its executors call them; time and memory grow with each attempt."""
+        """Resources by Snakemake's names; time and memory grow with each attempt."""
         gpus, gpus_as = self.granted.gpus, self.rules.gpus_as
-        # A cluster that knows GPUs as `--gres` alone is asked for `gpu:1`, or `gpu:a100:1`.
+        # A cluster that knows GPUs only as `--gres` gets `gpu:1`, or `gpu:a100:1`.
         gres = f"{gpus_as.replace('gres', 'gpu', 1)}:{gpus}" if gpus else ""
         return {
             "mem_mb": lambda wildcards, attempt: attempt * self.granted.memory_mb,

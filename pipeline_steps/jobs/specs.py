@@ -35,7 +35,7 @@ from pipeline_steps.threats.spec import ThreatSpec
 
 
 class Specs:
-    """One scale's specs, by the names that stand in the paths of results."""
+    """One scale's specs, by the names in the paths of results."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -63,8 +63,8 @@ class Specs:
         config = get(self.config.datasets, "dataset", dataset)
         if config.projected:
             raise PipelineError(
-                f"data set {dataset} is made by projection and lies under results/, for "
-                f"its generator differs by scale; see docs/reference/manifolds.md"
+                f"data set {dataset} is made by projection, so it is under results/: "
+                "its generator differs by scale; see docs/reference/manifolds.md"
             )
         return FetchSpec(
             dataset=self.entries.dataset(dataset),
@@ -178,7 +178,7 @@ class Specs:
         name, seed = self._seeded(label)
         evaluation = self.config.scale.evaluation
         few = get(self.config.threats, "threat", threat).images
-        # A limit would keep the first severities of a corruption, and lose the others.
+        # A limit would keep only the first severities of a corruption.
         limits = () if corruption(dataset) else (few, evaluation.images)
         attack = self.threat(threat, judged)
         if home == judged:
@@ -208,7 +208,7 @@ class Specs:
         return self.entries.deployed_network(name, home)
 
     def curve(self, dataset: str, defense: str, threat: str) -> AttackSpec:
-        """As an attack, on the weights that were kept on the way."""
+        """The spec of an attack on the weights that training kept on the way."""
         return self.attack(dataset, defense, threat).model_copy(
             update={"kept": 0, "features": None}
         )

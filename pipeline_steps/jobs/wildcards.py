@@ -35,7 +35,7 @@ def patterns(config: Config) -> dict[str, str]:
 def known_names(
     config: Config, wildcard: str, others: Mapping[str, str]
 ) -> Collection[str]:
-    """What a wildcard may be, for a sentence that tells the nearest."""
+    """The values of a wildcard, to suggest the nearest in an error."""
     papers = [
         p for name, p in config.papers.items() if name == others.get("paper", name)
     ]
@@ -55,7 +55,7 @@ def known_names(
 
 
 def patterns_of(rule: str, config: Config) -> dict[str, str]:
-    """Where one rule's wildcards may be less than these, or more."""
+    """Rules whose wildcards have fewer or more values than these."""
     corrupted = rf"(\.({_any_of(words('corruption'))}))?"
     judged_on = {"dataset": f"({_any_of(config.datasets)}){corrupted}"}
     shards = config.scale.shards
@@ -77,7 +77,7 @@ def patterns_of(rule: str, config: Config) -> dict[str, str]:
 
 
 def _whole_and_cut(names: Iterable[str], shards: Mapping[str, int]) -> tuple[str, str]:
-    """Those whose work one job does, and those for whom it is cut into shards."""
+    """The names that one job handles, and those that are cut into shards."""
     cut = {name for name, count in shards.items() if count > 1}
     return _any_of(set(names) - cut), _any_of(cut)
 
@@ -88,7 +88,7 @@ def _trained_by(kind: type[Any], config: Config) -> str:
 
 
 def _of_any_seed(names: Iterable[str]) -> str:
-    """These names, or the same of another seed than the first: `at@1`."""
+    """These names, or the same with another seed than the first: `at@1`."""
     return rf"({_any_of(names)})(@\d+)?"
 
 

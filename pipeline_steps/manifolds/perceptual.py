@@ -112,7 +112,7 @@ def _published(archive: Path) -> dict[str, Tensor]:
             return torch.load(BytesIO(member(pack, name).read()), weights_only=True)
         except UnpicklingError:
             raise PipelineError(
-                f"{name} in {archive} is no file of tensors alone; fetch the published one"
+                f"{name} in {archive} is not a file of tensors alone; fetch the published one"
             ) from None
 
 

@@ -147,8 +147,8 @@ def search_of(job: Job[ManifoldSpec], device: torch.device) -> Encoding | Search
     perceptual = perceptual_of(job, device)
     if spec.projection is None or perceptual is None:
         raise PipelineError(
-            f"{spec.generator['name']} can't encode, so its latents are sought; say how "
-            "under `projection` in workflow/config/generators.yaml"
+            f"{spec.generator['name']} can't encode, so its latents must be searched "
+            "for; say how under `projection` in workflow/config/generators.yaml"
         )
     return Search(generator, perceptual, spec.projection, draws(spec, "mean"))
 

@@ -43,8 +43,8 @@ def _fit(
     for name, key in judged.items():
         if key not in outcomes:
             raise PipelineError(
-                f"no verdicts of {name} under {candidate.threat} on {spec.dataset} were "
-                f"given, so that {spec.name} can't choose; build them first"
+                f"no verdicts of {name} under {candidate.threat} on {spec.dataset} "
+                f"were given, so {spec.name} can't choose; build them first"
             )
     accuracies = {name: accuracy(outcomes[key]) for name, key in judged.items()}
     squares = [
@@ -61,9 +61,9 @@ def verdict(spec: CalibrationSpec, ranked: list[Fit]) -> str:
     """How well the best candidate fits, in a sentence."""
     best = ranked[0]
     sure = (
-        "every printed number lies within the 95 % interval of what was measured"
+        "every printed number is within the 95 % interval of what was measured"
         if best.within
-        else "no setting that was tried explains the printed numbers"
+        else "none of the settings explains the printed numbers"
         if not any(fit.within for fit in ranked)
         else "another one is nearer the single numbers' intervals"
     )

@@ -1,6 +1,6 @@
-"""What came out, as typed JSON: tables cell by cell, and claims with what decides them.
+"""Results as typed JSON: tables cell by cell, and claims with what decides them.
 
-Steps hand these files on to each other. CSV, pages, LaTeX and pictures are for people:
+Steps pass these files to each other. CSV, pages, LaTeX and pictures are for people:
 `papers.wording` chooses their words, and nothing reads them back.
 """
 
@@ -20,7 +20,7 @@ from pipeline_steps.papers.claim import Comparison
 from pipeline_steps.papers.spec import Column, Lost, NotRun, Row, Run, TableSpec
 from pipeline_steps.papers.statistics import Interval
 
-# From so many trainings on, their spread says what another one would give. Student's
+# From this many trainings on, their spread says what another one would give. Student's
 # factor is 12.7 for two and 4.3 for three.
 ENOUGH_TRAININGS = 3
 
@@ -40,20 +40,20 @@ def read_results(path: Path, kind: type[Content]) -> Content:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise PipelineError(
-            f"{path} is no {kind.__name__} ({where}: {first['msg']}); delete it and "
+            f"{path} is not a {kind.__name__} ({where}: {first['msg']}); delete it and "
             "build it again"
         ) from error
 
 
 class JudgedRun(Run):
-    """A file of verdicts behind a cell, and its card, as they lie from the table."""
+    """A file of verdicts behind a cell, and its card, relative to the table."""
 
     file: str
     card: str
 
 
 class Cell(Settings):
-    """One number of a table: as printed, as measured, and what is to be said of it."""
+    """One number of a table: printed, measured, and remarks on it."""
 
     method: str
     column: str
@@ -69,18 +69,17 @@ class Cell(Settings):
     images: int = 0
     seeds: int = 0
     calibrated: bool = False
-    """Whether the paper doesn't state the threat's strength, so that ours is a
-    choice."""
+    """Whether the threat's strength is our choice, because the paper doesn't state it."""
     not_run: NotRun | None = None
     flags: tuple[Flag, ...] = ()
     lost: Lost | None = None
-    """Whether the printed number was lost where the paper's text was read."""
+    """Whether the printed number was lost when the paper's text was extracted."""
     printed_mean: float | None = None
-    """The mean of the printed row, where its printed average is another."""
+    """The mean of the printed row, if its printed average differs."""
     notes: tuple[str, ...] = ()
-    """What the config says of the row, on its first cell."""
+    """The config's note on the row, on its first cell."""
     runs: tuple[JudgedRun, ...] = ()
-    """All that it comes from."""
+    """The verdicts behind it."""
 
     @property
     def difference(self) -> float | None:
@@ -91,7 +90,7 @@ class Cell(Settings):
 
 
 class MeasuredTable(Settings):
-    """A published table with what was measured beside it."""
+    """A published table with the measured numbers."""
 
     spec: TableSpec
     cells: list[list[Cell]]
@@ -103,20 +102,20 @@ class MeasuredTable(Settings):
         return [*(column.label for column in self.spec.columns), *average]
 
     def printed(self) -> Iterator[Cell]:
-        """Cells with a printed number, averages left out, for they are recomputed."""
+        """Cells with a printed number, without averages, which are recomputed."""
         for row in self.cells:
             for cell in row:
                 if cell.kind != "average" and cell.published is not None:
                     yield cell
 
     def doubted(self) -> Iterator[Row | Column]:
-        """The rows and columns against whose printed numbers something speaks."""
+        """The rows and columns with doubts about their printed numbers."""
         yield from (row for row in self.spec.rows if row.doubt)
         yield from (column for column in self.spec.columns if column.doubt)
 
 
 class Outcome(StrEnum):
-    """What the numbers make of a claim."""
+    """How the numbers decide a claim."""
 
     HOLDS = "holds"
     FAILS = "does_not_hold"
@@ -130,16 +129,16 @@ class Outcome(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """An outcome with what limits it; claims of equal verdicts are counted together."""
+    """An outcome with its limits; claims with equal verdicts are counted together."""
 
     outcome: Outcome
     trainings: int
-    """How many decide it, but no more than are enough."""
+    """The number of trainings that decide it, capped at enough."""
     papers_size: bool
 
     @property
     def is_reproduction(self) -> bool:
-        """Whether it says of the paper itself that it reproduces, or does not."""
+        """Whether it says that the paper reproduces, or does not."""
         enough = self.trainings >= ENOUGH_TRAININGS
         return self.papers_size and enough and self.outcome.is_decided
 
@@ -153,18 +152,18 @@ class Finding(Settings):
     """The values of both sides."""
     outcome: Outcome
     interval: Interval | None = None
-    """Of the difference, or of the accuracy that is held against a number."""
+    """Of the difference, or of the accuracy that is compared with a number."""
     paired: bool = False
     """Whether it is the difference of two accuracies on the same images."""
     trainings: int = 1
     agreeing: int = 1
-    """For how many trainings alone it comes out as for their mean."""
+    """The number of trainings that agree with their mean."""
     p: float | None = None
     """Of an exact test over the images, where there is one."""
 
 
 class DecidedClaim(Settings):
-    """A claim with its outcome, and what that rests on."""
+    """A claim with its outcome and evidence."""
 
     paper: str
     claim: str
@@ -176,9 +175,9 @@ class DecidedClaim(Settings):
     """Whether the claim is ours, not the paper's."""
     outcome: Outcome
     trainings: int | None = None
-    """From how many seeds the networks were trained that decide it."""
+    """The number of seeds behind the networks that decide it."""
     papers_size: bool
-    """Whether nothing was smaller than the paper has it."""
+    """Whether everything had the paper's size."""
     p: float | None = None
     """Of the comparison that decides it, where there is an exact test."""
     findings: tuple[Finding, ...] = ()
@@ -186,7 +185,7 @@ class DecidedClaim(Settings):
     not_run: str | None = None
     """Why it could not be decided."""
     printed: Outcome | None = None
-    """What the numbers that the paper prints make of it, if they decide it."""
+    """The outcome by the paper's own numbers, if they decide it."""
 
     @property
     def verdict(self) -> Verdict:
@@ -203,7 +202,7 @@ class DecidedClaims(Settings):
 
     @property
     def by_outcome(self) -> dict[str, int]:
-        """How many claims have which outcome."""
+        """The number of claims with each outcome."""
         counts = Counter(claim.outcome for claim in self.claims)
         return {outcome.value: counts[outcome] for outcome in Outcome}
 

@@ -54,8 +54,8 @@ def read_outcomes(
         other, expected = judged.setdefault(run.dataset, (path, images))
         if not np.array_equal(images, expected):
             raise PipelineError(
-                f"{path} and {other} were judged on different images, so that they "
-                "can't be compared; delete both and build them again"
+                f"{path} and {other} were judged on different images, so they can't "
+                "be compared; delete both and build them again"
             )
         outcomes.setdefault(run.key, []).append(table[column][order])
     return {key: np.stack(seeds) for key, seeds in outcomes.items()}

@@ -1,7 +1,6 @@
-"""Words for what came out: a function for each thing, the same words in every form.
+"""Words for results: CSV, pages, LaTeX, pictures and the terminal all use these.
 
-Each takes values and gives a sentence or a clause; CSV, pages, LaTeX, pictures and the
-terminal all ask here.
+Each function takes values and gives a sentence or a clause.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +37,7 @@ def rounded(number: float, within: Interval | None = None) -> str:
 
 
 def digits(within: Interval | None) -> int:
-    """Decimals that say something: a tenth, or a hundredth where the interval is narrow."""
+    """Meaningful decimals: a tenth, or a hundredth where the interval is narrow."""
     return 2 if within is not None and within.high - within.low < NARROW else 1
 
 
@@ -52,7 +51,7 @@ def signed(difference: float) -> str:
 
 
 def plain_number(number: float) -> str:
-    """A number of any size, without digits that say nothing."""
+    """A number of any size, without meaningless digits."""
     return f"{number:,}" if isinstance(number, int) else f"{number:.3g}"
 
 
@@ -71,22 +70,22 @@ def duration(seconds: float) -> str:
 # Tables
 
 CALIBRATED = (
-    "Setting not stated: the paper leaves this attack's strength open, and ours is a "
-    "choice, to be calibrated on AT and Normal Training alone."
+    "Setting not stated: the paper leaves this attack's strength open. Ours is a choice, "
+    "to be calibrated on AT and Normal Training only."
 )
-LOST = "printed number was lost where the paper's text was read"
-INFERRED = f"{LOST}, and this one follows from elsewhere in it"
+LOST = "printed number was lost when the paper's text was extracted"
+INFERRED = f"{LOST}, and this one follows from the rest of it"
 
 
 class Footnotes:
-    """Signs for what is said below a table; the same words share a sign."""
+    """Letters for the notes below a table; equal notes share a letter."""
 
     def __init__(self, alphabet: str = "abcdefghijklmnopqrstuvwxyz") -> None:
         self.alphabet = alphabet
         self.letters: dict[str, str] = {}
 
     def marks(self, *sentences: str) -> list[str]:
-        """The signs of these sentences, each made when it is first asked for."""
+        """The signs of these sentences, each made when it is first used."""
         for sentence in sentences:
             again, i = divmod(len(self.letters), len(self.alphabet))
             self.letters.setdefault(sentence, self.alphabet[i] * (again + 1))
@@ -105,12 +104,12 @@ def caution(spec: TableSpec) -> str | None:
     if clauses := standing_in(spec):
         return (
             f"Here {' and '.join(clauses)}: the differences from the paper are not "
-            "comparable, and say nothing of whether it reproduces."
+            "comparable, and say nothing about whether it reproduces."
         )
     if spec.scale != "paper":
         return (
             f"Measured at scale {spec.scale}, which is smaller than the paper's: a "
-            "difference may come of the scale alone."
+            "difference may come from the scale alone."
         )
     return None
 
@@ -130,7 +129,7 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def legend(rows: list[list[Cell]], measured: str, printed: str) -> str:
-    """How a cell is to be read: where stands what was measured, and what is printed."""
+    """How to read a cell: which number was measured, and which is printed."""
     images = sorted({cell.images for row in rows for cell in row if cell.images})
     counted = " and ".join(f"{number:,}" for number in images) or "no"
     text = (
@@ -167,7 +166,7 @@ _REASONS = {
     Reason.FEWER: "more of the same attack should not do less",
     Reason.QUERIES: "more queries should not do less",
     Reason.MASKED: "one step does more than many, so gradients may be masked",
-    Reason.WIDER: "all that the other may do, this may do too",
+    Reason.WIDER: "this attack may do everything that the other may",
     Reason.CONTAINS: "the other is a part of it",
     Reason.BLIND: "an attack that sees no gradient should not do more",
     Reason.TRANSFERRED: (
@@ -180,15 +179,13 @@ _REASONS = {
     Reason.ONE_STEP: "one step is no measure of this defense",
 }
 _SYMPTOMS = {
-    Symptom.UNSTABLE: "the defense answers differently when asked twice",
+    Symptom.UNSTABLE: "the defense gives different answers to the same image",
     Symptom.NO_GRADIENT: "the loss has no gradient at {share} of the images probed",
     Symptom.UNSEEN_INFERENCE: (
-        "the defense optimises when asked, and the attack does not see it"
+        "the defense optimises at inference, and the attack does not see it"
     ),
     Symptom.PROBABILITIES: "the defense answers with probabilities, not with logits",
-    Symptom.BROKEN_BLINDLY: (
-        "Square breaks {points} that attacks with gradients had left"
-    ),
+    Symptom.BROKEN_BLINDLY: "Square breaks {points} that gradient attacks had left",
 }
 
 
@@ -225,7 +222,7 @@ def contradicted(cell: Cell) -> list[str]:
 
 
 def remarks(cell: Cell) -> list[str]:
-    """All that is to be said of a cell, a clause each."""
+    """Everything to say about a cell, a clause each."""
     return [
         *([f"not run: {not_run(cell)}"] if cell.not_run else []),
         *(f"red flag: {flag(raised)}" for raised in cell.flags),
@@ -241,7 +238,7 @@ def behind(cell: Cell) -> list[str]:
 
 
 def notes(part: Row | Column) -> list[str]:
-    """What is to be said of a whole row or column."""
+    """What to say about a whole row or column."""
     sentences = [f"Not run: {part.not_run}."] if part.not_run else []
     if isinstance(part, Column) and part.calibrated:
         sentences.append(CALIBRATED)
@@ -249,12 +246,12 @@ def notes(part: Row | Column) -> list[str]:
 
 
 def printed_doubts(part: Row | Column) -> list[str]:
-    """What speaks against the printed numbers of a whole row or column."""
+    """Doubts about the printed numbers of a whole row or column."""
     return [part.doubt] if part.doubt else []
 
 
 def marks(part: Row | Column, footnotes: Footnotes) -> str:
-    """The letters of what is to be said of a whole row or column."""
+    """The letters of the notes and doubts of a whole row or column."""
     return footnotes.mark(*notes(part), *printed_doubts(part))
 
 
@@ -265,7 +262,7 @@ def cell_marks(cell: Cell, notes: Footnotes) -> tuple[str, str]:
 
 
 def mark_all(spec: TableSpec, rows: list[list[Cell]], footnotes: Footnotes) -> None:
-    """Gives all that a table has to say its letters, in reading order."""
+    """Assigns letters to all of a table's remarks, in reading order."""
     for column in spec.columns:
         marks(column, footnotes)
     for row, line in zip(spec.rows, rows, strict=True):
@@ -287,14 +284,14 @@ def printed(cell: Cell) -> str:
 
 
 def beside(cell: Cell, within: Interval, digits: int) -> list[str]:
-    """What stands small beside a measured number."""
+    """The small print beside a measured number."""
     ends = [f"{within.low:.{digits}f} to {within.high:.{digits}f}"]
     return ends if cell.spread is None else [f"± {cell.spread:.2f}", *ends]
 
 
 # Claims
 
-# So many comparisons of a claim are told in full.
+# Up to this many comparisons of a claim are shown in full.
 SHOWN = 6
 
 SIGNS = {
@@ -326,8 +323,8 @@ _RELATIONS: dict[Relation, str] = {
 
 
 def verdict(reached: Verdict) -> str:
-    """A claim's verdict: only at the papers' size, and of enough trainings, is a claim
-    reproduced or not; of fewer trainings this is said."""
+    """A claim's verdict. A claim is (not) reproduced only at the papers' size and with
+    enough trainings; fewer trainings are mentioned."""
     if reached.outcome is Outcome.NOT_RUN:
         return OUTCOMES[reached.outcome]
     if reached.is_reproduction:
@@ -350,7 +347,7 @@ def detail(claim: DecidedClaim) -> str:
 
 
 def comparisons(outcome: Outcome, findings: Sequence[Finding]) -> str:
-    """All comparisons, or of many how many came out how, and those that decide."""
+    """All comparisons; if there are many, a count by outcome and those that decide."""
     shown = "; ".join(map(finding, telling(outcome, findings)))
     if len(findings) <= SHOWN:
         return shown
@@ -358,7 +355,7 @@ def comparisons(outcome: Outcome, findings: Sequence[Finding]) -> str:
 
 
 def telling(outcome: Outcome, findings: Sequence[Finding]) -> list[Finding]:
-    """The comparisons that are told: all of few, of many those that decide."""
+    """The comparisons to show: all if there are few, otherwise those that decide."""
     if len(findings) <= SHOWN:
         return [*findings]
     if outcome is Outcome.HOLDS:
@@ -367,7 +364,7 @@ def telling(outcome: Outcome, findings: Sequence[Finding]) -> list[Finding]:
 
 
 def counted(findings: Sequence[Finding]) -> str:
-    """How many comparisons came out how."""
+    """The number of comparisons with each outcome."""
     outcomes = [each.outcome for each in findings]
     return ", ".join(
         f"{outcomes.count(kind)} {_COUNTED[kind][outcomes.count(kind) > 1]}"
@@ -377,7 +374,7 @@ def counted(findings: Sequence[Finding]) -> str:
 
 
 def lacks(left_out: LeftOut, names: Names) -> str:
-    """What a claim would need that the scale leaves out."""
+    """The results that a claim needs and the scale leaves out."""
     shown = [_result(result, names) for result in left_out.results]
     return listed([*shown, *([f"{left_out.more} more"] if left_out.more else [])])
 
@@ -409,7 +406,7 @@ def finding(
         text += f": {_ends(decided.interval, f'.{places}f')}"
     if decided.trainings > 1:
         text += (
-            f", mean over {decided.trainings} seeds, of which {decided.agreeing} agree"
+            f", mean over {decided.trainings} seeds, {decided.agreeing} of which agree"
         )
     return text
 
@@ -463,7 +460,7 @@ _PICTURES = {
     "attacked_images": "Rows of images, attacked images and the magnified difference",
     "attacked_levels": "Images with, below each, what an attack on one level changed",
     "breaking_budgets": "Lines of the share of images unbroken, against the budget",
-    "compared_attacks": "Images, and below them what each attack makes of the same ones",
+    "compared_attacks": "Images, and below them the same ones under each attack",
     "compared_defenses": "Images attacked to fool each defense, side by side",
     "decision_boundaries": "Points in the plane with the boundary that each scheme learns",
     "flow_fields": "Images, attacked images, and arrows from where pixels were fetched",
@@ -476,7 +473,7 @@ _PICTURES = {
 
 
 def picture(kind: str, panels: Sequence[str], threats: Sequence[str]) -> str:
-    """What a figure shows, for who can't see it."""
+    """A figure's alt text."""
     what = _PICTURES.get(kind, f"A figure of the kind {kind.replace('_', ' ')}")
     shown = listed([*dict.fromkeys(panels)]) if panels else ""
     under = [threat for threat in threats if threat not in shown]

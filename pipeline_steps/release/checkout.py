@@ -25,21 +25,38 @@ class Checkout:
 
     root: Path
 
-    def cards(self, scale: str) -> dict[Path, Card]:
-        """Every card of a scale, those of its data sets among them."""
-        own = dict(self._read(f"{layout.card_folder(scale)}/**/*.json"))
+    def cards(
+        self, scale: str, broken: dict[Path, str] | None = None
+    ) -> dict[Path, Card]:
+        """Every card of a scale, those of its data sets among them.
+
+        What is no card is told in `broken`, and refused where that isn't wanted.
+        """
+        own = dict(self._read(f"{layout.card_folder(scale)}/**/*.json", broken))
         used = {file for path in own for file in self.below(path, own[path])}
-        data = dict(self._read(f"{layout.DATA_CARDS}/*.json"))
+        data = dict(self._read(f"{layout.DATA_CARDS}/*.json", broken))
         origin = {f for p in data if p in used for f in self.below(p, data[p])}
         # What lies in a data set's folder goes where the data set goes.
         sets = {f for p in used | origin if p in data for f in folders(p, data[p])}
         beside = {p for p, card in data.items() if folders(p, card) & sets}
         return own | {p: c for p, c in data.items() if p in used | origin | beside}
 
-    def _read(self, pattern: str) -> Iterator[tuple[Path, Card]]:
+    def _read(
+        self, pattern: str, broken: dict[Path, str] | None
+    ) -> Iterator[tuple[Path, Card]]:
         for path in sorted(self.root.glob(pattern)):
-            if not path.name.endswith(".record.json"):
-                yield path.relative_to(self.root), read_card(path)
+            if path.name.endswith(".record.json") or path.name.startswith("."):
+                continue
+            file = path.relative_to(self.root)
+            try:
+                card = _results_only(file, read_card(path))
+                if broken is not None and not is_of_its_place(file, card):
+                    raise PipelineError("names other files than a card at its place")
+                yield file, card
+            except PipelineError as error:
+                if broken is None:
+                    raise
+                broken[file] = str(error).replace(f"{path} ", "")
 
     def below(self, path: Path, card: Card) -> list[Path]:
         """The cards that a card names among its inputs."""
@@ -86,7 +103,13 @@ class Checkout:
             objects[folder] = listing = self._object(out["md5"])
             if listing.is_file():
                 for entry in json.loads(listing.read_text()):
-                    objects[folder / entry["relpath"]] = self._object(entry["md5"])
+                    inside = Path(entry["relpath"])
+                    if inside.is_absolute() or ".." in inside.parts:
+                        raise PipelineError(
+                            f"{pointer} lists {inside}, which lies outside of {folder}; "
+                            "nothing was changed here"
+                        )
+                    objects[folder / inside] = self._object(entry["md5"])
         return objects
 
     def _object(self, digest: str) -> Path:
@@ -173,6 +196,26 @@ def _said(errors: str) -> str:
     return some(telling or reasons or ["it gave no reason"], "; ")
 
 
+def files_of_card(path: Path) -> list[set[str]]:
+    """The files that a card may have, by the kinds of result whose card lies there."""
+    return [
+        {at.format(**names) for at in kind.files.values()}
+        for kind, names in layout.kinds_of(str(path))
+    ]
+
+
+def is_of_its_place(path: Path, card: Card) -> bool:
+    """Whether a card speaks, and in full, of the files that lie where it lies."""
+    try:
+        own = {str(file) for file in card.files(path).values()}
+        inputs = [facts for files in card.inputs.values() for facts in files]
+        entries = [*card.outputs.values(), *inputs]
+        whole = all({"file", "sha256", "bytes"} <= facts.keys() for facts in entries)
+    except (AttributeError, KeyError, TypeError):
+        return False
+    return whole and own in files_of_card(path)
+
+
 def folders(path: Path, card: Card) -> set[Path]:
     """The folders of data sets that hold a card's files."""
     files = card.files(path).values()
@@ -223,3 +266,11 @@ def some(items: Iterable[object], between: str = ", ") -> str:
     shown = [str(item) for item in items]
     more = f"{between}and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
     return between.join(shown[:SHOWN]) + more
+
+
+def _results_only(path: Path, card: Card) -> Card:
+    """The card, if each file that it names is a result: a foreign one may name any."""
+    for file in card.files(path).values():
+        if file.parts[0] not in (layout.DATA, layout.RESULTS):
+            raise PipelineError(f"{path} speaks of {file}, which is no result")
+    return card

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,22 +32,27 @@ def build(name: str, scale: str, cores: int, root: Path) -> Card:
     command += ["--cores", str(cores), "--config", f"scale={scale}"]
     logs = [RULES[rule].log.format(dataset=name) for rule in BUILDING]
     say(f"how far it is: {' '.join(logs)}")
-    started = time.time()
+    before = _ends_of_logs(name, root)
     done = subprocess.run(
         command, cwd=root, check=False, capture_output=True, text=True
     )
     if done.returncode != 0:
         raise PipelineError(
-            _why(name, root, started) or last_words(done.stdout + done.stderr)
+            _why(name, root, before) or last_words(done.stdout + done.stderr)
         )
     return read_card(root / layout.card("build_dataset", dataset=name))
 
 
-def _why(name: str, root: Path, started: float) -> str:
-    """The sentence in which the step that failed ended."""
-    for rule in BUILDING:
-        log = root / RULES[rule].log.format(dataset=name)
-        if log.is_file() and log.stat().st_mtime >= started - 1:
+def _ends_of_logs(name: str, root: Path) -> dict[Path, int]:
+    """When each log of a data set was last written to."""
+    logs = (root / RULES[rule].log.format(dataset=name) for rule in BUILDING)
+    return {log: log.stat().st_mtime_ns for log in logs if log.is_file()}
+
+
+def _why(name: str, root: Path, before: dict[Path, int]) -> str:
+    """The sentence in which the step that failed ended, whose log has changed since."""
+    for log, written in _ends_of_logs(name, root).items():
+        if written != before.get(log):
             sentences = sentences_in(log.read_text(encoding="utf-8"))
             if sentences:
                 return sentences[0]

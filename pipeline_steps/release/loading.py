@@ -8,6 +8,8 @@ Without a repository the files are those of this checkout; a repository that is 
 without a revision, is that working copy as it stands. Without a scale it is the largest
 at which the thing was made. Either way each file is checked
 against its card before it is opened, and nothing that could carry code is ever opened.
+A card names networks of this project or of an installed plugin; with `trust=True` also
+your own, as your own.yaml has it (SECURITY.md).
 What a repository gave is kept in the user's cache folder, so that it is fetched once.
 """
 
@@ -15,35 +17,48 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 from torch import nn
 
 from pipeline_steps import layout
 from pipeline_steps.config.load import load_config, scales
+from pipeline_steps.config.user_models import OWN_FILE, Own, OwnModel
+from pipeline_steps.config.yaml_files import path_of, read
 from pipeline_steps.core.arrays import read_array
-from pipeline_steps.core.card import Card, missing_plugins, read_card, verify
+from pipeline_steps.core.card import Card, read_card, verify
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256, writing
-from pipeline_steps.core.registry import ROOT, did_you_mean, entries, words
+from pipeline_steps.core.progress import say
+from pipeline_steps.core.registry import ROOT, did_you_mean
+from pipeline_steps.core.settings import Entry, kind_of
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.defenses.load import with_weights
 from pipeline_steps.defenses.snapshots import best_of
 from pipeline_steps.generators import generator as generators
+from pipeline_steps.release.untrusted import (
+    check_address,
+    check_names,
+    check_remotes,
+    no_larger_than,
+    registered,
+)
 
 NO_CARD = re.compile(r"^\.|\.record\.json$|\.csv$")
+LARGEST_CARD = 1 << 24
 # From the largest down; scales of another name come after these.
 LARGEST_FIRST = ("paper", "small", "cores", "demo")
 
 
 @dataclass(frozen=True)
 class Manifold:
-    """A data set on a generator's manifold: all of it in the order of the images."""
+    """A data set on a generator's manifold, in the order of its images."""
 
     latents: np.ndarray
     projected: np.ndarray
@@ -60,14 +75,19 @@ def load_defense(
     scale: str | None = None,
     repository: str | None = None,
     revision: str | None = None,
+    *,
+    trust: bool = False,
 ) -> nn.Module:
-    """A network in eval mode on images in [0, 1], with the `card` of its training.
+    """A network in eval mode that takes images in [0, 1], with the `card` of its training.
 
-    A name that was not trained itself, as `atld+` with the weights of `atld-`, is known
-    by its verdicts: their card says whose weights answered, and how.
+    A defense that has no training of its own, such as `atld+` with the weights of `atld-`,
+    is found through the cards of its verdicts. With `trust` a model may be made by a
+    function of your own that your own.yaml names, and the repository's DVC settings may be
+    of any kind.
     """
+    check_names(defense=name, dataset=dataset, scale=scale)
     names, spec = {"dataset": dataset, "defense": name}, {}
-    with _source(repository, revision) as source:
+    with _source(repository, revision, trust) as source:
         path, verdicts = _cards_at(source, scale, *_cards_of_defense(**names))
         judged = sorted(source.cards(verdicts.parent))
         if judged and path.name not in source.names(path.parent):
@@ -76,10 +96,14 @@ def load_defense(
             spec = verdict.spec
             path = verdict.input_files(first)["weights_card"][0]
         best = spec.get("weights") == "best"
+        card = source.card(path)
+        # Before any byte of its weights is fetched.
+        described = (spec or card.spec).get("architecture")
+        architecture = _known_network(described, card, path, name, trust)
         card, file = source.checked(path, "snapshots" if best else "weights")
         weights = best_of(file) if best else read_tensors(file)
-        architecture = _installed((spec or card.spec)["architecture"], card)
-        model = with_weights(architecture, weights, file)
+        with no_larger_than(weights, path):
+            model = with_weights(architecture, weights, file)
     model.card = card  # type: ignore[assignment]
     return model
 
@@ -90,14 +114,19 @@ def load_generator(
     scale: str | None = None,
     repository: str | None = None,
     revision: str | None = None,
+    *,
+    trust: bool = False,
 ) -> Any:
     """A trained generator with `encode`, `decode` and `sample`, and its `card`."""
-    with _source(repository, revision) as source:
+    check_names(generator=name, dataset=dataset, scale=scale)
+    with _source(repository, revision, trust) as source:
         place = _card("train_gan", dataset=dataset, generator=name)
         (path,) = _cards_at(source, scale, place)
+        card = source.card(path)
+        model = registered("generator", card.spec.get("model"), card, path)
         card, weights = source.checked(path, "weights")
-        model = _installed(card.spec["model"], card)
-        trained: Any = generators.load_generator(model, weights)
+        with no_larger_than(read_tensors(weights), path):
+            trained: Any = generators.load_generator(model, weights)
     trained.card = card
     return trained
 
@@ -109,10 +138,13 @@ def load_manifold(
     repository: str | None = None,
     revision: str | None = None,
     split: str = "test",
+    *,
+    trust: bool = False,
 ) -> Manifold:
-    """A data set's latents, with the images and labels that they belong to."""
+    """A data set's latents, with their images and labels."""
+    check_names(generator=generator, dataset=dataset, scale=scale, split=split)
     names = {"dataset": dataset, "generator": generator, "split": split}
-    with _source(repository, revision) as source:
+    with _source(repository, revision, trust) as source:
         (path,) = _cards_at(source, scale, _card("project_dataset", **names))
         card, latents = source.checked(path, "latents")
         _, projected = source.checked(path, f"{split}_images")
@@ -130,7 +162,7 @@ def load_manifold(
 
 @dataclass(frozen=True)
 class ReleasedDefense:
-    """A defense that `load_defense` gives, and how it was judged."""
+    """A defense that `load_defense` can load, and its accuracies."""
 
     name: str
     dataset: str
@@ -145,9 +177,12 @@ def list_defenses(
     scale: str | None = None,
     repository: str | None = None,
     revision: str | None = None,
+    *,
+    trust: bool = False,
 ) -> list[ReleasedDefense]:
     """All defenses that can be loaded from a repository, or from this checkout."""
-    with _source(repository, revision) as source:
+    check_names(dataset=dataset, scale=scale)
+    with _source(repository, revision, trust) as source:
         return [
             ReleasedDefense(name, on, at, _title(name, at), _accuracies(source, cards))
             for at in _scales(source)
@@ -251,10 +286,12 @@ class _Checkout:
     def checked(self, card_path: Path, role: str) -> tuple[Card, Path]:
         """A card, and the file of one role once its bytes are what the card says."""
         file = _file_of(self.card(card_path), card_path, role)
+        _refuse_outside(file, self.where)
         card = verify(self.folder / file, self.folder / card_path, role)
         return card, self.folder / file
 
     def card(self, card_path: Path) -> Card:
+        _refuse_outside(card_path, self.where)
         if not (self.folder / card_path).is_file():
             raise _unknown(card_path, self.names, self.where)
         return read_card(self.folder / card_path)
@@ -283,9 +320,16 @@ class _Repository:
     def checked(self, card_path: Path, role: str) -> tuple[Card, Path]:
         card = self.card(card_path)
         file, facts = _file_of(card, card_path, role), card.outputs[role]
+        _refuse_outside(file, self.where)
         digest = str(facts["sha256"])
         if not re.fullmatch("[0-9a-f]{64}", digest):  # it becomes the name of a file
             raise PipelineError(f"{card_path} of {self.name} holds no digest of {file}")
+        size = self._size(file)
+        if size not in (None, facts["bytes"]):
+            raise PipelineError(
+                f"{file} of {self.name} has {size:,} bytes where its card {card_path} says "
+                f"{facts['bytes']:,}; it is not fetched"
+            )
         kept = cache_folder() / digest
         if not (kept.is_file() and sha256(kept) == digest):
             fetched = self._fetched(file)
@@ -299,9 +343,29 @@ class _Repository:
         return card, kept
 
     def card(self, card_path: Path) -> Card:
-        if not self.files.isfile(str(card_path)):
+        _refuse_outside(card_path, self.where)
+        if not self._looked_at(self.files.isfile, card_path):
             raise _unknown(card_path, self.names, self.where)
+        size = self._size(card_path)
+        if size is not None and size > LARGEST_CARD:
+            raise PipelineError(f"{card_path} has {size:,} bytes, as no card has")
         return read_card(self._fetched(card_path))
+
+    def _size(self, file: Path) -> int | None:
+        """How large a file will be, if that is known before it is fetched."""
+        try:
+            size = self.files.info(str(file)).get("size")
+        except Exception:  # to fetch it tells why
+            return None
+        return None if size is None else int(size)
+
+    def _looked_at(self, look: Callable[[str], Any], path: Path) -> Any:
+        try:
+            return look(str(path))
+        except Exception as error:  # as in `_fetched`
+            raise PipelineError(
+                f"{path} of {self.name} could not be looked at ({_reason(error)})"
+            ) from error
 
     def _fetched(self, file: Path) -> Path:
         # Under a name of our own: a card of others may name any place.
@@ -321,9 +385,10 @@ class _Repository:
         return f"in that revision of {self.name}"
 
     def names(self, folder: Path) -> list[str]:
-        if not self.files.isdir(str(folder)):
+        if not self._looked_at(self.files.isdir, folder):
             return []
-        return [Path(path).name for path in self.files.ls(str(folder), detail=False)]
+        paths = self._looked_at(lambda path: self.files.ls(path, detail=False), folder)
+        return [Path(path).name for path in paths]
 
     def cards(self, folder: Path) -> list[str]:
         """The names of cards in a folder."""
@@ -334,22 +399,54 @@ def _only_cards(names: list[str]) -> list[str]:
     return sorted(n for n in names if n.endswith(".json") and not NO_CARD.search(n))
 
 
+def _refuse_outside(file: Path, where: str) -> None:
+    """What a card names is a part of its own repository."""
+    if file.is_absolute() or ".." in file.parts:
+        raise PipelineError(f"{file}, which a card {where} names, lies outside of it")
+
+
 def _file_of(card: Card, card_path: Path, role: str) -> Path:
     file = card.files(card_path).get(role)
     if file is None:
-        raise PipelineError(f"{card_path} says nothing of any '{role}'")
+        raise PipelineError(f"{card_path} lists no '{role}'")
     return file
 
 
-def _installed(settings: Any, card: Card) -> Any:
-    """Settings of which each word is known here; of a plugin's, its package is told."""
-    for kind, word in sorted(entries(settings)):
-        for package in missing_plugins(card) if word not in words(kind) else ():
-            raise PipelineError(
-                f"the {kind} '{word}' is of a plugin, and its package {package} is not "
-                "installed; install it if you trust it, and load again"
-            )
-    return settings
+def _known_network(entry: Any, card: Card, path: Path, name: str, trust: bool) -> Entry:
+    """A card's network, once nothing but code of this environment is needed to make it."""
+    if not isinstance(entry, dict) or "factory" not in entry:
+        return registered("architecture", entry, card, path)
+    function = f"{entry['factory']!r} with {kind_of(entry.get('arguments'))}"
+    if not trust:
+        raise PipelineError(
+            f"{path} says that {name} is made by a function, {function}, which would run "
+            f"code; if it is your own, name it in {OWN_FILE}, and pass trust=True"
+        )
+    own = _own_models().get(name.partition("@")[0])
+    said = (entry["factory"], entry.get("arguments"))
+    if own is None or said != (own.factory, own.arguments):
+        raise PipelineError(
+            f"{path} says that {name} is made by {function}, and {OWN_FILE} here does not; "
+            "a card alone is never believed in that"
+        )
+    say(f"{name} is made by {function}, as {OWN_FILE} has it")
+    network = {key: entry.get(key) for key in ("factory", "arguments", "code")}
+    if "inference" in entry:
+        network["inference"] = registered("inference", entry["inference"], card, path)
+    return network
+
+
+def _own_models() -> dict[str, OwnModel]:
+    """The user's own models by name, as the config here has them."""
+    root = _here()
+    if not path_of(root, "own").is_file():
+        return {}
+    return TypeAdapter(Own).validate_python(read(root, "own")).models
+
+
+def _here() -> Path:
+    """The checkout; what was installed from a wheel lies in none, and the user may."""
+    return ROOT if (ROOT / layout.RESULTS).is_dir() else Path.cwd()
 
 
 def _unknown(card_path: Path, names: Any, where: str) -> PipelineError:
@@ -368,9 +465,20 @@ def _unknown(card_path: Path, names: Any, where: str) -> PipelineError:
 
 
 def cache_folder() -> Path:
-    """Where what was fetched or built for a user is kept."""
+    """Where what was fetched or built for a user is kept, which nobody else can change.
+
+    What lies there is checked before it is opened; between the two it must stay the same.
+    """
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "robust-papers"
+    folder = Path(home) / "robust-papers"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state = folder.stat()
+    if state.st_uid != os.geteuid() or state.st_mode & 0o022:
+        raise PipelineError(
+            f"{folder} can be changed by others; make it yours alone (chmod go-w), or name "
+            "another folder in XDG_CACHE_HOME"
+        )
+    return folder
 
 
 def _reason(error: BaseException) -> str:
@@ -382,17 +490,17 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def _source(
-    repository: str | None, revision: str | None
+    repository: str | None, revision: str | None, trust: bool
 ) -> Iterator[_Checkout | _Repository]:
     if repository is None:
         if revision is not None:
             raise PipelineError("a revision is one of a repository; name that too")
-        # What was installed from a wheel lies in no checkout; the user may stand in one.
-        installed = not (ROOT / layout.RESULTS).is_dir()
-        yield _Checkout(Path.cwd() if installed else ROOT)
+        yield _Checkout(_here())
         return
+    check_address(repository, revision)
     try:
         from dvc.api import DVCFileSystem  # only here: a GPU machine may have no DVC
+        from dvc.config import Config
     except ImportError:
         raise PipelineError(
             "a model of a repository is fetched by DVC, which is not installed; install "
@@ -400,7 +508,11 @@ def _source(
         ) from None
     try:
         files = DVCFileSystem(repository, rev=revision)
-        files.ls("/", detail=False)  # the repository is opened when first asked
+        if not trust:  # the repository is opened here, and no remote is
+            check_remotes(files.repo.config, Config(), repository)
+        files.ls("/", detail=False)
+    except PipelineError:
+        raise
     except Exception as error:
         at = f" at {revision}" if revision else ""
         raise PipelineError(

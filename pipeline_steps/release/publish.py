@@ -50,7 +50,7 @@ def publish(root: Path = ROOT, scale: str = "demo") -> Published:
     except PipelineError as error:
         raise PipelineError(
             f"{checkout.remote()} said: {error}; nothing was committed, so publish again "
-            "once that is mended"
+            "once that is fixed"
         ) from error
     commit = commit_all(checkout, cards, scale)
     large = [facts for card in cards.values() for facts in card.outputs.values()]
@@ -71,7 +71,7 @@ def refuse_other_changes(checkout: Checkout, scale: str) -> None:
     other = [f for f in changed if not f.startswith(ours) and not f.startswith(results)]
     if other:
         raise PipelineError(
-            f"Git has changes that are no results ({some(other)}); commit or stash "
+            f"Git has changes other than results ({some(other)}); commit or stash "
             "them first, so that the release says which code made it"
         )
 

@@ -164,8 +164,8 @@ def bring(
     if absent or failure:
         what = f"gave no whole copy of {some(absent)}" if absent else f"said: {failure}"
         raise PipelineError(
-            f"{checkout.remote()} {what}; nothing was changed here, so pull again once "
-            "the remote is mended"
+            f"{checkout.remote()} {what}; nothing was changed here, so pull again "
+            "once the remote is fixed"
         ) from failure
     lay_out(checkout, cards, targets)
 

@@ -45,7 +45,7 @@ def _within(root: Path, what: str | Path) -> Path:
     absolute = os.path.abspath(root / what)
     file = Path(os.path.relpath(absolute, os.path.abspath(root)))
     if file.parts[:1] == ("..",):
-        raise PipelineError(f"{file} lies outside of this project")
+        raise PipelineError(f"{file} is outside this project")
     if (root / file).is_dir():
         raise PipelineError(f"{file} is a folder; name one of its files")
     return file
@@ -66,7 +66,7 @@ def _card_of(root: Path, file: Path) -> Path:
     if file in speaks:
         return speaks[file]
     if (root / file).is_file():
-        raise PipelineError(f"no card speaks of {file}, so nothing is known of it")
+        raise PipelineError(f"no card mentions {file}, so nothing is known of it")
     near = did_you_mean(str(file), map(str, [*speaks, *cards]))
     hint = near if near.startswith("; did") else "; build it, or pull it"
     raise PipelineError(f"there is no {file}{hint}")
@@ -77,7 +77,7 @@ def _cell(root: Path, path: Path, name: str) -> tuple[Cell, set[Path]]:
     card = read_card(root / path)
     results = card.files(path).get("json")
     if results is None or not {"rows", "columns", "runs"} <= card.spec.keys():
-        raise PipelineError(f"{path} is no table's card, so it has no cells")
+        raise PipelineError(f"{path} is not a table's card, so it has no cells")
     # A number is explained only if it is the one that this card speaks of.
     verify(root / results, root / path, "json")
     table = read_results(root / results, MeasuredTable)

@@ -173,7 +173,7 @@ class Follower(logging.Handler):
         job = self.run.jobs.get(number)
         if job is None:  # the rule that only gathers targets
             return
-        event = {"event": kind, "time": round(time.time(), 3), "id": number}
+        event = {"event": kind, "time": round(self.run.now(), 3), "id": number}
         if kind == "finished" and not self.run.local:
             event |= self._took(number)
         self.run.read(self.file.add(event))
@@ -201,7 +201,7 @@ class Follower(logging.Handler):
         if not self.run.jobs or self.run.ended is not None:
             return
         try:
-            ended = {"event": "ended", "time": round(time.time(), 3)}
+            ended = {"event": "ended", "time": round(self.run.now(), 3)}
             self.run.read(self.file.add(ended))
             if self.screen:
                 self.screen.end()

@@ -7,6 +7,7 @@ from the first, knows what the run itself knows: its terminal and `robust-papers
 import json
 import math
 import os
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -65,6 +66,8 @@ class Run:
     process: int = 0
     machine: str = ""
     began: float = 0.0
+    clock: float | None = None
+    """What its machine's monotonic clock said when it began."""
     ended: float | None = None
     jobs: dict[int, RunJob] = field(default_factory=dict)
 
@@ -72,7 +75,16 @@ class Run:
     def planned(cls, event: Mapping[str, Any]) -> "Run":
         """The run whose first event this is."""
         jobs = {job["id"]: RunJob(**job) for job in event["jobs"]}
-        return cls(**{key: event[key] for key in PLAN}, began=event["time"], jobs=jobs)
+        clock = event.get("clock")
+        facts = {key: event[key] for key in PLAN}
+        return cls(**facts, began=event["time"], clock=clock, jobs=jobs)
+
+    def now(self) -> float:
+        """The time by a clock that nobody can set, so that what is between two events is a
+        duration. Seen from another machine, or once the run is gone, by the calendar."""
+        if self.clock is None or not is_alive(self) or not _is_here(self):
+            return time.time()
+        return self.began + time.monotonic() - self.clock
 
     def read(self, event: Mapping[str, Any]) -> None:
         """Goes on by one event."""
@@ -194,7 +206,8 @@ class RunFile:
         self.path.unlink(missing_ok=True)
         facts = {key: getattr(run, key) for key in PLAN}
         jobs = [asdict(job) for job in run.jobs.values()]
-        return self.add({"event": "plan", "time": now, **facts, "jobs": jobs})
+        plan = {"event": "plan", "time": now, "clock": time.monotonic()}
+        return self.add({**plan, **facts, "jobs": jobs})
 
     def add(self, event: dict[str, Any]) -> dict[str, Any]:
         with self.path.open("a", encoding="utf-8") as file:
@@ -229,7 +242,7 @@ def is_alive(run: Run) -> bool:
     """Whether its Snakemake may still be there; of another machine nothing is known."""
     if run.ended is not None:
         return False
-    if run.machine != os.uname().nodename:
+    if not _is_here(run):
         return True
     try:
         os.kill(run.process, 0)
@@ -238,3 +251,7 @@ def is_alive(run: Run) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _is_here(run: Run) -> bool:
+    return run.machine == os.uname().nodename

@@ -4,7 +4,6 @@ Where nobody watches, as in a pipe, it is plain lines without a bar.
 """
 
 import sys
-import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,7 +66,7 @@ class Screen:
 
     def look(self) -> None:
         """Plays the rest through, if that is some time ago."""
-        if (now := time.time()) - self.looked >= SECONDS_BETWEEN_LOOKS:
+        if (now := self.run.now()) - self.looked >= SECONDS_BETWEEN_LOOKS:
             self.left, self.looked = self.run.seconds_left(now), now
 
     def finished(self, job: RunJob, outcome: str) -> None:
@@ -97,7 +96,7 @@ class Screen:
         more = f" and {len(runs) - NAMED} more" if len(runs) > NAMED else ""
         self.bar.update(
             self.task,
-            completed=self.run.share_done(time.time()),
+            completed=self.run.share_done(self.run.now()),
             text=self._so_far()[1:-1],
             running="; ".join(runs[:NAMED]) + more,
         )
@@ -127,7 +126,7 @@ def summary(run: Run, root: Path, logs: Sequence[str] = ()) -> list[str]:
         lines.append(f"    its log is {job.log}")
     counts = run.counts
     left = len(run.jobs) - counts[State.DONE] - counts[State.FAILED]
-    took = duration((run.ended or time.time()) - run.began)
+    took = duration((run.ended or run.now()) - run.began)
     lines.append(
         f"{counts[State.DONE]} jobs done, {counts[State.FAILED]} failed, {left} left, "
         f"in {took}{made(run)}"

@@ -40,9 +40,9 @@ def _look(root: Path) -> tuple[bool, list[str]]:
     """Whether the run goes on, and all that there is to say of it."""
     run = read_run(root / layout.RUN)
     if run is None:
-        raise PipelineError("nothing was run in this checkout yet")
+        raise PipelineError("nothing has been run in this checkout yet")
     alive = is_alive(run)
-    return alive, described(run, root, time.time(), alive)
+    return alive, described(run, root, run.now(), alive)
 
 
 def described(run: Run, root: Path, now: float, alive: bool) -> list[str]:

@@ -1,6 +1,6 @@
 """Balls around zero, in which the parameters of an edit may move: L∞, L2 and L1.
 
-All work image by image, and none is misled by gradients of a tiny size.
+All work image by image, and cope with tiny gradients.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ class Ball:
 
 
 def over_image(values: Tensor, like: Tensor) -> Tensor:
-    """One number an image, to be multiplied with all that belongs to it."""
+    """One number for each image, shaped to multiply the image's part."""
     return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
@@ -48,9 +48,9 @@ def length(point: Tensor) -> Tensor:
 
 
 def normalised(gradient: Tensor) -> Tensor:
-    """Each image's part at L2 norm 1; nothing where there is no gradient."""
+    """Each image's part, scaled to L2 norm 1; 0 where there is no gradient."""
     rows = gradient.flatten(1)
-    # The squares of what is left by a saturated network would all be 0.
+    # A saturated network leaves gradients whose squares would all be 0.
     rows = rows / rows.abs().amax(1, keepdim=True).clamp_min(tiny(rows))
     norms = over_image(length(rows), gradient).clamp_min(tiny(rows))
     return rows.reshape_as(gradient) / norms
@@ -65,7 +65,7 @@ def strongest(gradient: Tensor) -> Tensor:
 
 
 def vertex(gradient: Tensor, low: Tensor, high: Tensor, radius: float) -> Tensor:
-    """The point of the L1 ball, within a box around 0, that lies furthest uphill.
+    """The point of the L1 ball, within a box around 0, that is furthest uphill.
 
     A linear program: the strongest coordinates go all the way to their bounds, until the
     radius is used up.
@@ -81,7 +81,7 @@ def vertex(gradient: Tensor, low: Tensor, high: Tensor, radius: float) -> Tensor
 
 
 def frank_wolfe(point: Tensor, uphill: Tensor, iteration: int) -> Tensor:
-    """A part of the way to a vertex; the first one replaces the start."""
+    """A step part of the way to a vertex; the first step replaces the start."""
     return point + (uphill - point) / (iteration + 1)
 
 

@@ -20,15 +20,14 @@ class Batch:
     targets: Tensor | None = None
     """The classes that a targeted attack leads to."""
     projected: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
-    """Latents for generators that have no exact `encode`, by the generators' names; found
-    before, by projection."""
+    """Latents for generators that have no exact `encode`, by the generators' names,
+    found by projection beforehand."""
     moves: Moves | None = None
-    """How the images were augmented, and so what their generated likenesses need too."""
+    """How the images were augmented: the images generated from latents need the same."""
     latents: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     """Exact latents of the images, as far as an attack has encoded them beforehand."""
     clean_logits: Tensor | None = field(default=None, repr=False)
-    """What the attacked network says of the images as they are; for objectives that
-    compare."""
+    """The attacked network's logits on the unedited images, for objectives that compare."""
 
     @property
     def classes(self) -> Tensor:
@@ -36,20 +35,20 @@ class Batch:
         return self.labels.argmax(1) if self.labels.dim() > 1 else self.labels
 
     def latents_of(self, generator: Generator) -> Tensor:
-        """The images on a generator's manifold: encoded, or where a generator can't
-        encode, as they were projected before they were augmented."""
+        """The images' latents: encoded, or if the generator can't encode, projected
+        before augmentation."""
         if generator.exact:
             known = self.latents.get(generator.name)
             return generator.encode(self.images) if known is None else known
         if generator.name not in self.projected:
             raise PipelineError(
-                "an approximate generator needs latents that were found before, and "
-                "this batch has none for it; put them into `projected`"
+                "an approximate generator needs latents that were found before, but "
+                "this batch has none; put them into `projected`"
             )
         return self.projected[generator.name]
 
     def encoded(self, generator: Generator) -> "Batch":
-        """The same batch, that need not encode its images again."""
+        """The same batch, with its latents stored so that it need not encode again."""
         if not generator.exact or generator.name in self.latents:
             return self
         encoded = {generator.name: generator.encode(self.images)}
@@ -64,14 +63,15 @@ class Batch:
 
     @torch.no_grad()
     def on_manifold(self, generator: Generator) -> Tensor:
-        """What a generator can show of the images: an exact one, the images themselves."""
+        """The images as a generator reproduces them; an exact one gives the images
+        themselves."""
         if generator.exact:
             return self.images
         shown = self.decode(generator, self.latents_of(generator))
         return shown if generator.raw else shown.clamp(0, 1)
 
     def take(self, rows: Tensor | slice) -> "Batch":
-        """Some of the images alone, by their numbers, a mask or a slice."""
+        """A subset of the images, by indices, a mask or a slice."""
         return replace(
             self,
             images=self.images[rows],
@@ -87,9 +87,9 @@ class Batch:
 
 
 def moved(batch: Batch, images: Tensor) -> Batch:
-    """The batch with edited images: they lie elsewhere on a manifold, so all that was
-    computed from them is computed anew. What was projected stays: it is near enough to
-    begin from, and to project again would take longer than any attack."""
+    """The batch with edited images. They have other exact latents, so everything
+    computed from them is dropped. Projected latents stay: they are close enough to
+    start from, and projecting again would take longer than any attack."""
     return replace(batch, images=images, latents={}, clean_logits=None)
 
 
@@ -119,11 +119,11 @@ class Attacked:
     used: Tensor
     """How many steps or queries were spent on each image."""
     broken_by: Tensor | None = None
-    """Of an attack with several parts: which of them broke the image, -1 for none."""
+    """If the attack has several parts: the part that broke the image, -1 for none."""
     parts: tuple[str, ...] = ()
     """The names of these parts."""
     flow: Tensor | None = None
-    """Of an edit of place: where each pixel was fetched, to the right and down of itself."""
+    """For edits that move pixels: where each pixel came from, as offsets right and down."""
 
     @classmethod
     def untouched(cls, batch: Batch, moves: bool = False) -> "Attacked":
@@ -140,7 +140,7 @@ class Attacked:
         used: Tensor | int,
         flow: Tensor | None = None,
     ) -> None:
-        """What became of some of the images, and what it cost on top."""
+        """Updates some of the images, and adds what it cost."""
         self.images[rows] = images
         self.used[rows] += used
         if self.flow is not None and flow is not None:

@@ -34,7 +34,7 @@ class _Builder:
     defenses: Mapping[str, nn.Module] = field(default_factory=dict)
 
     def built(self, value: object) -> object:
-        """What a spec names, from the inside out; what was trained is there already."""
+        """What a spec names, built from the inside out; trained things are given."""
         if isinstance(value, list):
             return [self.built(item) for item in value]
         if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What weather and elastic edits are made of: smoothing, and a filter for each image."""
+"""Tools of weather and elastic edits: smoothing, and a filter for each image."""
 
 from functools import cache
 
@@ -8,7 +8,7 @@ from torch.nn.functional import conv2d
 
 Table = tuple[tuple[float, ...], ...]
 
-# By less than this nothing is divided.
+# The smallest divisor.
 SMALLEST = 1e-12
 
 
@@ -16,7 +16,7 @@ SMALLEST = 1e-12
 def gaussian(
     width: int, spread: float, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """The weights of a Gaussian at so many pixels; they sum to 1."""
+    """The weights of a Gaussian over this many pixels; they sum to 1."""
     places = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
     weights = (-((places / spread) ** 2) / 2).exp()
     return (weights / weights.sum()).to(device, dtype)

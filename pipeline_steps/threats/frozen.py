@@ -1,4 +1,4 @@
-"""How attacks treat a network: it must neither learn nor change, only answer."""
+"""Attacks use a network frozen: it neither learns nor changes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

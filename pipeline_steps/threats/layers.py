@@ -1,4 +1,4 @@
-"""A network from inside: what passes between its layers, and what is added to that."""
+"""Reads the features between a network's layers, and adds to them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,14 +23,14 @@ def layers_of(network: nn.Module) -> list[nn.Module]:
     """The layers that a network itself names."""
     if not isinstance(network, Layered):
         raise PipelineError(
-            f"{type(network).__name__} does not tell its layers, which perceptual "
-            "attacks look at; give its class a method `layers`"
+            f"{type(network).__name__} does not expose its layers, which perceptual "
+            "attacks compare; give its class a method `layers`"
         )
     return network.layers()
 
 
 def features_of(network: nn.Module, images: Tensor) -> tuple[list[Tensor], Tensor]:
-    """What comes out of each layer, and the logits."""
+    """Each layer's output, and the logits."""
     features: list[Tensor] = []
     with ExitStack() as hooks:
         for layer in layers_of(network):
@@ -42,7 +42,7 @@ def features_of(network: nn.Module, images: Tensor) -> tuple[list[Tensor], Tenso
 
 @contextmanager
 def added(network: nn.Module, additions: Sequence[Tensor]) -> Iterator[None]:
-    """Each layer gives out its own addition on top, for a while."""
+    """Adds a tensor to each layer's output, inside the `with` block."""
     with ExitStack() as hooks:
         for layer, addition in zip(layers_of(network), additions, strict=True):
             hook = layer.register_forward_hook(
@@ -53,7 +53,7 @@ def added(network: nn.Module, additions: Sequence[Tensor]) -> Iterator[None]:
 
 
 def perceived(features: Sequence[Tensor]) -> Tensor:
-    """One vector an image, whose L2 distances are perceptual ones (LPIPS, unweighted).
+    """One vector for each image; L2 distances between them are perceptual (LPIPS, unweighted).
 
     At each place of each layer the channels have length 1, and each layer counts alike.
     """

@@ -14,11 +14,11 @@ class Objective(ABC):
 
     @property
     def compares(self) -> bool:
-        """Whether it wants `batch.clean_logits`, which cost an attack one more pass."""
+        """Whether it needs `batch.clean_logits`, which cost an attack one more pass."""
         return False
 
     def aim(self, batch: Batch, victim: Victim, rng: Rng) -> Tensor | None:
-        """Of an objective that leads to a class: which one, for each image."""
+        """The target class of each image, if the objective is targeted."""
         return None
 
     @abstractmethod
@@ -27,7 +27,7 @@ class Objective(ABC):
 
 
 class Comparing(Objective, ABC):
-    """An objective that looks at what the network says of the image as it is."""
+    """An objective that compares with the logits of the unedited image."""
 
     @property
     def compares(self) -> bool:
@@ -35,7 +35,7 @@ class Comparing(Objective, ABC):
 
 
 def clean_logits(batch: Batch) -> Tensor:
-    """What the network says of the images as they are."""
+    """The network's logits on the unedited images."""
     if batch.clean_logits is None:
-        raise ValueError("this objective compares, and the batch has no clean logits")
+        raise ValueError("this objective needs clean logits, and the batch has none")
     return batch.clean_logits

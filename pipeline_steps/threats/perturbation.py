@@ -12,7 +12,7 @@ from pipeline_steps.threats.batch import Batch
 class Perturbation(ABC):
     """A differentiable family of edits with a budget.
 
-    The first dimension of each parameter is the batch, for broken images may leave.
+    The first dimension of each parameter is the batch, because broken images may leave.
     """
 
     @property
@@ -31,7 +31,7 @@ class Perturbation(ABC):
         return True
 
     def prepare(self, batch: Batch) -> Batch:
-        """The batch with what an ascent shall not compute again at each step."""
+        """The batch, with what an ascent needs at every step computed once."""
         return batch
 
     @abstractmethod
@@ -53,5 +53,5 @@ class Perturbation(ABC):
         """The parameters after the pass of this number, counted from 0."""
 
     def flow(self, parameters: Sequence[Tensor]) -> Tensor | None:
-        """Of an edit that moves pixels: from where each is fetched, right and down."""
+        """For an edit that moves pixels: where each comes from, as offsets right and down."""
         return None

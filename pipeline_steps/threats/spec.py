@@ -6,7 +6,7 @@ from pipeline_steps.core.settings import Settings
 
 
 class ThreatSpec(Settings):
-    """An attack by its word, with its settings beside it."""
+    """An attack's name, with its settings beside it."""
 
     model_config = ConfigDict(extra="allow")
 

@@ -11,9 +11,9 @@ from pipeline_steps.threats.victim import Victim
 
 
 class Survivors:
-    """Of a batch, what is left to break, and what became of the rest.
+    """The images of a batch that are left to break, and the results of the rest.
 
-    Part 0 of every such attack is none: the network was wrong about the clean image. An
+    Part 0 of every such attack is no edit: the network was wrong about the clean image. An
     image that no part breaks stays as it was.
     """
 
@@ -41,7 +41,7 @@ class Survivors:
     def after(
         self, images: Tensor, used: Tensor, broken: Tensor, part: int = 1
     ) -> None:
-        """What a part made of them; those that it broke are survivors no more."""
+        """Records a part's results, and drops the images that it broke."""
         assert self.attacked.broken_by is not None
         self.attacked.used[self.rows] += used
         out = broken.nonzero().squeeze(1)
@@ -71,7 +71,7 @@ class Group:
         self.state[name] = value
 
     def leave(self, gone: Tensor, images: Tensor) -> None:
-        """Those of a mask are broken by these images."""
+        """Marks the images of a mask as broken by these edits."""
         # Masks would make a GPU be waited for at each tensor that they cut.
         out = gone.nonzero().squeeze(1)
         if len(out):
@@ -86,7 +86,7 @@ class Group:
         self.state = {name: tensor[left] for name, tensor in self.state.items()}
 
     def spend(self, times: int = 1) -> None:
-        """Counts what was spent on those that are left."""
+        """Adds the steps or queries spent on those that are left."""
         self.used[self.rows] += times
 
     @property

@@ -18,12 +18,12 @@ class Attack(ABC):
 
     @abstractmethod
     def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
-        """The edited images, and what they cost."""
+        """The edited images, and the steps or queries that they cost."""
 
 
 @dataclass(frozen=True)
 class Threat:
-    """An attack that the config has named; ready to run."""
+    """An attack with the name that the config gives it, ready to run."""
 
     attack: Attack
 
@@ -32,10 +32,11 @@ class Threat:
         return self.attack.sees_inference
 
     def __call__(self, network: nn.Module, batch: Batch, rng: Rng) -> Tensor:
-        """The edited images, against a network just as it is."""
+        """The edited images, for any network used as it is."""
         return self.attack(Victim.of(network), batch, rng).images
 
     def against(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
-        """As it is judged: against the static network, if the attack sees no more."""
+        """The attack as defenses are judged: on the static network, unless it sees the
+        inference."""
         seen = victim if self.sees_inference else victim.static()
         return self.attack(seen, batch, rng)

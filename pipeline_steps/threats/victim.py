@@ -12,7 +12,7 @@ from pipeline_steps.threats.frozen import frozen, logits_of
 
 
 class Inference(ABC):
-    """What a defense does to images before it answers."""
+    """What a defense does to images before it classifies them."""
 
     @abstractmethod
     def __call__(self, model: nn.Module, images: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ class Inference(ABC):
 
 
 class Transformed(nn.Module):
-    """A static model, asked about what an inference makes of the images.
+    """A static model behind an inference, which changes the images first.
 
     Gradients pass the inference as if it changed nothing (BPDA): an attack that is given
     this model sees the inference in every forward pass; one on `static` alone does not.
@@ -53,7 +53,7 @@ class Transformed(nn.Module):
 
 
 def companion_of(network: nn.Module) -> nn.Module | None:
-    """The discriminator of its logits that a network was trained with, if it was."""
+    """The discriminator that a network was trained with, if any."""
     companion = getattr(network, "companion", None)
     return companion if isinstance(companion, nn.Module) else None
 
@@ -62,8 +62,8 @@ def companion_of(network: nn.Module) -> nn.Module | None:
 class Victim:
     """A network under attack, in two forms of one function.
 
-    Attacks run on `fast`, which may compute in fewer bits. Where that errs, they ask
-    `exact`, the network in float32, for it gives the verdicts.
+    Attacks run on `fast`, which may compute in fewer bits. Where `fast` errs, `exact`,
+    the network in float32, gives the verdict.
     """
 
     fast: nn.Module
@@ -105,11 +105,11 @@ class Victim:
         return companion_of(self.exact)
 
     def static(self) -> "Victim":
-        """The network without what it does to images before it answers."""
+        """The network without its inference."""
         return self._each(lambda n: n.static if isinstance(n, Transformed) else n)
 
     def softened(self) -> "Victim":
-        """The same, with useful gradients of what it does to images before it answers."""
+        """The same, with useful gradients through its inference."""
         if not isinstance(self.fast, Transformed):
             return self
         fast = self.fast.softened()

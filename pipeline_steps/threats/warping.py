@@ -1,7 +1,7 @@
-"""Images resampled where a flow points to, bilinearly and in pixels.
+"""Resamples images where a flow points to, bilinearly and in pixels.
 
-`grid_sample` speaks in shares of the image, which it rounds: a flow of zeros would not
-give the image back bit by bit. This does, at every size.
+`grid_sample` takes coordinates relative to the image's size, and rounds: a flow of
+zeros would not return the image bit for bit. This does, at every size.
 """
 
 from typing import Literal
@@ -17,7 +17,7 @@ SHADES = {"black": 0.0, "grey": 0.5}
 def warped(images: Tensor, flow: Tensor, outside: Outside) -> Tensor:
     """Each pixel from where its flow [B, (right, down), H, W] points to.
 
-    Outside lies one shade, or the nearest pixel of the image.
+    Outside the image is one shade, or the nearest pixel.
     """
     height, width = images.shape[-2:]
     rows = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]

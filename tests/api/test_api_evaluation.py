@@ -142,7 +142,7 @@ def test_answers_that_differ_raise_a_flag(data) -> None:
             return logits + torch.rand(logits.shape, generator=draw)
 
     flags = result_of(Random(), data).red_flags
-    assert "the defense answers differently when asked twice" in flags
+    assert "the defense gives different answers to the same image" in flags
 
 
 def test_a_model_that_was_made_without_gradients_is_told_so(data) -> None:
@@ -165,12 +165,12 @@ def test_a_model_that_was_made_without_gradients_is_told_so(data) -> None:
         ({"model": lambda images: images}, "one row of logits for each image"),
         ({"model": lambda images: (images, 1)}, "it gave tuple"),
         ({"model": lambda images: images.mean((2, 3)).detach()}, "have no gradient"),
-        ({"labels": torch.full((COUNT,), 3)}, "tells 3 classes apart"),
+        ({"labels": torch.full((COUNT,), 3)}, "model has 3 classes"),
         ({"labels": torch.zeros(COUNT)}, "one class number for each image"),
         ({"labels": torch.eye(COUNT)}, r"write labels.argmax\(1\)"),
         ({"labels": torch.zeros(COUNT - 1).long()}, "24 images came with 23 labels"),
         ({"images": lambda x: (255 * x).byte()}, r"write images.float\(\) / 255"),
-        ({"images": lambda x: 255 * x}, r"must lie in \[0, 1\]"),
+        ({"images": lambda x: 255 * x}, r"must be in \[0, 1\]"),
         ({"images": lambda x: x[:, 0]}, "images have the shape"),
         ({"images": lambda x: x.long()}, "images are floats"),
         ({"images": lambda x: [None] * COUNT}, "must be a tensor or an array"),

@@ -124,9 +124,9 @@ def test_a_transferred_threat_takes_the_network_it_is_crafted_on(network, images
         ({"budgets": {"pixels": 0.1}}, "there is no budget 'pixels'"),
         ({"budgets": {"image": 8}}, "the budget 'image' is 8"),
         ({"budgets": 0.1}, r'write budgets={"image": 0.1}, or epsilon=0.1'),
-        ({"epsilon": 8}, "epsilon is 8, where images lie in"),
-        ({"steps": 2.5}, "steps=2.5 is no number of steps"),
-        ({"steps": -1}, "steps=-1 is no number of steps"),
+        ({"epsilon": 8}, "epsilon is 8, but images are in"),
+        ({"steps": 2.5}, "steps=2.5 is not a number of steps"),
+        ({"steps": -1}, "steps=-1 is not a number of steps"),
         (
             {"name": "jsa10", "epsilon": 0.1},
             "2 parts, each with its own epsilon; say how far each",
@@ -140,7 +140,7 @@ def test_a_name_that_is_not_known_is_told(given, told):
 
 
 def test_images_that_are_not_in_0_to_1_are_refused(network, images):
-    with pytest.raises(PipelineError, match=r"must lie in \[0, 1\]"):
+    with pytest.raises(PipelineError, match=r"must be in \[0, 1\]"):
         load_threat("pgd20")(network, 255 * images, LABELS)
     with pytest.raises(PipelineError, match="4 images came with 3 labels"):
         load_threat("pgd20")(network, images, LABELS[:3])

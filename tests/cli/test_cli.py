@@ -24,6 +24,7 @@ SUBCOMMANDS = (
     "plan",
     "publish",
     "pull",
+    "verify",
     "run",
     "tables",
     "watch",
@@ -102,8 +103,8 @@ def test_an_option_has_one_meaning_and_one_default():
                 options.setdefault(str(parameter.name), {})[name] = facts
     for option, by_command in options.items():
         assert len({str(facts) for facts in by_command.values()}) == 1, option
-    assert len(options["scale"]) == 8
-    assert len(options["cores"]) == 2
+    assert len(options["scale"]) == 9
+    assert len(options["cores"]) == 3
 
 
 @pytest.mark.parametrize("name", SUBCOMMANDS)
@@ -181,7 +182,7 @@ def test_a_shell_completes_names():
     [
         (
             ["list", "thretas"],
-            "there is no kind of thing and no paper 'thretas'; did you",
+            "'thretas' is neither a kind of thing nor a paper; did you",
         ),
         (
             ["list", "--scale", "demoo"],

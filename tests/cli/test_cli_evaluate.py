@@ -147,25 +147,31 @@ def test_a_folder_of_classes_is_taken_in_turn(folder):
         ("resnet18 data.npz", "'resnet18' names no function; write FILE.py:NAME"),
         (
             "other.py:make data.npz",
-            "other.py is no file, seen from this folder, and no",
+            "other.py is neither a file in this folder nor",
         ),
         (
             "mine.py:broken data.npz",
-            "mine.py:broken made no model: ValueError: no luck",
+            "mine.py:broken could not make a model: ValueError: no luck",
         ),
         (
             "mine.py:number data.npz",
-            "mine.py:number made a int, where a torch.nn.Module",
+            "mine.py:number made a int, not a torch.nn.Module",
         ),
         (
             "mine.py:make data.npz",
-            "mine.py:make made no model: TypeError: make() missing",
+            "mine.py:make could not make a model: TypeError: make() missing",
         ),
-        ("mine.py:make data.npz --argument 3", "--argument is NAME=VALUE, not '3'"),
+        (
+            "mine.py:make data.npz --argument 3",
+            "--argument must be NAME=VALUE, not '3'",
+        ),
         (f"{MINE} --weights none.pt", "there is no file none.pt"),
         (f"{MINE} --weights mine.py", "mine.py can't be read as tensors alone"),
         (f"{MINE} --mean 0,0,0", "--mean and --std belong together; give both"),
-        (f"{MINE} --mean a --std 1", "--mean is a number for each channel, such as"),
+        (
+            f"{MINE} --mean a --std 1",
+            "--mean must be a number for each channel, such as",
+        ),
         (
             f"{MINE} --threat pgd200",
             "there is no threat 'pgd200'; did you mean 'pgd20'?",
@@ -178,7 +184,7 @@ def test_a_folder_of_classes_is_taken_in_turn(folder):
         ),
         (
             "mine.py:make empty --argument classes=3",
-            "empty holds images of any size; say",
+            "empty has images of different sizes; give",
         ),
         (
             "mine.py:make empty --argument classes=3 --size 8",

@@ -18,6 +18,10 @@ PAGES = ("index.html", "runs.csv", "runs.html", "summary.json")
 OF_TIME_AND_MACHINE = (".record.json", *PAGES)
 
 
+# What every job finds: it saves often, and the GPU that it is granted is none.
+IN_JOBS = {"PIPELINE_SAVE_SECONDS": "0.3", "PIPELINE_CPU": "1"}
+
+
 @dataclass(frozen=True)
 class Execution:
     """One time that SLURM ran a job."""
@@ -60,7 +64,7 @@ class ClusterHouse(House):
                 cwd=self.root,
                 stdout=said,
                 stderr=said,
-                env=self.cluster.env | {"PIPELINE_SAVE_SECONDS": "0.3"},
+                env=self.cluster.env | IN_JOBS,
                 start_new_session=True,
             )
         self.started.append(process)

@@ -61,7 +61,7 @@ def base(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> House:
     house.configure(DEMO, "overrides.defenses.defenses.at.schedule", "long")
     for step in GPU_STEPS:
         house.configure(DEMO, f"resources.{step}", GRANTED)
-    house.build()
+    house.build("--config", "cpu=yes")
     return house
 
 

@@ -69,7 +69,7 @@ def test_a_decision_attack_asks_the_defense_that_is_deployed(plan):
     spec = plan.threat(rays.threat, "cifar10").model_dump()
     assert spec["attack"] == "adaptive"
     assert spec["threat"] == plan.threat("rays40k", "cifar10").model_dump()
-    assert "asks the defense as it answers" in rays.note
+    assert "queries the whole defense" in rays.note
 
 
 def test_a_column_of_ours_is_measured_where_nothing_is_printed(plan):

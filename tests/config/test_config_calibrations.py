@@ -60,7 +60,7 @@ def test_the_papers_size_makes_it_and_the_demo_if_it_is_named() -> None:
         ("papers/ijsat", f"{ELASTIC}.frozen", "elastic", "'elastic' is frozen, and no"),
         ("papers/ijsat", f"{ELASTIC}.families.0", "elastic-cifr", "'elastic-cifar'?"),
         ("papers/ijsat", f"{ELASTIC}.targets", {"att": 45}, "no defense 'att'; did"),
-        ("papers/ijsat", f"{ELASTIC}.targets.at", 145, "145 is no percentage"),
+        ("papers/ijsat", f"{ELASTIC}.targets.at", 145, "145 is not a percentage"),
         ("papers/ijsat", f"{ELASTIC}.dataset", "cifar", "there is no dataset 'cifar'"),
         ("papers/ijsat", f"{ELASTIC}.frozn", 1, "did you mean 'frozen'?"),
         (

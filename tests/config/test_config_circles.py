@@ -15,8 +15,8 @@ DEMO, FEATURES = "scales/demo", "overrides.generators.sngan.projection.features"
 CIRCLES = {
     "a data set from itself": (
         {("datasets", "om-digits.projected.dataset"): "om-digits"},
-        "datasets.yaml: line … om-digits.projected: it goes in a circle, each made from the "
-        "next: the images of om-digits, the images of om-digits",
+        "datasets.yaml: line … om-digits.projected: each of these is made from the "
+        "next, in a circle: the images of om-digits, the images of om-digits",
         ("om-digits", "normal"),
     ),
     "two data sets from each other": (

@@ -126,9 +126,9 @@ BROKEN = [
         "threat",
         "ripple3",
         THREAT,
-        "no such file of config; did you mean 'threats.yaml'",
+        "can't have this config file; did you mean 'threats.yaml'",
     ),
-    ("scales/demo", "title", "x", "a plugin has no such file of config"),
+    ("scales/demo", "title", "x", "a plugin can't have this config file"),
 ]
 
 

@@ -137,7 +137,7 @@ BROKEN = [
         "datasets",
         "cifar10.budgets.image",
         "image/4",
-        "a budget is a number or a fraction",
+        "a budget must be a number or a fraction",
     ),
     (
         "threats",
@@ -149,7 +149,7 @@ BROKEN = [
         "threats",
         "pgd20.edit",
         {**PIXEL, "epsilon": "8/O"},
-        "'8/O' is no amount: write a",
+        "'8/O' is not an amount: write a",
     ),
     ("threats", "pgd20.edit", 5, "pgd20.edit: name a perturbation, such as"),
     ("threats", "PGD 20", {}, "PGD 20: a name is of small letters"),
@@ -163,7 +163,12 @@ BROKEN = [
     ("papers/ijsat", "claims.0.holds.0.relation", "=", "'<', '>' or 'within', not '='"),
     ("papers/ijsat", f"{FIGURE}.panels.0.what", "curv", "'curve', 'examples'"),
     ("datasets", "digits.budgets.image", -0.1, "-0.1 is outside 0 to 1"),
-    ("datasets", "digits.budgets.image", "1/0", "'1/0' is no amount: write a number"),
+    (
+        "datasets",
+        "digits.budgets.image",
+        "1/0",
+        "'1/0' is not an amount: write a number",
+    ),
     (
         "datasets",
         "digits",
@@ -174,7 +179,7 @@ BROKEN = [
     ("threats", "pgd20", "pixel", "it should hold settings, `key: value`, not 'pixel'"),
     ("papers/ijsat", f"{TABLE}.rows", {"a": 1}, "a list, `[…]`, not the settings {'a'"),
     ("papers/ijsat", f"{TABLE}.rows.0.published.0", "n/a", "valid number, … not 'n/a'"),
-    ("papers/ijsat", f"{TABLE}.rows.0.published.0", 101, "101 is no percentage"),
+    ("papers/ijsat", f"{TABLE}.rows.0.published.0", 101, "101 is not a percentage"),
     ("papers/ijsat", f"{TABLE}.columns.1.threat", "PGD20", "did you mean 'pgd20'?"),
     (
         "defenses",
@@ -199,7 +204,7 @@ BROKEN = [
     ),
     ("scales/demo", "seeds", 0, "seeds: it should be a list, `[…]`, not 0"),
     ("scales/demo", "seeds", [-1], "greater than or equal to 0, not -1"),
-    ("scales/demo", "seeds", [0, 0], "seeds: the seed 0 stands twice"),
+    ("scales/demo", "seeds", [0, 0], "seeds: the seed 0 is given twice"),
     ("scales/demo", "resources", None, "resources: it should hold settings, … nothing"),
     ("scales/demo", "overrides", [1], "overrides: it should hold settings, … the list"),
     (
@@ -367,11 +372,11 @@ NO_CONFIG = {
     "Latin-1": ("a: 1\nb: \xe9\n".encode("latin-1"), ": line 2 is not UTF-8; save"),
     "a key twice": (
         "a: 1\nb: 2\na: 3\n",
-        ": line 3: the key 'a' stands twice, … line 1",
+        ": line 3: the key 'a' is given twice, … line 1",
     ),
     "a key twice inside": (
         "a: {b: 1,\n  b: 2}\n",
-        ": line 2: the key 'b' stands twice",
+        ": line 2: the key 'b' is given twice",
     ),
 }
 

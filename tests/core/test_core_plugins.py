@@ -147,7 +147,7 @@ def test_a_word_that_this_project_has_names_both_files(environment):
     with pytest.raises(PipelineError) as error:
         registry.words("perturbation")
     assert str(error.value) == (
-        "the perturbation 'pixel' stands twice, in "
+        "the perturbation 'pixel' is defined twice, in "
         "pipeline_steps/threats/perturbations/pixel.py and in "
         f"{folder}/perturbations/pixel.py of the plugin 'toy'; rename the plugin's"
     )
@@ -183,8 +183,8 @@ def test_a_plugin_whose_package_is_missing_is_told(environment, package):
     with pytest.raises(PipelineError) as error:
         registry.words("perturbation")
     assert str(error.value) == (
-        f"the plugin 'toy' of toy-plugin 0.1 names {package.split(':')[0]}, which is no "
-        "package that is installed here; install it again, or uninstall it"
+        f"the plugin 'toy' of toy-plugin 0.1 names {package.split(':')[0]}, which is "
+        "not installed here; install it again, or uninstall it"
     )
 
 

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import py_compile
 
 import pytest
 
@@ -95,3 +96,16 @@ def test_entries_are_found_at_any_depth_by_their_words_alone():
         ("perturbation", "pixel"),
         ("generator", "glow"),
     }
+
+
+def test_a_file_that_is_not_python_is_named_though_no_job_uses_it(tmp_path):
+    package = tmp_path / "pipeline_steps/jobs"
+    package.mkdir(parents=True)
+    good, bad = package / "good.py", package / "specs.py"
+    good.write_text("x = 1\n")
+    bad.write_text("x = 1\n")
+    py_compile.compile(str(bad), doraise=True)
+    registry.refuse_broken_code(tmp_path)
+    bad.write_text("x = 1\n\ndef broken(:\n")
+    with pytest.raises(PipelineError, match=r"jobs/specs\.py, line 3 is not Python"):
+        registry.refuse_broken_code(tmp_path)

@@ -92,11 +92,78 @@ def stopped(tmp_path):
     return tmp_path / "state.safetensors"
 
 
+def flip(path, byte, bit=0):
+    """One bit of a file, as a disk may do it."""
+    content = bytearray(path.read_bytes())
+    content[byte] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def starts_anew(folder, capfd):
+    """Says so in one line, and ends as a run that was never stopped."""
+    same(train(folder), train(folder / "whole"))
+    said = capfd.readouterr().err.splitlines()
+    assert sum("is damaged" in line and "starts anew" in line for line in said) == 1
+    assert not any("resumed" in line for line in said)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
-def test_a_damaged_state_is_one_sentence(stopped, share):
+def test_a_state_that_was_cut_is_not_gone_on_from(stopped, share, capfd):
     content = stopped.read_bytes()
     stopped.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(PipelineError, match=r"state.safetensors is damaged.*delete it"):
+    starts_anew(stopped.parent, capfd)
+
+
+def test_a_flipped_bit_anywhere_in_a_state_is_noticed(stopped, capfd):
+    """In its head, in what it says of itself and in its weights."""
+    content = stopped.read_bytes()
+    for byte in range(0, len(content), max(1, len(content) // 97)):
+        stopped.parent.mkdir(exist_ok=True)
+        stopped.write_bytes(content)
+        flip(stopped, byte, byte % 8)
+        train(stopped.parent)
+        said = capfd.readouterr().err
+        assert "starts anew" in said and "resumed" not in said, byte
+
+
+@pytest.mark.parametrize("content", [{"a": torch.ones(1)}, {}])
+def test_tensors_that_are_no_state_are_not_gone_on_from(stopped, content, capfd):
+    save_file(content, stopped)
+    starts_anew(stopped.parent, capfd)
+
+
+@pytest.mark.parametrize("damage", [flip, lambda path, _: path.unlink()])
+def test_files_kept_beside_a_state_are_part_of_it(tmp_path, damage, capfd):
+    kept = tmp_path / "batch-1/images.npy"
+    kept.parent.mkdir()
+    kept.write_bytes(bytes(100))
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_after=3)
+    damage(kept, 50)
+    train(tmp_path)
+    said = capfd.readouterr().err
+    assert "batch-1/images.npy beside it is not as it was saved" in said
+    assert "starts anew" in said
+
+
+def test_files_written_after_a_save_do_not_damage_it(tmp_path, capfd):
+    """They are written again by the steps that are done again."""
+    with pytest.raises(Interrupted):
+        train(tmp_path, stop_after=3)
+    (tmp_path / "later").write_bytes(b"half")
+    (tmp_path / ".images.npy.x8sdf_aa").touch()
+    train(tmp_path)
+    assert "resumed after step 4" in capfd.readouterr().err
+
+
+def test_a_state_that_the_system_does_not_read_is_kept(stopped):
+    """It may be whole: another machine, or a better moment, reads it."""
+    stopped.rename(stopped.with_name("away"))
+    stopped.symlink_to(stopped.with_name("away"))
+    stopped.with_name("away").chmod(0)
+    if os.access(stopped, os.R_OK):
+        pytest.skip("root reads every file")
+    with pytest.raises(PipelineError, match="could not be read"):
         train(stopped.parent)
 
 
@@ -106,19 +173,6 @@ FITS_NOT = r"(?s)state.safetensors does not fit this run.*delete its folder"
 def test_the_state_of_another_network_is_one_sentence(stopped):
     with pytest.raises(PipelineError, match=FITS_NOT):
         train(stopped.parent, width=4)
-
-
-@pytest.mark.parametrize("frame", ["{", '{"pairs": []}', '{"pairs": [["model", {}]]}'])
-def test_a_state_of_another_shape_is_one_sentence(stopped, frame):
-    save_file({"a": torch.ones(1)}, stopped, {"frame": frame, "step": "1"})
-    with pytest.raises(PipelineError, match=FITS_NOT):
-        train(stopped.parent)
-
-
-def test_tensors_that_are_no_state_are_one_sentence(stopped):
-    save_file({"a": torch.ones(1)}, stopped)
-    with pytest.raises(PipelineError, match=FITS_NOT):
-        train(stopped.parent)
 
 
 PROGRAM = """

@@ -41,5 +41,5 @@ def test_what_fits_is_remembered():
 
 
 def test_a_device_without_memory_for_one_is_told():
-    with pytest.raises(PipelineError, match="no memory for a single image"):
+    with pytest.raises(PipelineError, match="too little memory for a single image"):
         BatchFitter().each(range(8), work_for(0))

@@ -119,10 +119,10 @@ def test_any_file_of_a_job_names_it(role: str) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--minutes", "ten"], "argument --minutes: 'ten' is no number above 0"),
-        (["--minutes", "-5"], "argument --minutes: '-5' is no number above 0"),
-        (["--processes", "two"], "argument --processes: 'two' is no number above 0"),
-        (["--processes", "0"], "argument --processes: '0' is no number above 0"),
+        (["--minutes", "ten"], "argument --minutes: 'ten' is not a number above 0"),
+        (["--minutes", "-5"], "argument --minutes: '-5' is not a number above 0"),
+        (["--processes", "two"], "argument --processes: 'two' is not a number above 0"),
+        (["--processes", "0"], "argument --processes: '0' is not a number above 0"),
     ],
     ids=" ".join,
 )
@@ -161,9 +161,10 @@ def test_a_result_may_be_typed_with_its_folder(folder: Path) -> None:
         ("", "job.json is not readable JSON ("),
         (
             "[]",
-            "job.json holds no job; `python -m pipeline_steps RESULT` makes a result",
+            "job.json is not a job file; to make a result, run `python -m "
+            "pipeline_steps RESULT`",
         ),
-        ('{"step": 3}', "job.json holds no job; "),
+        ('{"step": 3}', "job.json is not a job file; "),
         (
             '{"step": "datasets.show_dataset", "spec": {"dataset": 1}, "outputs": {}}',
             "do not fit datasets.show_dataset: dataset: it should hold settings, `key:",

@@ -82,7 +82,7 @@ def test_an_amount_outside_of_0_to_1_is_refused_with_the_way_to_write_it(written
     ],
 )
 def test_nonsense_is_no_amount(written):
-    with pytest.raises(ValidationError, match="is no amount"):
+    with pytest.raises(ValidationError, match="is not an amount"):
         amount(written)
 
 
@@ -186,12 +186,21 @@ def test_settings_are_read_from_the_words_of_their_types_and_nothing_is_run(decl
     [
         (
             "width: Cuont",
-            "the setting 'width' has the type Cuont, which no config can ",
+            "the setting 'width' has the type Cuont, which the config ",
         ),
         ("width: Cuont", "did you mean 'Count'?"),
-        ("width: torch.Tensor", "has the type torch.Tensor, which no config can state"),
-        ("width: print('x')", "has the type print('x'), which no config can state"),
-        ("width: Count = len('x')", "has the default len('x'), which is no constant"),
+        (
+            "width: torch.Tensor",
+            "has the type torch.Tensor, which the config can't express",
+        ),
+        (
+            "width: print('x')",
+            "has the type print('x'), which the config can't express",
+        ),
+        (
+            "width: Count = len('x')",
+            "has the default len('x'), which is not a constant",
+        ),
         ("def __init__(self, width): pass", "the setting 'width' has no type"),
     ],
 )
@@ -218,7 +227,7 @@ def test_an_extent_may_be_of_any_size(written, meant):
 
 @pytest.mark.parametrize("written", [-1, "image", "1/0", True, None, [1], float("nan")])
 def test_what_is_no_extent_is_told(written):
-    with pytest.raises(ValidationError, match="no extent"):
+    with pytest.raises(ValidationError, match="is not an extent"):
         TypeAdapter(Extent).validate_python(written)
 
 
@@ -234,5 +243,5 @@ def test_a_radius_is_an_amount_under_linf_and_an_extent_elsewhere():
         pixel(norm="linf", epsilon=8)
     with pytest.raises(ValidationError, match="outside 0 to 1"):
         pixel(epsilon=8)
-    with pytest.raises(ValidationError, match="no extent"):
+    with pytest.raises(ValidationError, match="is not an extent"):
         pixel(norm="l1", epsilon="image")

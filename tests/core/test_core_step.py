@@ -1,6 +1,8 @@
 """A step ends in all of its outputs with a card, or in one sentence and nothing."""
 
 import json
+import time
+from itertools import count
 
 import pytest
 
@@ -121,6 +123,19 @@ def test_a_record_tells_of_the_run_and_no_path_is_in_a_card(toy, tmp_path):
     assert str(tmp_path) not in (tmp_path / "out" / "card.json").read_text()
 
 
+@pytest.mark.parametrize("jump", [-176_392.0, 3.0e7])
+def test_a_clock_that_is_set_meanwhile_changes_no_duration(
+    toy, tmp_path, monkeypatch, jump
+):
+    """Each look at the calendar finds it further off."""
+    calendar, looks = time.time, count(1)
+    monkeypatch.setattr(time, "time", lambda: calendar() + next(looks) * jump)
+    begun = time.monotonic()
+    assert toy() == 0
+    record = read_json(tmp_path / "out" / "record.json")
+    assert 0 <= record["seconds"] <= time.monotonic() - begun + 0.01
+
+
 @pytest.mark.parametrize(
     ("failure", "status", "told"),
     [
@@ -181,13 +196,13 @@ def damage(tmp_path, what):
 @pytest.mark.parametrize(
     ("what", "told"),
     [
-        ("size", "words has 4 bytes where its card words.json says 6: it is cut short"),
+        ("size", "words has 4 bytes where its card words.json says 6: it is truncated"),
         ("digest", "words does not match its card words.json; delete it"),
-        ("role", "words.json says nothing of any 'words'"),
+        ("role", "words.json lists no 'words'"),
         ("file", "words is missing; build it, or pull it"),
         ("card", "words.json is missing; build it, or pull it"),
         ("half a card", "words.json is not readable JSON"),
-        ("no card", "words.json is no run card"),
+        ("no card", "words.json is not a run card"),
     ],
 )
 def test_an_input_that_is_not_what_its_card_says_is_refused(
@@ -227,7 +242,7 @@ def test_a_spec_that_does_not_fit_is_refused(tmp_path, capsys, monkeypatch, spec
     ("text", "sentence"),
     [
         pytest.param("{", "is not readable JSON", id="cut"),
-        pytest.param('{"step": "a.b"}', "holds no job", id="incomplete"),
+        pytest.param('{"step": "a.b"}', "is not a job file", id="incomplete"),
         pytest.param(None, "is missing", id="missing"),
     ],
 )

@@ -237,7 +237,7 @@ def test_images_in_range_pass(values):
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ([-0.01, 0.5], "these run from -0.01 to 0.5, where images must lie in"),
+        ([-0.01, 0.5], "these run from -0.01 to 0.5, but images must be in"),
         ([0.0, 255.0], "these run from 0 to 255"),
         ([0.5, float("nan")], "these run from nan to nan"),
         ([0.0, float("inf")], "these run from 0 to inf"),

@@ -91,7 +91,7 @@ def test_nothing_but_arrays_is_unpickled(tmp_path, monkeypatch, content, asked):
     monkeypatch.chdir(tmp_path)
     archive = written(tmp_path / "toy.tar", {TRAIN[0]: content})
     with pytest.raises(
-        PipelineError, match=f"batch_1 is no pickle.*asks for .*{asked}"
+        PipelineError, match=f"batch_1 is not a pickle.*refers to .*{asked}"
     ):
         cifar().decode(archive, TOY)
     assert not (tmp_path / "trapped").exists()
@@ -134,7 +134,7 @@ def test_arrays_and_plain_containers_are_admitted(protocol):
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
 def test_a_truncated_pickle_is_one_sentence(share):
     content = pickle.dumps(batch(2, 0), 3)
-    with pytest.raises(PipelineError, match="toy is no pickle of plain arrays"):
+    with pytest.raises(PipelineError, match="toy is not a pickle of plain arrays"):
         load_arrays(io.BytesIO(content[: int(share * len(content))]), "toy")
 
 

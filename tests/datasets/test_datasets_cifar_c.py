@@ -91,7 +91,7 @@ def test_a_file_that_is_no_array_is_one_sentence(archive, tmp_path):
     (tmp_path / "archive").write_bytes(
         tar_of({"CIFAR-10-C/labels.npy": b"x" * 99}, "w")
     )
-    with pytest.raises(PipelineError, match=r"labels\.npy in .* is no array"):
+    with pytest.raises(PipelineError, match=r"labels\.npy in .* is not an array"):
         source.labels(tmp_path / "archive")
 
 

@@ -55,7 +55,7 @@ def test_a_break_without_a_told_length_is_seen_by_the_known_one(server, toy, tmp
 def test_a_killed_job_goes_on_where_it_was(server, toy, tmp_path, monkeypatch):
     server.breaks = [1_234_567]
     monkeypatch.setattr(module, "PAUSES", ())
-    with pytest.raises(Refused, match="broke off after 1,234,567 of 3,000,000 bytes"):
+    with pytest.raises(Refused, match="ended after 1,234,567 of 3,000,000 bytes"):
         download(toy, tmp_path / "got", LENGTH)
     download(toy, tmp_path / "got", LENGTH)
     assert (tmp_path / "got").read_bytes() == CONTENT
@@ -146,7 +146,7 @@ def test_a_file_of_another_length_is_refused_before_it_is_brought(
     server, tmp_path, content
 ):
     server.put("toy.bin", content)
-    told = f"gave {len(content):,} bytes where 3,000,000 were expected; it is cut short"
+    told = f"gave {len(content):,} bytes where 3,000,000 were expected; it is truncated"
     with pytest.raises(Refused, match=re.escape(told)):
         download(f"{server.address}/toy.bin", tmp_path / "got", LENGTH)
     assert not (tmp_path / "got").exists()
@@ -154,7 +154,9 @@ def test_a_file_of_another_length_is_refused_before_it_is_brought(
 
 def test_a_server_that_sends_without_end_is_stopped(server, toy, tmp_path):
     server.told_length = False
-    with pytest.raises(Refused, match="has more than the 1,000 bytes that were due"):
+    with pytest.raises(
+        Refused, match="has more than the 1,000 bytes that were expected"
+    ):
         download(toy, tmp_path / "got", 1000)
 
 

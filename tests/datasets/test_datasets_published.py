@@ -139,7 +139,7 @@ def test_places_are_tried_in_order_and_the_log_tells_of_those_passed_over(
     packed()
     told = capsys.readouterr().err
     assert f"passed over: there is no {mirror}/none" in told
-    assert f"passed over: {mirror} holds no toy.tar.gz" in told
+    assert f"passed over: {mirror} has no toy.tar.gz" in told
     assert "passed over: " in told and "404" in told
     asked = [name for name, _ in server.asked]
     assert asked[-1] == "toy.tar.gz", "the 404 of one place leads to the next"
@@ -150,7 +150,7 @@ def test_places_are_tried_in_order_and_the_log_tells_of_those_passed_over(
     [
         (
             ARCHIVE[:-1],
-            "bytes where {0:,} were expected; it is cut short, or not the pub",
+            "bytes where {0:,} were expected; it is truncated, or not the pub",
         ),
         (ARCHIVE[:-1] + b"x", "is not the published file: its SHA-256 differs"),
     ],
@@ -180,7 +180,7 @@ def test_a_download_goes_on_at_the_next_place_and_its_checksum_decides(
     look_at(server.address)
     server.put("toy.tar.gz", bytes(len(ARCHIVE)))
     server.breaks = [1000]
-    assert "broke off after 1,000" in refusal()
+    assert "ended after 1,000" in refusal()
     server.put("toy.tar.gz", ARCHIVE)
     server.version = '"two"'
     look_at(f"{server.address}/./")  # another address, so its version says nothing
@@ -193,7 +193,7 @@ def test_one_file_of_several_that_is_damaged_is_named(look_at, mirror, refusal):
     look_at(mirror)
     assert f"{mirror}/b is not the published file: its MD5 differs" in refusal()
     (mirror / "b").unlink()
-    assert f"{mirror} holds no b" in refusal()
+    assert f"{mirror} has no b" in refusal()
 
 
 def test_without_network_and_mirror_all_files_sizes_and_the_remedy_are_told(
@@ -258,7 +258,7 @@ def test_an_archive_cut_short_without_a_known_checksum_is_one_sentence(
     file = Published(name="toy.tar.gz", holds=dict.fromkeys(USED))
     put(mirror, {"toy.tar.gz": ARCHIVE[: int(share * len(ARCHIVE))]})
     look_at(mirror)
-    assert "is no whole archive" in refusal(file)
+    assert "is not a complete archive" in refusal(file)
 
 
 def test_a_file_in_a_checked_archive_that_differs_is_named(look_at, mirror, refusal):

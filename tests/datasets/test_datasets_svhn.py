@@ -71,13 +71,16 @@ def test_torchvision_reads_the_same(pack, tmp_path, monkeypatch):
 
 V73 = b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(384)
 BROKEN = {
-    "nothing": (b"", "is damaged, or no file for MATLAB"),
+    "nothing": (b"", "is damaged, or not a MATLAB file"),
     "noise": (bytes(range(256)) * 9, "train_32x32.mat is "),
     "the form of MATLAB 7.3": (V73, "is not in SVHN's form: Please use HDF reader"),
     "no labels": ({"X": numbers(0)["X"]}, "is not in SVHN's form: 'y'"),
-    "cells": ({"X": np.array([[1, "a"]], object), "y": [1]}, "X is no array of images"),
-    "structs": ({"X": {"a": 1}, "y": [1]}, "X is no array of images"),
-    "text": ({"X": "rm -rf", "y": "x"}, "X is no array of images"),
+    "cells": (
+        {"X": np.array([[1, "a"]], object), "y": [1]},
+        "X is not an array of images",
+    ),
+    "structs": ({"X": {"a": 1}, "y": [1]}, "X is not an array of images"),
+    "text": ({"X": "rm -rf", "y": "x"}, "X is not an array of images"),
 }
 
 

@@ -102,7 +102,7 @@ def test_the_fast_form_of_a_network_answers_as_it_does(model):
 
 
 def test_a_network_without_layers_is_one_sentence():
-    with pytest.raises(PipelineError, match="Linear does not tell its layers"):
+    with pytest.raises(PipelineError, match="Linear does not expose its layers"):
         layers_of(nn.Linear(1, 1))
 
 

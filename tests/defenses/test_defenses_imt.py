@@ -154,5 +154,5 @@ def test_a_companion_leaves_the_network_s_own_start_alone(
 
 
 def test_a_range_has_two_ends(static):
-    with pytest.raises(PipelineError, match="`halved` is the two ends of a range"):
+    with pytest.raises(PipelineError, match="`halved` must be the two ends of a range"):
         transformed(static, halved=[0.3])

@@ -78,7 +78,7 @@ def test_the_trained_network_is_the_average(spec_of, toy_images, tmp_path):
         for a, b in zip(plain.parameters(), mean.parameters(), strict=True)
     ]
     assert all(differs)
-    snapshots.gather(tmp_path / "mean", tmp_path / "kept.safetensors")
+    snapshots.gather(tmp_path / "mean", tmp_path / "kept.safetensors", {})
     kept = snapshots.by_epoch(tmp_path / "kept.safetensors")[4]
     assert all(torch.equal(kept[n], t) for n, t in mean.state_dict().items())
 
@@ -213,7 +213,9 @@ def test_held_out_images_are_not_learned_from(watch, toy_images):
 
 def test_more_held_out_images_than_there_are_is_one_sentence(watch, toy_images):
     spec = watch(images=48)
-    with pytest.raises(PipelineError, match="holds out 48 images where there are 48"):
+    with pytest.raises(
+        PipelineError, match="holds out 48 images, but there are only 48"
+    ):
         BatchOrder(toy_images, spec.schedule, 0, spec.monitor)
 
 
@@ -234,14 +236,14 @@ def test_watching_changes_no_weight_and_keeps_the_best(watch, toy_images, tmp_pa
     until = plain.schedule.model_copy(update={"epochs": best})
     short = plain.model_copy(update={"schedule": until})
     chosen, _ = train_defense(short, toy_images, {}, tmp_path / "short", CPU)
-    snapshots.gather(tmp_path / "seen", tmp_path / "kept.safetensors")
+    snapshots.gather(tmp_path / "seen", tmp_path / "kept.safetensors", monitor.best)
     kept = snapshots.best_of(tmp_path / "kept.safetensors")
     assert all(torch.equal(kept[n], t) for n, t in chosen.state_dict().items())
     assert snapshots.BEST not in snapshots.by_epoch(tmp_path / "kept.safetensors")
 
 
 def test_a_defense_that_was_not_watched_has_no_best(tmp_path):
-    snapshots.gather(tmp_path, tmp_path / "kept.safetensors")
+    snapshots.gather(tmp_path, tmp_path / "kept.safetensors", {})
     with pytest.raises(PipelineError, match="keeps no best weights; set `monitor`"):
         snapshots.best_of(tmp_path / "kept.safetensors")
 
@@ -252,15 +254,15 @@ def test_resumed_after_every_step_it_ends_in_the_same_bytes(
     """With average, guard, lower precision, straight lines and the best epoch so far."""
     spec = watch(**EVERYTHING)
 
-    def files(folder):
-        snapshots.gather(folder, tmp_path / "kept.safetensors")
+    def files(folder, best):
+        snapshots.gather(folder, tmp_path / "kept.safetensors", best)
         return read_tensors(tmp_path / "kept.safetensors")
 
     whole = monitor_of(spec, toy_images)
     model, losses = train_defense(
         spec, toy_images, {}, tmp_path / "whole", CPU, monitor=whole
     )
-    kept = files(tmp_path / "whole")
+    kept = files(tmp_path / "whole", whole.best)
     monkeypatch.setenv("PIPELINE_DEADLINE", "0")
     stops = 0
     while stops < 7:
@@ -279,7 +281,7 @@ def test_resumed_after_every_step_it_ends_in_the_same_bytes(
         model.state_dict().values(), again.state_dict().values(), strict=True
     ):
         assert torch.equal(a, b)
-    parts = files(tmp_path / "parts")
+    parts = files(tmp_path / "parts", part.best)
     assert kept.keys() == parts.keys()
     assert any(name.startswith("best/") for name in kept)
     assert all(torch.equal(kept[name], parts[name]) for name in kept)
@@ -303,7 +305,7 @@ def test_a_limit_of_steps_ends_a_training_as_if_it_had_no_more_epochs(
         weights.append(model.state_dict())
     assert all(torch.equal(t, weights[1][name]) for name, t in weights[0].items())
     assert [epoch for epoch, *_ in monitor.seen] == [1], "it looks, though every=3"
-    snapshots.gather(tmp_path / "cut", tmp_path / "kept.safetensors")
+    snapshots.gather(tmp_path / "cut", tmp_path / "kept.safetensors", monitor.best)
     kept = snapshots.by_epoch(tmp_path / "kept.safetensors")
     best = snapshots.best_of(tmp_path / "kept.safetensors")
     assert list(kept) == [1]
@@ -318,5 +320,5 @@ def test_a_training_cut_short_in_an_epoch_does_what_comes_at_its_end(
     monitor = monitor_of(spec, toy_images)
     _, losses = train_defense(spec, toy_images, {}, tmp_path, CPU, monitor=monitor)
     assert len(losses) == len(monitor.seen) == 2
-    snapshots.gather(tmp_path, tmp_path / "kept.safetensors")
+    snapshots.gather(tmp_path, tmp_path / "kept.safetensors", monitor.best)
     assert list(snapshots.by_epoch(tmp_path / "kept.safetensors")) == [2]

@@ -162,7 +162,7 @@ def test_it_is_taken_in_with_what_it_does_before_it_answers(
     spec = spec.model_dump(mode="json")
     done = run_step("defenses.adopt_defense", spec, outputs, inputs=inputs)
     assert done.returncode != 0
-    assert "asks a discriminator, and this model has none" in done.stderr
+    assert "needs a discriminator, and this model has none" in done.stderr
 
 
 def test_a_wrapper_s_name_before_each_weight_is_taken_off(released):

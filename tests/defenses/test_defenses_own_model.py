@@ -110,10 +110,10 @@ def test_a_model_is_taken_in_as_it_answers(own, adopted):
 @pytest.mark.parametrize(
     ("name", "arguments", "told"),
     [
-        ("number", {}, "made a int, where a torch.nn.Module is wanted"),
-        ("fails", {}, "made no model: OSError: no such thing"),
+        ("number", {}, "made a int, not a torch.nn.Module"),
+        ("fails", {}, "could not make a model: OSError: no such thing"),
         ("make", {"classes": 5}, "does not fit the model that the factory makes: size"),
-        ("narrow", {}, r"with (20, 1), where logits of shape (20, 3) are wanted"),
+        ("narrow", {}, r"with (20, 1), not with logits of shape (20, 3)"),
         ("undefined", {}, "answers with numbers that are not finite"),
     ],
 )
@@ -146,7 +146,7 @@ def test_weights_are_tensors_and_no_code(own):
         read_weights(Path("trap.pt"))
     assert not Path("sprung").exists()
     torch.save({"epoch": 3}, "other.pt")
-    with pytest.raises(PipelineError, match="something else than named tensors"):
+    with pytest.raises(PipelineError, match="does not hold named tensors"):
         read_weights(Path("other.pt"))
 
 
@@ -232,8 +232,8 @@ def test_an_own_row_stands_below_the_paper_s(config):
     ("old", "new", "told"),
     [
         ("weights.pt", "gone.pt", "weights: there is no file gone.pt"),
-        ("mine.py:", "gone.py:", "factory: gone.py is no file"),
-        ("mine.py:", "no_such_module:", "no_such_module is no file, seen from"),
+        ("mine.py:", "gone.py:", "factory: gone.py is neither a file"),
+        ("mine.py:", "no_such_module:", "no_such_module is neither a file in"),
         (
             "mine.py:make",
             "mine.py",
@@ -241,7 +241,7 @@ def test_an_own_row_stands_below_the_paper_s(config):
         ),
         ("table1", "tabel1", "there is no table 'tabel1'; did you mean 'table1'"),
         ("defense: my-model", "defense: my-modle", "did you mean 'my-model'"),
-        ("  my-model:", "  at:", "defenses.yaml has one of its name"),
+        ("  my-model:", "  at:", "defenses.yaml already has a defense of this name"),
     ],
 )
 def test_what_is_wrong_in_own_yaml_is_one_sentence(config, old, new, told):

@@ -206,4 +206,4 @@ def test_a_process_that_dies_ends_the_job_in_one_sentence(
 def test_a_batch_that_processes_can_t_share_evenly_is_one_sentence(started, a_sentence):
     status, told = ended(started("odd", 2, batch=15))
     assert status == 1
-    assert "a batch of 15 images can't be shared out evenly to 2" in a_sentence(told)
+    assert "a batch of 15 images can't be split evenly among 2" in a_sentence(told)

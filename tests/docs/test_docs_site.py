@@ -4,6 +4,7 @@ import functools
 import http.server
 import json
 import os
+import posixpath
 import queue
 import re
 import shutil
@@ -213,6 +214,28 @@ def test_a_page_opens_without_a_complaint(browser: Browser, page: str) -> None:
 def test_the_search_finds_a_threat(browser: Browser) -> None:
     results = browser.results("pgd20")
     assert any("reference/" in link for link in results), results
+
+
+def test_a_stranger_finds_how_to_add_an_attack(browser: Browser) -> None:
+    """By links alone, from the first page: each click takes what names it best."""
+    page, clicks = "index.html", 0
+    wanted = re.compile(r"\badd (?:a threat|an? attack)\b", re.IGNORECASE)
+    while not page.endswith("#add-a-threat"):
+        dom, _ = browser.open(page)
+        links = re.findall(r'<a href="([^"]+)"[^>]*>\s*([^<]+?)\s*</a>', dom)
+        targets = [target for target, text in links if wanted.search(text)]
+        assert targets, f"no link on {page} says how to add an attack"
+        page, clicks = posixpath.normpath(f"{page}/../{targets[0]}"), clicks + 1
+        assert clicks <= 3
+    dom, complaints = browser.open(page)
+    assert complaints == ""
+    assert page.startswith("explanation/architecture.html")
+    assert re.search(r'<h3 id="add-a-threat">\s*Add a threat', dom)
+
+
+def test_the_search_finds_how_to_add_an_attack(browser: Browser) -> None:
+    results = browser.results("add+attack")
+    assert any("architecture.html" in link for link in results), results
 
 
 def test_the_search_works_in_a_page_that_is_opened_as_a_file(

@@ -19,12 +19,11 @@ def judged(tmp_path, toy_dataset, toy_architecture):
     """A training's files, and the job that takes its weights from one of them."""
     last, best = (new_model(toy_architecture, seed) for seed in (0, 1))
     snapshots.keep(last, tmp_path, epoch=3)
-    snapshots.keep_best(best, tmp_path)
     roles = {
         role: tmp_path / f"{role}.safetensors" for role in ("weights", "snapshots")
     }
     write_tensors(roles["weights"], last.state_dict())
-    snapshots.gather(tmp_path, roles["snapshots"])
+    snapshots.gather(tmp_path, roles["snapshots"], best.state_dict())
     facts = {role: file_facts(path) for role, path in roles.items()}
     card = tmp_path / "card.json"
     Card("defenses.train_defense", {}, {}, {}, facts).write(card)

@@ -126,7 +126,7 @@ def test_the_network_is_left_as_it_was():
 
 def test_a_network_without_places_is_refused():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 3))
-    with pytest.raises(PipelineError, match="Sequential answers by no features"):
+    with pytest.raises(PipelineError, match="Sequential has no spatial features"):
         grad_cam(model, noise(size=8), torch.zeros(4, dtype=torch.long))
 
 

@@ -83,7 +83,7 @@ def vouch(checkpoint, role="weights"):
     [
         pytest.param(
             "cut",
-            "safetensors has .* bytes where its card .* it is cut short",
+            "safetensors has .* bytes where its card .* it is truncated",
             id="cut",
         ),
         pytest.param("bit", "safetensors does not match its card", id="bit"),
@@ -96,7 +96,7 @@ def vouch(checkpoint, role="weights"):
         pytest.param(
             "network", "safetensors holds the weights of another network", id="network"
         ),
-        pytest.param("unnamed", "says nothing of any", id="unnamed"),
+        pytest.param("unnamed", "lists no", id="unnamed"),
     ],
 )
 def test_weights_that_are_not_what_they_should_be_are_refused(

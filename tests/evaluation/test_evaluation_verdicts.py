@@ -124,7 +124,7 @@ def test_a_device_without_memory_for_one_image_is_told(
 ):
     attack = build_threat(ThreatSpec(**threat_entry(3)), {}).attack
     judge = Judge(trained, toy_images, Threat(Greedy(attack, 0)), seed=0)
-    with pytest.raises(PipelineError, match="no memory for a single image"):
+    with pytest.raises(PipelineError, match="too little memory for a single image"):
         judge(range(8))
 
 

@@ -65,7 +65,7 @@ def test_published_weights_are_read_as_tensors_alone(vgg16, tmp_path):
 
 def test_a_pickle_that_holds_more_is_refused(tmp_path):
     path = packed({"features.0.weight": Perceptual}, tmp_path)
-    with pytest.raises(PipelineError, match="is no file of tensors alone"):
+    with pytest.raises(PipelineError, match="is not a file of tensors alone"):
         load_perceptual({"published": "vgg16"}, path, CPU)
 
 

@@ -139,7 +139,7 @@ def test_several_seeds_count_by_their_mean_and_by_their_spread() -> None:
     assert (finding.left, finding.right) == pytest.approx((61.17, 54), abs=0.005)
     assert (finding.paired, finding.trainings, finding.agreeing) == (True, 3, 3)
     assert "61.17 % against at under pgd20 54.00 %" in text(decision)
-    assert "mean over 3 seeds, of which 3 agree" in text(decision)
+    assert "mean over 3 seeds, 3 of which agree" in text(decision)
     assert finding.interval is not None
     low, high = finding.interval
     order = np.arange(400)

@@ -58,13 +58,13 @@ def test_the_closest_is_chosen_over_all_defenses() -> None:
     assert found[0].distance == pytest.approx(np.sqrt((3**2 + 4**2) / 2))
     assert [fit.within for fit in found] == [True, False, False]
     assert verdict(told, found).startswith("Closest is fair, 3.54 points off")
-    assert "lies within the 95 % interval" in verdict(told, found)
+    assert "is within the 95 % interval" in verdict(told, found)
 
 
 def test_no_good_fit_is_told_as_such() -> None:
     told = spec("weak", "strong")
     found = ranked(told, weak=(90, 80), strong=(1, 0))
-    assert "no setting that was tried explains" in verdict(told, found)
+    assert "none of the settings explains" in verdict(told, found)
 
 
 def test_of_equally_good_ones_the_frozen_one_stays() -> None:

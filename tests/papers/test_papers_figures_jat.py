@@ -67,7 +67,7 @@ def test_arrows_point_where_pixels_are_fetched(judged, tmp_path):
 
 def test_without_a_flow_there_is_a_sentence(judged):
     told = spec({"figure": "flow_fields"}, [{"label": "FGSM", "what": "examples"}])
-    with pytest.raises(PipelineError, match="holds no flow, for its threat"):
+    with pytest.raises(PipelineError, match="has no flow, because its threat"):
         drawn(told, [judged("fgsm")[0]])
 
 

@@ -343,4 +343,4 @@ def test_a_broken_picture_ends_in_one_sentence(
     inputs = {"cards": [], "figures": [png], "figures_card": [card]}
     with pytest.raises(SystemExit):
         step(make_report, overview(), inputs, {"index": Path("index.html")})
-    assert "is no picture; delete it" in capfd.readouterr().err
+    assert "is not a picture; delete it" in capfd.readouterr().err

@@ -32,7 +32,7 @@ def test_every_comparison_of_threats_has_a_sentence(reason: Reason) -> None:
         pytest.param(
             Symptom.UNSTABLE,
             None,
-            "the defense answers differently when asked twice",
+            "the defense gives different answers to the same image",
             id="unstable",
         ),
         pytest.param(
@@ -44,7 +44,7 @@ def test_every_comparison_of_threats_has_a_sentence(reason: Reason) -> None:
         pytest.param(
             Symptom.UNSEEN_INFERENCE,
             None,
-            "the defense optimises when asked, and the attack does not see it",
+            "the defense optimises at inference, and the attack does not see it",
             id="unseen inference",
         ),
         pytest.param(
@@ -56,7 +56,7 @@ def test_every_comparison_of_threats_has_a_sentence(reason: Reason) -> None:
         pytest.param(
             Symptom.BROKEN_BLINDLY,
             5,
-            "Square breaks 5.00 points that attacks with gradients had left",
+            "Square breaks 5.00 points that gradient attacks had left",
             id="broken blindly",
         ),
     ],
@@ -147,7 +147,7 @@ def test_a_claim_s_line_keeps_its_bytes() -> None:
         "papers_size": "true",
         "p": "1e-05",
         "detail": "ijsat under pgd20 61.17 % against at trained on om-digits under pgd20 "
-        "54.00 %: difference +7.17 [+3.00, +11.25], mean over 3 seeds, of which 2 agree",
+        "54.00 %: difference +7.17 [+3.00, +11.25], mean over 3 seeds, 2 of which agree",
         "printed": None,
     }
 

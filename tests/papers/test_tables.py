@@ -350,7 +350,7 @@ def test_a_table_in_its_file_is_the_table_that_was_measured(tmp_path: Path) -> N
 def test_a_file_that_is_no_table_ends_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "table.json"
     path.write_text('{"cells": []}')
-    with pytest.raises(PipelineError, match="is no MeasuredTable"):
+    with pytest.raises(PipelineError, match="is not a MeasuredTable"):
         read_results(path, MeasuredTable)
 
 

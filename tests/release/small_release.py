@@ -97,6 +97,15 @@ class Release:
     old: str
     new: str
 
+    def copy(self, folder: Path) -> "Release":
+        """One to be changed at will, with a store of its own."""
+        shutil.copytree(self.root.parent, folder, symlinks=True)
+        root, store = folder / self.root.name, folder / self.store.name
+        config = root / ".dvc/config"
+        config.write_text(config.read_text().replace(str(self.store), str(store)))
+        commit(root)
+        return Release(root, store, self.old, self.new)
+
     def keep_remote_only(self) -> None:
         """Large files are neither in the working copy nor in its cache."""
         for place in (".dvc/cache", *FAMILIES):

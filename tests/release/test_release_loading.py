@@ -65,13 +65,7 @@ def release(
 ) -> Release:
     """A copy to be changed at will; what is fetched is kept in a folder of the test."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "kept"))
-    copy = tmp_path / "copy"
-    shutil.copytree(published.root.parent, copy, symlinks=True)
-    root, store = copy / published.root.name, copy / published.store.name
-    config = root / ".dvc/config"
-    config.write_text(config.read_text().replace(str(published.store), str(store)))
-    subprocess.run(["git", "commit", "-qam", "Another store"], cwd=root, check=True)
-    return Release(root, store, published.old, published.new)
+    return published.copy(tmp_path / "copy")
 
 
 @pytest.fixture

@@ -353,12 +353,12 @@ def test_a_cell_stands_on_its_verdicts_however_the_table_is_made(
         (TABLE, ", PGD-20", '", PGD-20" names no method'),
         (TABLE, "", '"" names no column'),
         (TABLE, "PGD-20, AT", 'the method comes first: "AT, PGD-20"'),
-        (WEIGHTS.format("at"), "AT, AA", "is no table's card"),
+        (WEIGHTS.format("at"), "AT, AA", "is not a table's card"),
         (WEIGHTS.format("ta"), None, "did you mean"),
         ("results/demo", None, "is a folder"),
-        ("pipeline_steps/core/rng.py", None, "no card speaks of pipeline_steps/core"),
+        ("pipeline_steps/core/rng.py", None, "no card mentions pipeline_steps/core"),
         ("nothing.csv", None, "there is no nothing.csv"),
-        ("../other.csv", None, "lies outside"),
+        ("../other.csv", None, "is outside this project"),
     ],
 )
 def test_a_wrong_word_ends_in_one_sentence(

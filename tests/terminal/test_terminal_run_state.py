@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,25 @@ def test_a_run_whose_snakemake_was_killed_is_told_from_one_that_goes_on(file):
     assert "Its Snakemake is gone; start it again, and it goes on." in lines
 
 
+@pytest.mark.parametrize("jump", [-176_392.0, 3.0e7])
+def test_a_clock_that_is_set_changes_no_duration(tmp_path, monkeypatch, jump):
+    file = RunFile(tmp_path / RUN)
+    run = Run.planned(file.begin(run_of(job(1, 10), job(2, 10)), time.time()))
+    run.read(file.add({"event": "started", "time": run.now(), "id": 1}))
+    run.read(file.add({"event": "started", "time": run.now(), "id": 2}))
+    calendar = time.time
+    monkeypatch.setattr(time, "time", lambda: calendar() + jump)
+    run.read(file.add({"event": "finished", "time": run.now(), "id": 1}))
+    seen = read_run(file.path)
+    assert seen
+    for reader in (run, seen):
+        assert 0 <= reader.jobs[1].took < 10
+        assert 0 <= reader.used(reader.now()) < 10
+    assert "1 running, 1 done" in described(seen, tmp_path, seen.now(), alive=True)[0]
+    run.read(file.add({"event": "ended", "time": run.now()}))
+    assert "in under 1 s" in summary(run, tmp_path)[0]
+
+
 def test_a_watcher_in_a_pipe_gets_plain_lines_once(file, capsys):
     file.add({"event": "failed", "time": 105.0, "id": 1})
     log = file.path.parents[1] / "results/demo/logs/train/1.log"
@@ -158,7 +178,9 @@ def test_a_watcher_in_a_pipe_gets_plain_lines_once(file, capsys):
 
 
 def test_before_any_run_there_is_nothing_to_watch(tmp_path):
-    with pytest.raises(PipelineError, match="nothing was run in this checkout yet"):
+    with pytest.raises(
+        PipelineError, match="nothing has been run in this checkout yet"
+    ):
         watch(tmp_path)
 
 

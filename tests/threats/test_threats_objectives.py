@@ -133,7 +133,7 @@ def test_what_was_said_before_an_attack_is_not_believed_in_it(model, batch):
 
 
 def test_an_objective_that_compares_wants_clean_logits(model, batch):
-    with pytest.raises(ValueError, match="no clean logits"):
+    with pytest.raises(ValueError, match="clean logits, and the batch has none"):
         objective("kl")(model(batch.images), batch, Victim.of(model))
 
 
@@ -181,7 +181,7 @@ def test_the_nearest_class_is_the_one_whose_boundary_is_closest():
 def test_without_a_linear_layer_there_is_no_nearest_class(batch):
     told = objective("targeted", target="nearest")
     model = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten())
-    with pytest.raises(PipelineError, match="has none with 3 answers"):
+    with pytest.raises(PipelineError, match="has none with 3 outputs"):
         told.aim(compared(batch, model), Victim.of(model), rng(0))
 
 
@@ -217,7 +217,9 @@ def test_the_discriminator_s_objective_is_its_loss(model, batch, both, towards):
 
 def test_a_defense_without_a_discriminator_is_one_sentence(batch):
     logits = torch.zeros(6, CLASSES)
-    with pytest.raises(PipelineError, match="trained with one; give this defense a"):
+    with pytest.raises(
+        PipelineError, match="trained with a discriminator; give this defense a"
+    ):
         objective("discriminator")(logits, batch, Victim.of(nn.Identity()))
 
 

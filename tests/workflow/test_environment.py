@@ -1,9 +1,15 @@
 """The files that name package versions agree with each other."""
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -65,3 +71,46 @@ def test_conda_s_python_is_one_that_the_project_supports() -> None:
     (python,) = (d for d in environment["dependencies"] if str(d).startswith("python="))
     minor = int(python.partition("=")[2].split(".")[1])
     assert minor >= int(PYPROJECT["requires-python"].rpartition(".")[2])
+
+
+def test_a_report_of_pip_becomes_pins_with_digests_and_no_address(
+    tmp_path: Path,
+) -> None:
+    def package(name: str, version: str, digest: str) -> dict[str, Any]:
+        archive = {"url": f"https://index.example.org/{name}", "archive_info": {}}
+        archive["archive_info"] = {"hashes": {"sha256": digest}} if digest else {}
+        return {
+            "metadata": {"name": name, "version": version},
+            "download_info": archive,
+        }
+
+    def written(*packages: dict[str, Any]) -> subprocess.CompletedProcess:
+        report = tmp_path / "report.json"
+        report.write_text(json.dumps({"install": packages}))
+        command = [sys.executable, PROJECT / ".ci/hashes.py", report]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    done = written(
+        package("torch", "2.1+cpu", "b" * 64), package("Six", "1.0", "a" * 64)
+    )
+    pinned = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    assert pinned == [
+        f"Six==1.0 --hash=sha256:{'a' * 64}",
+        f"torch==2.1 --hash=sha256:{'b' * 64}",
+    ]
+    assert "example.org" not in done.stdout
+    assert "tells no SHA-256" in written(package("six", "1.0", "")).stderr
+
+
+def test_the_hashes_are_of_the_lock_file_s_versions() -> None:
+    hashes = PROJECT / "requirements.hashes"
+    if not hashes.is_file():
+        pytest.skip("requirements.hashes was not written yet (`make hashes`)")
+    lines = [line.split(" ")[0] for line in hashes.read_text().splitlines()]
+    assert pins(lines) == LOCK
+
+
+def test_no_lock_file_names_an_index() -> None:
+    for name in ("requirements.lock", "requirements.hashes", "environment.yml"):
+        if (PROJECT / name).is_file():
+            assert "://" not in (PROJECT / name).read_text(), name

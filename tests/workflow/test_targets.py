@@ -32,13 +32,13 @@ UNKNOWN = {
     "like nothing": ("a/b.txt", "no job makes a/b.txt: no rule has results of such a"),
 }
 OPTIONS = {
-    "limited=maybe": "config key 'limited' is yes or no, not 'maybe'",
-    "limited=": "config key 'limited' is yes or no, not nothing",
-    "cpu=2": "config key 'cpu' is yes or no, not '2'",
-    "pool=off": "config key 'pool' is yes or no, not 'off'",
-    "scale=": "config key 'scale' is a word, not nothing",
+    "limited=maybe": "config key 'limited' must be yes or no, not 'maybe'",
+    "limited=": "config key 'limited' must be yes or no, not nothing",
+    "cpu=2": "config key 'cpu' must be yes or no, not '2'",
+    "pool=off": "config key 'pool' must be yes or no, not 'off'",
+    "scale=": "config key 'scale' must be a word, not nothing",
     "scale=Demo": "there is no scale 'Demo'; did you mean 'demo'?",
-    "gpus=gress": "config key 'gpus' is 'gpu', 'gres' or 'gres:MODEL', not 'gress'",
+    "gpus=gress": "config key 'gpus' must be 'gpu', 'gres' or 'gres:MODEL', not 'gress'",
     "limted=yes": "there is no config key 'limted'; did you mean 'limited'?",
 }
 
@@ -83,7 +83,7 @@ def test_what_wants_a_gpu_is_computed_on_a_cpu_only_if_told(house):
     done = house.run("--cores", "1", AT)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("error: this scale wants a GPU for train_defense, and torch")
+    assert last.startswith("error: this scale needs a GPU for train_defense, and torch")
     assert "--config cpu=yes" in last
     assert not (house.root / "data").exists()
     house.build(AT, "--config", "cpu=yes")
@@ -97,15 +97,15 @@ def test_a_checkout_that_cannot_be_written_says_so(tmp_path, read_only):
     with read_only(house.root) as run:
         for command in (
             ["-m", "snakemake", "--cores", "1", "data/digits/archive"],
-            ["-m", "pipeline_steps.cluster.run_local", "--cores", "1"],
-            ["-m", "pipeline_steps.cluster.launch"],
-            ["-m", "pipeline_steps.release.data", "digits"],
+            ["-m", "pipeline_steps.cli", "run", "--keep-going"],
+            ["-m", "pipeline_steps.cli", "cluster"],
+            ["-m", "pipeline_steps.cli", "data", "digits"],
         ):
             done = run(*command)
             assert done.returncode == 1
             assert "Traceback" not in done.stderr
             last = done.stderr.strip().splitlines()[-1]
-            assert last.startswith(f"error: {house.root} can't be written by you; work")
+            assert last.startswith(f"error: you may not write to {house.root}; work")
         done = run("-m", "pipeline_steps", "data/digits/archive")
         assert "could not be written: [Errno 13] Permission denied" in done.stderr
         assert "Traceback" not in done.stderr
@@ -115,6 +115,6 @@ def test_results_that_are_no_folder_are_told(tmp_path):
     house = House.fresh(tmp_path / "house")
     (house.root / "results").write_text("mine\n")
     done = house.run("--cores", "1", PAGE)
-    said = f"error: {house.root}/results is no folder, and results go into it"
+    said = f"error: {house.root}/results is not a folder, but results are written there"
     assert (done.returncode, done.stderr.strip().splitlines()[-1]) == (1, said)
     assert Path(house.root, "results").read_text() == "mine\n"

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.datasets.corruption import levels, strength
+from pipeline_steps.datasets.pictures import open_picture
 
 SMALL = (80, 65, 58, 50, 40)
 LARGE = (25, 18, 15, 10, 7)
@@ -27,4 +28,4 @@ class JpegCompression:
 def _through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
     file = BytesIO()
     Image.fromarray(pixels.squeeze()).save(file, "JPEG", quality=quality)
-    return np.asarray(Image.open(file)).reshape(pixels.shape)
+    return np.asarray(open_picture(file, ("JPEG",))).reshape(pixels.shape)

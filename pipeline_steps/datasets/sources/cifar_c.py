@@ -26,8 +26,8 @@ class CifarC:
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         raise PipelineError(
-            f"{spec.name} holds corrupted test images and none to train on, so there is "
-            "no canonical form of it; it is fetched for the data set that it belongs to"
+            f"{spec.name} holds corrupted test images and none to train on, so it has "
+            "no canonical form; it is fetched for the data set that it belongs to"
         )
 
     def labels(self, archive: Path) -> np.ndarray:

@@ -34,8 +34,8 @@ class DrawnIce:
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         raise PipelineError(
-            f"{spec.name} holds pictures of ice and no classes, so there is no canonical "
-            "form of it; corruptions of other data sets take it"
+            f"{spec.name} holds pictures of ice and no classes, so it has no "
+            "canonical form; corruptions of other data sets use it"
         )
 
 

@@ -20,6 +20,6 @@ class Frost:
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         raise PipelineError(
-            f"{spec.name} holds photographs of ice and no classes, so there is no "
-            "canonical form of it; it is fetched for corruptions of other data sets"
+            f"{spec.name} holds photographs of ice and no classes, so it has no "
+            "canonical form; it is fetched for corruptions of other data sets"
         )

@@ -51,12 +51,14 @@ def _split(file: IO[bytes], name: str) -> Split:
         zlib.error,
     ) as error:
         raise PipelineError(
-            f"{name} is damaged, or no file for MATLAB: {error}"
+            f"{name} is damaged, or not a MATLAB file: {error}"
         ) from None
     except (KeyError, NotImplementedError) as error:
         raise PipelineError(f"{name} is not in SVHN's form: {error}") from None
     if images.ndim != 4 or images.dtype != np.uint8 or labels.dtype.kind not in "ui":
-        raise PipelineError(f"{name} is not in SVHN's form: X is no array of images")
+        raise PipelineError(
+            f"{name} is not in SVHN's form: X is not an array of images"
+        )
     labels = labels.astype(np.int64)
     # Published as 1 to 10, where 10 is the digit 0.
     return Split(images.transpose(3, 2, 0, 1), np.where(labels == DIGITS, 0, labels))

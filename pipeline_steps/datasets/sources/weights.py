@@ -20,6 +20,6 @@ class Weights:
 
     def decode(self, archive: Path, spec: DatasetSpec) -> Decoded:
         raise PipelineError(
-            f"{spec.name} holds the weights of a network and no images, so there is no "
-            "canonical form of it; it is fetched for projections onto a manifold"
+            f"{spec.name} holds the weights of a network and no images, so it has no "
+            "canonical form; it is fetched for projections onto a manifold"
         )

@@ -35,7 +35,7 @@ class ManifoldTransformation(Inference):
     def __post_init__(self) -> None:
         if self.halved is not None and len(self.halved) != 2:
             raise PipelineError(
-                "`halved` is the two ends of a range, such as [0.3, 0.7]; correct it "
+                "`halved` must be the two ends of a range, such as [0.3, 0.7]; correct it "
                 "in workflow/config/defenses.yaml"
             )
 
@@ -59,7 +59,7 @@ class ManifoldTransformation(Inference):
         companion = companion_of(model)
         if companion is None:
             raise PipelineError(
-                "manifold_transformation asks a discriminator, and this model has none as "
+                "manifold_transformation needs a discriminator, and this model has none as "
                 "its `companion`; see docs/tutorials/your-own-model.md"
             )
         # A view, since torch's counter of operations can't follow the leaf itself.

@@ -30,7 +30,7 @@ class FlowFields:
         for path, block in zip(files, blocks, strict=True):
             if "flow" not in block:
                 raise PipelineError(
-                    f"{path} holds no flow, for its threat moves no pixels; name a threat "
+                    f"{path} has no flow, because its threat moves no pixels; name a threat "
                     f"whose edit is a warp under {spec.paper}, {spec.name}"
                 )
         count = min(self.images, *(len(block["label"]) for block in blocks))

@@ -1,4 +1,4 @@
-"""Published against measured as a chart: where each point and each line of it lies."""
+"""A chart of published against measured: the coordinates of its points and lines."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ TICKS = (0, 25, 50, 75, 100)
 
 @dataclass(frozen=True)
 class Point:
-    """One number: as printed to the right, as measured upwards, with its interval."""
+    """One number: printed on the x axis, measured on the y axis, with its interval."""
 
     table: Table
     cell: Cell
     anchor: str
-    """Of the box that says where it comes from."""
+    """The address of the box that says where it comes from."""
 
     @property
     def x(self) -> float:
@@ -36,13 +36,13 @@ class Point:
 
     @property
     def stands_in(self) -> bool:
-        """Whether it was measured on other data than the paper's."""
+        """Whether it was measured on stand-in data."""
         return bool(self.table.spec.stand_ins)
 
 
 @dataclass(frozen=True)
 class Chart:
-    """The numbers of a paper that were measured, averages and differences apart."""
+    """The measured numbers of a paper, without averages and differences."""
 
     points: list[Point]
     width, height, ticks = WIDTH, HEIGHT, TICKS
@@ -82,7 +82,7 @@ def _points(tables: Iterable[Table]) -> Iterator[Point]:
             for j, cell in enumerate(row, 1):
                 if cell.kind != "accuracy" or None in (cell.published, cell.measured):
                     continue
-                # Papers print a number again in the next table; it is one number.
+                # A paper may repeat a number in the next table; count it once.
                 key = (cell.published, tuple(run.file for run in cell.runs))
                 if key not in seen:
                     seen.add(key)

@@ -11,13 +11,13 @@ from pipeline_steps.papers.results import DecidedClaim, Outcome, Verdict, by_ver
 
 @dataclass(frozen=True)
 class ClaimView:
-    """A claim, with what it rests on in words for people."""
+    """A claim, with its evidence in words."""
 
     claim: DecidedClaim
     comparisons: list[str]
-    """The comparisons that are told: all of few, of many those that decide."""
+    """The comparisons to show: all if there are few, otherwise those that decide."""
     lacks: str
-    """What it would need, where the scale leaves that out."""
+    """The results that it needs and the scale leaves out."""
 
     @property
     def anchor(self) -> str:

@@ -19,13 +19,13 @@ from pipeline_steps.papers.results import (
 )
 from pipeline_steps.papers.spec import FigureSpec, TableSpec
 
-# Of a digest so many letters are shown.
+# Letters of a digest to show.
 DIGITS = 12
 
 
 @dataclass(frozen=True)
 class Result:
-    """A card, and the record of the run that made it, if that lies beside."""
+    """A card, and the record of the run that made it, if there is one."""
 
     path: Path
     card: Card
@@ -46,7 +46,7 @@ class Result:
 
     @property
     def anchor(self) -> str:
-        """Where the report speaks of it, if it does."""
+        """Its address in the report, if it has one."""
         return f"card/{self.name}"
 
     @property
@@ -67,7 +67,7 @@ class Result:
 
     @property
     def files(self) -> list[tuple[str, Path, str]]:
-        """The role, the place and the digest of each file that it is."""
+        """The role, path and digest of each of its files."""
         return [
             (role, path, self.card.outputs[role]["sha256"][:DIGITS])
             for role, path in self.card.files(self.path).items()
@@ -85,7 +85,7 @@ def _number(value: float) -> str:
 
 
 def behind(pages: Iterable[Path]) -> list[Path]:
-    """The cards of all results that stand behind the cards of pages."""
+    """The cards of all results behind the pages' cards."""
     waiting, seen = list(pages), set[Path]()
     while waiting:
         path = waiting.pop()
@@ -156,7 +156,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Contents:
-    """All that a scale has made."""
+    """Everything that a scale made."""
 
     scale: str
     scale_title: str
@@ -164,7 +164,7 @@ class Contents:
     figures: list[Figure]
     claims: list[DecidedClaim]
     results: dict[Path, Result]
-    """What pages rest on, by the places of the cards."""
+    """The results behind the pages, by the paths of their cards."""
 
     def of(self, paper: str) -> "Contents":
         """The same of one paper."""
@@ -178,7 +178,7 @@ class Contents:
         )
 
     def behind_cell(self, table: Table, cell: Cell) -> list[Path]:
-        """The cards of the verdicts behind a cell, as its table tells them."""
+        """The cards of the verdicts behind a cell, as its table lists them."""
         paths = (table.path.parent / run.card for run in cell.runs)
         return [Path(os.path.normpath(path)) for path in paths]
 

@@ -1,5 +1,7 @@
 """Text as LaTeX sets it."""
 
+import re
+
 GREEK = {
     "α": "alpha",
     "β": "beta",
@@ -60,8 +62,11 @@ def as_latex(text: str) -> str:
     """Text as LaTeX sets it; a letter that it wouldn't know stands by its number."""
 
     def by_number(letter: str) -> str:
-        return letter if letter <= LATIN else f"U+{ord(letter):04X}"
+        known = letter.isprintable() and letter <= LATIN
+        return letter if known else f"U+{ord(letter):04X}"
 
+    # An empty line would end what the text stands in.
+    text = re.sub(r"\s", " ", text)
     return "".join(SPECIAL.get(letter) or by_number(letter) for letter in text)
 
 

@@ -1,4 +1,4 @@
-"""All defenses beside each other: what each keeps under each threat, and what it cost."""
+"""A leaderboard of defenses: accuracy under each threat, and cost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -45,7 +45,7 @@ class Leaderboard:
     dataset: str
     name: str
     stands_for: list[str] = field(default_factory=list)
-    """The papers' data sets in whose place it is used."""
+    """The papers' data sets that it stands in for."""
     columns: dict[tuple[str, ...], str] = field(default_factory=dict)
     """The names of threats."""
     standings: dict[str, Standing] = field(default_factory=dict)

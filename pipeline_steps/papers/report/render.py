@@ -18,10 +18,10 @@ from pipeline_steps.papers.style import paper_name, scale_line
 
 FOLDER = Path(__file__).parent / "templates"
 
-# Code stands between backticks, and a hyphen before a digit is a minus.
+# Code is between backticks, and a hyphen before a digit is a minus.
 CODE, HYPHEN = re.compile("`([^`]+)`"), re.compile(r"(?<![\w)])-(?=\d)")
 
-# Everything that a template may call besides what its view has.
+# Filters and functions for templates, besides their view.
 FILTERS = {
     "coded": lambda text: Markup(CODE.sub(r"<code>\1</code>", str(escape(text)))),
     "minus": lambda text: HYPHEN.sub("−", text),
@@ -47,7 +47,7 @@ def render(template: str, **views: Any) -> str:
 
 @cache
 def _environment(latex: bool) -> Environment:
-    # `{%` ends many a line of LaTeX, so that its templates have tags of their own.
+    # `{%` often ends a line of LaTeX, so its templates use other tags.
     tags: dict[str, Any] = {
         "block_start_string": "<%",
         "block_end_string": "%>",

@@ -14,11 +14,11 @@ class Printed(Settings):
     """Its target is the paper's name, an underscore, and this."""
     title: str
     made: bool
-    """Whether it is among what this scale makes."""
+    """Whether this scale makes it."""
     numbers: int = 0
     """How many it prints, averages left out."""
     published_only: int = 0
-    """Behind how many of them nothing stands at any scale."""
+    """The number of them that no scale measures."""
 
 
 class PrintedPaper(Settings):

@@ -1,4 +1,4 @@
-"""A table as its templates see it: cells with the signs of what is said below."""
+"""A table for templates: cells with the letters of the notes below."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,18 +13,18 @@ from pipeline_steps.papers.wording import Footnotes
 
 @dataclass(frozen=True)
 class Below:
-    """What is said below a table: of each sentence its sign, by what kind it is of."""
+    """The notes below a table, by kind, each with its letter."""
 
     flags: Footnotes = field(default_factory=lambda: Footnotes("123456789"))
     """Why a measured number is suspect."""
     doubts: Footnotes = field(
         default_factory=lambda: Footnotes("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
     )
-    """What speaks against a printed number."""
+    """Doubts about a printed number."""
     notes: Footnotes = field(default_factory=Footnotes)
-    """All else."""
+    """Everything else."""
     tells_lost: bool = True
-    """Whether it says which printed numbers our text of the paper lost."""
+    """Whether it marks printed numbers that the extracted text lost."""
 
     @classmethod
     def together(cls, notes: Footnotes) -> "Below":
@@ -34,7 +34,7 @@ class Below:
 
 @dataclass
 class CellView:
-    """A cell, and the signs that stand beside its numbers."""
+    """A cell, and the letters beside its numbers."""
 
     cell: Cell
     place: tuple[int, int]
@@ -74,7 +74,7 @@ class RowView:
 
     @property
     def beside(self) -> list[tuple[str, ...]]:
-        """What stands small below its numbers, line by line, of each cell its part."""
+        """The small print of the row's cells, line by line."""
         small = [
             wording.beside(cell, cell.interval, 1) if cell.interval else []
             for cell in (view.cell for view in self.cells)
@@ -101,7 +101,7 @@ class TableView:
 
     @property
     def parts(self) -> list[tuple[str, int]]:
-        """What stands over the columns, each with how many it stands over."""
+        """The headings over groups of columns, each with its width."""
         spans: list[tuple[str, int]] = []
         for i, column in enumerate(self.columns):
             # An average belongs to no part, not even to one without a name.
@@ -119,9 +119,9 @@ def table_view(
     below: Below | None = None,
     names: Names = PLAIN,
 ) -> TableView:
-    """A table with the signs of all that is said below it, in reading order.
+    """A table with the letters of all its notes, in reading order.
 
-    Why cells were not run comes last, for a picture of the table leaves that out.
+    Why cells were not run comes last, because a picture of the table leaves it out.
     """
     below = below or Below()
     columns = [_head(column, below) for column in spec.columns]

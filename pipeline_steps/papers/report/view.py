@@ -1,4 +1,4 @@
-"""The report as its templates see it: one typed model of all that it shows."""
+"""The report's view model: everything that its templates show, typed."""
 
 import base64
 import struct
@@ -27,9 +27,9 @@ from pipeline_steps.papers.spec import Column, Row
 from pipeline_steps.papers.style import LOOK, paper_name
 
 MODELS = ("defenses", "generators")
-# So many of the longest jobs are listed.
+# The number of longest jobs to list.
 MOST = 10
-# Pixels of the screen for one of a picture's: as large as in print.
+# Screen pixels for each pixel of a picture, for its size in print.
 SHOWN = 96 / LOOK["savefig.dpi"]
 
 
@@ -85,13 +85,13 @@ class TableSection:
 
 @dataclass(frozen=True)
 class FigureSection:
-    """A figure of the report; the picture stands in the page itself."""
+    """A figure of the report; the picture is embedded in the page."""
 
     figure: Figure
     image: str
     size: tuple[int, int]
     shows: str
-    """What is to be seen, for who can't see it."""
+    """The alt text."""
     panels: list[tuple[str, Path]]
     """The name of each panel, and the card of what it shows."""
 
@@ -126,13 +126,13 @@ class PaperPage:
 
     @property
     def not_made(self) -> list[Printed]:
-        """What another scale makes, or this one if it is asked by name."""
+        """What another scale makes, or this one on request."""
         printed = [*self.paper.tables, *self.paper.figures]
         return [page for page in printed if not page.made]
 
     @property
     def numbers(self) -> int:
-        """How many its tables print, averages left out."""
+        """The number of printed numbers in its tables, without averages."""
         return sum(table.numbers for table in self.paper.tables)
 
     @property
@@ -156,7 +156,7 @@ class PaperPage:
 
 @dataclass(frozen=True)
 class Remark:
-    """What is to be said of one number, or of a row or a column."""
+    """A remark on one number, or on a row or a column."""
 
     anchor: str
     label: str
@@ -165,7 +165,7 @@ class Remark:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a network kept of its accuracy under one threat."""
+    """A network's accuracy under one threat."""
 
     result: Result
     defense: str
@@ -180,7 +180,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Model:
-    """A network that was trained for these pages, and what it kept of its accuracy."""
+    """A network that was trained for these pages, and its accuracies."""
 
     result: Result
     title: str
@@ -191,7 +191,7 @@ class Model:
 
 @dataclass(frozen=True)
 class StepCost:
-    """What one step took in all."""
+    """The total cost of one step."""
 
     step: str
     bookings: list[Booking]
@@ -239,7 +239,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Report:
-    """All that the report shows."""
+    """Everything that the report shows."""
 
     spec: OverviewSpec
     papers: list[PaperPage]
@@ -327,9 +327,9 @@ def _figure(made: Figure, names: Names) -> FigureSection:
 
 
 def size_of(png: bytes, path: Path) -> tuple[int, int]:
-    """Width and height, told by the header, so that text does not jump as it loads."""
+    """Width and height from the header, so that text doesn't jump while it loads."""
     if png[:8] != b"\x89PNG\r\n\x1a\n":
-        raise PipelineError(f"{path} is no picture; delete it and build it again")
+        raise PipelineError(f"{path} is not a picture; delete it and build it again")
     return struct.unpack(">II", png[16:24])
 
 
@@ -350,7 +350,7 @@ def _flags(contents: Contents, names: Names) -> Iterator[Remark]:
 
 
 def _doubts(contents: Contents) -> Iterator[Remark]:
-    """What speaks against printed numbers, in the config and in their own rows."""
+    """Doubts about printed numbers, from the config and from their own rows."""
     for table in contents.tables:
         where = f"{paper_name(table.spec.paper)}, {table.spec.title.partition(':')[0]}"
         for part in table.measured.doubted():

@@ -37,8 +37,9 @@ class Discriminator(Objective):
         companion = victim.companion
         if companion is None:
             raise PipelineError(
-                "the objective 'discriminator' is for a defense that was trained with "
-                "one; give this defense a `companion`, or it another threat"
+                "the objective 'discriminator' needs a defense that was trained with "
+                "a discriminator; give this defense a `companion`, or choose another "
+                "threat"
             )
         natural: Tensor = companion(logits).flatten(1)[:, 0]
         gain = -functional.softplus(natural)  # -BCE(D(f(x)), 0)

@@ -68,6 +68,6 @@ def last_weights(network: nn.Module, classes: int) -> Tensor:
     if not weights:
         raise PipelineError(
             f"the target 'nearest' compares the weights of a last linear layer, and this "
-            f"model has none with {classes} answers; give its threat another target"
+            f"model has none with {classes} outputs; give the threat another target"
         )
     return weights[-1].detach().float()

@@ -72,7 +72,7 @@ class Jpeg(Perturbation):
         if channels != 3 or height % 16 or width % 16:
             raise PipelineError(
                 f"JPEG edits coloured images whose sides are multiples of 16, not "
-                f"{channels} x {height} x {width}; take another threat for this data set"
+                f"{channels} x {height} x {width}; use another threat for this data set"
             )
         # Luminance for each pixel, and two colours for each square of four.
         shape = (count, height * width * 3 // 2)
