@@ -5,15 +5,30 @@ import sys
 
 import torch
 
+# Names the device to compute on where that is not to be the best: "cpu", "cuda:1".
+DEVICE = "PIPELINE_DEVICE"
+
 
 def prepare_device() -> torch.device:
-    """The best device there is, deterministic as far as its kernels allow."""
+    """The device that was asked for, or the best: deterministic as far as it can be."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     _be_deterministic()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(os.environ.get(DEVICE, best))
+
+
+def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on the device; a GPU goes on computing while it is copied.
+
+    A plain `to` waits until all is done that the GPU was told before. From pinned memory
+    nothing waits, and torch keeps that memory until the copy is done.
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def _be_deterministic() -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from pipeline_steps.core.device import sent
 from pipeline_steps.core.seeds import derive
 
 
@@ -100,7 +101,7 @@ class ImageRng:
             raise ValueError(f"{len(self.streams)} images cannot fill {tuple(shape)}")
         rows = [getattr(stream, kind)(shape[1:]) for stream in self.streams]
         whole = torch.stack(rows) if rows else torch.empty(tuple(shape))
-        return whole.to(self.device)
+        return sent(whole, self.device)
 
 
 class PartRng:
@@ -124,7 +125,7 @@ class PartRng:
         return PartRng(self.whole, self.images, self.rows[rows.cpu()])
 
     def _own(self, drawn: Tensor) -> Tensor:
-        return drawn[self.rows.to(drawn.device)]
+        return drawn[sent(self.rows, drawn.device)]
 
     def _wide(self, shape: Sequence[int]) -> list[int]:
         if shape[0] != len(self.rows):

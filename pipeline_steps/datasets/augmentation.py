@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pipeline_steps.core.device import sent
 from pipeline_steps.core.rng import BatchRng
 from pipeline_steps.datasets.spec import Augmentation
 
@@ -33,7 +34,7 @@ class Moves:
         if self.shift is not None or self.mirrored is not None:
             images = self._placed(images)
         if self.centre is not None:
-            covered = _squares(self.centre.to(images.device), self.side, images)
+            covered = _squares(sent(self.centre, images.device), self.side, images)
             images = images.masked_fill(covered, 0)
         return images.contiguous()
 
@@ -52,11 +53,11 @@ class Moves:
         rows = torch.arange(height, device=images.device).expand(count, -1)
         columns = torch.arange(width, device=images.device).expand(count, -1)
         if self.mirrored is not None:
-            mirrored = self.mirrored.to(images.device)[:, None]
+            mirrored = sent(self.mirrored, images.device)[:, None]
             columns = torch.where(mirrored, columns.flip(1), columns)
         if self.shift is not None:
             images = functional.pad(images, [self.pad] * 4)
-            shift = self.shift.to(images.device)[:, :, None]
+            shift = sent(self.shift, images.device)[:, :, None]
             rows, columns = rows + shift[0], columns + shift[1]
         where = rows[:, :, None] * images.shape[3] + columns[:, None, :]
         where = where.reshape(count, 1, height * width).expand(-1, channels, -1)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline_steps.core.arrays import read_array
+from pipeline_steps.core.device import sent
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import BatchRng
 from pipeline_steps.datasets.augmentation import Moves, moves
@@ -30,22 +31,33 @@ class ImageSet:
         return len(self.labels)
 
     @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    @property
     def raw(self) -> bool:
         """Whether they are what a GAN decoded, in [0, 1] or not."""
         return self.images.dtype.is_floating_point
 
     def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Images as floats, in [0, 1] unless they are raw, and their labels."""
-        return self._floats(self.images[rows]), self.labels[rows]
+        images, labels = self._at(rows)
+        return self._floats(images), labels
 
     def augmented(
         self, rows: Tensor, how: Augmentation, rng: BatchRng
     ) -> tuple[Tensor, Tensor, Moves]:
         """As `augment` makes of them, but moved while they are still small; and how they
         were moved, for what belongs to them and must be moved with them."""
-        images = self.images[rows]
+        images, labels = self._at(rows)
         drawn = moves(images, how, rng)
-        return self._floats(drawn.apply(images)), self.labels[rows], drawn
+        return self._floats(drawn.apply(images)), labels, drawn
+
+    def _at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows are numbers on the CPU, for there is known what to read from a disk."""
+        there = sent(rows, self.device)
+        streamed = isinstance(self.images, StreamedImages)
+        return self.images[rows if streamed else there], self.labels[there]
 
     def _floats(self, images: Tensor) -> Tensor:
         return images.clone() if self.raw else floats(images)
@@ -92,6 +104,6 @@ def check_range(images: Tensor, whose: str) -> None:
 
 def mixtures(images: Tensor, rng: BatchRng) -> Tensor:
     """Random pairs, mixed by random shares, as IJSAT's mixup feeds its generator."""
-    partner = images[rng.permutation(len(images)).to(images.device)]
-    share = rng.uniform([len(images), 1, 1, 1]).to(images.device)
+    partner = images[sent(rng.permutation(len(images)), images.device)]
+    share = sent(rng.uniform([len(images), 1, 1, 1]), images.device)
     return partner.lerp(images, share)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from pipeline_steps.core.processes import first
@@ -45,11 +46,13 @@ class Monitor:
         right = [0, 0]
         for part in cut(len(self.rows), self.batch):
             numbers = self.rows[part.start : part.stop]
-            rows = self.data.labels.new_tensor(numbers)
+            rows = torch.tensor(numbers)
             images, labels = self.data[rows]
             draw = image_rng(self.seed, numbers, "monitor", device=images.device)
             with frozen(model):
-                batch = Batch(images, labels, projected=self.projected.of(rows))
+                batch = Batch(
+                    images, labels, projected=self.projected.of(rows, images.device)
+                )
                 attacked = self.threat(model, batch, draw)
                 for i, shown in enumerate((images, attacked)):
                     right[i] += int((logits_of(model, shown).argmax(1) == labels).sum())

@@ -86,10 +86,9 @@ def train_defense(
         if epoch != batch_order.epoch:
             data.expect(batch_order.rest(epoch, step))
         rows, shift = batch_order.rows(epoch, step), rng(seed, "augment", epoch, step)
-        rows = rows.to(device)
         images, labels, moves = data.augmented(rows, spec.augmentation, shift)
         draw = rng(seed, "recipe", epoch, step, device=device)
-        batch = Batch(images, labels, projected=projected.of(rows), moves=moves)
+        batch = Batch(images, labels, projected=projected.of(rows, device), moves=moves)
         batch = recipe.prepare(batch, draw)
         own = workers.share(len(images))
         share = (step + 1) / batch_order.steps_of_epoch

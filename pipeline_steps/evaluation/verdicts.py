@@ -132,7 +132,9 @@ class Judge:
         raw = self.data.raw or self.projected.raw
         if not raw:
             check_range(images, "test images")
-        batch = Batch(images, labels, projected=self.projected.of(numbers))
+        batch = Batch(
+            images, labels, projected=self.projected.of(numbers, images.device)
+        )
         draw = image_rng(self.seed, rows, "attack", device=images.device)
         with self.victim.frozen():
             attacked = self.threat.against(self.victim, batch, draw)
@@ -148,7 +150,7 @@ class Judge:
         return Judged(rows, images, attacked, labels, logits, same, size)
 
     def _numbers(self, rows: range) -> Tensor:
-        return torch.arange(rows.start, rows.stop, device=self.data.labels.device)
+        return torch.arange(rows.start, rows.stop)
 
 
 def judge(

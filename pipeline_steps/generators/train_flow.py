@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from pipeline_steps.core import workers
 from pipeline_steps.core.arrays import read_array
-from pipeline_steps.core.device import prepare_device
+from pipeline_steps.core.device import prepare_device, sent
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import writing
 from pipeline_steps.core.progress import say
@@ -63,7 +63,7 @@ def train_flow(
     for step, meter in Resume(scratch).steps(parts, steps_of.steps, "flow"):
         epoch, place = divmod(step, each)
         order = rng(spec.seed, "flow", "order", epoch).permutation(len(images))
-        chosen = images[order[place * batch : (place + 1) * batch].to(device)]
+        chosen = images[sent(order[place * batch : (place + 1) * batch], device)]
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(training, step, total)
         bits = likelihood_step(spec, bits_of, optimiser, chosen, step)
@@ -128,6 +128,13 @@ def likelihood_step(
     stream = rng(spec.seed, "flow", "noise", step, device=chosen.device)
     noise, own = stream.uniform(chosen.shape), workers.share(len(chosen))
     bits = bits_of(floats(chosen[own]), noise[own])
+    optimiser.zero_grad(set_to_none=True)
+    bits.backward()
+    nn.utils.clip_grad_norm_(
+        optimiser.param_groups[0]["params"], training.gradient_limit
+    )
+    optimiser.step()
+    # Asked for at the end of the step, where a GPU has all of it to do.
     mean = workers.mean(float(bits.detach()))
     if not math.isfinite(mean):
         raise PipelineError(
@@ -135,12 +142,6 @@ def likelihood_step(
             f"{training.learning_rate:g}; lower learning_rate, or raise warm_up "
             f"(now {training.warm_up})"
         )
-    optimiser.zero_grad(set_to_none=True)
-    bits.backward()
-    nn.utils.clip_grad_norm_(
-        optimiser.param_groups[0]["params"], training.gradient_limit
-    )
-    optimiser.step()
     return mean
 
 

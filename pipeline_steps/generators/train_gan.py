@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline_steps.core import workers
-from pipeline_steps.core.device import prepare_device
+from pipeline_steps.core.device import prepare_device, sent
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.files import sha256, writing
 from pipeline_steps.core.progress import say
@@ -75,20 +75,23 @@ class Gan:
                 optimiser.state.clear()
             for group in optimiser.param_groups:
                 group["lr"] = fall * moment.stage.learning_rate
-        for turn in range(self.training.critics):
-            judged = self._judge(images, step, turn, moment)
-        made = self._make(step, moment)
-        return [made, judged]
+        turns = range(self.training.critics)
+        losses = [self._judge(images, step, turn, moment) for turn in turns]
+        losses.append(self._make(step, moment))
+        # Asked for at the end of the step, where a GPU has all of it to do.
+        *judged, made = torch.stack(losses).tolist()
+        means = [self._mean("discriminator", loss, step) for loss in judged]
+        return [self._mean("generator", made, step), means[-1]]
 
-    def _judge(self, images: ImageSet, step: int, turn: int, moment: Moment) -> float:
+    def _judge(self, images: ImageSet, step: int, turn: int, moment: Moment) -> Tensor:
         batch = moment.stage.batch
         draw = rng(self.spec.seed, "gan", "real", step, turn)
         rows = draw.integers(0, len(images), [batch])[workers.share(batch)]
         mirrored = draw.uniform([batch])[workers.share(batch)] < 0.5
-        real, _ = images[rows.to(self.device)]
+        real, _ = images[rows]
         if self.spec.mirror:
             real = torch.where(
-                mirrored.to(self.device)[:, None, None, None], real.flip(3), real
+                sent(mirrored, self.device)[:, None, None, None], real.flip(3), real
             )
         with torch.no_grad(), self._precision():
             fake = self._imagine(batch, moment, "fake", step, turn)
@@ -96,20 +99,20 @@ class Gan:
             loss = self.discriminator_loss(
                 moment.growth.reals(real), fake, moment.growth, self.training
             )
-        return self._learn(1, loss, step)
+        return self._learn(1, loss)
 
-    def _make(self, step: int, moment: Moment) -> float:
+    def _make(self, step: int, moment: Moment) -> Tensor:
         self.discriminator.requires_grad_(False)
         own, draw = self._own(moment.stage.batch, "make", step)
         with self._precision():
             loss = self.generator_loss(
                 self.discriminator, own, draw, moment.growth, self.training
             )
-        mean = self._learn(0, loss, step)
+        loss = self._learn(0, loss)
         self.discriminator.requires_grad_(True)
         if self.training.average:
             self._average(moment.stage.batch)
-        return mean
+        return loss
 
     def _imagine(self, batch: int, moment: Moment, *labels: str | int) -> Tensor:
         own, draw = self._own(batch, *labels)
@@ -124,18 +127,21 @@ class Gan:
         draw = rng(self.spec.seed, "gan", *labels, device=self.device)
         return rows.stop - rows.start, PartRng(draw, batch, rows)
 
-    def _learn(self, which: int, loss: Tensor, step: int) -> float:
-        mean = workers.mean(float(loss.detach()))
-        if not math.isfinite(mean):
-            name = ("generator", "discriminator")[which]
-            raise PipelineError(
-                f"the {name}'s loss became {mean} at step {step + 1}; lower the "
-                f"learning_rate ({self.training.learning_rate:g}) of this generator in "
-                "workflow/config/generators.yaml"
-            )
+    def _learn(self, which: int, loss: Tensor) -> Tensor:
         self.optimisers[which].zero_grad(set_to_none=True)
         loss.backward()
         self.optimisers[which].step()
+        return loss.detach().float()
+
+    def _mean(self, whose: str, loss: float, step: int) -> float:
+        """The mean loss of all processes, or a sentence if it is no number."""
+        mean = workers.mean(loss)
+        if not math.isfinite(mean):
+            raise PipelineError(
+                f"the {whose}'s loss became {mean} at step {step + 1}; lower the "
+                f"learning_rate ({self.training.learning_rate:g}) of this generator in "
+                "workflow/config/generators.yaml"
+            )
         return mean
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pipeline_steps.core.arrays import read_array
+from pipeline_steps.core.device import sent
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.generators.generator import Generator
 
@@ -21,11 +22,10 @@ class Projected:
     raw: bool = False
     """Whether a generator's images are taken as they are, in [0, 1] or not."""
 
-    def of(self, rows: Tensor) -> dict[str, Tensor]:
-        """The latents of some images, as a batch holds them."""
-        numbers = rows.cpu().numpy()
+    def of(self, rows: Tensor, device: torch.device) -> dict[str, Tensor]:
+        """The latents of some images on the device, as a batch holds them."""
         return {
-            generator: torch.from_numpy(latents[numbers]).to(rows.device)
+            generator: sent(torch.from_numpy(latents[rows.numpy()]), device)
             for generator, latents in self.latents.items()
         }
 

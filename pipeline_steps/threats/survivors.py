@@ -44,8 +44,9 @@ class Survivors:
         """Records a part's results, and drops the images that it broke."""
         assert self.attacked.broken_by is not None
         self.attacked.used[self.rows] += used
-        gone = self.rows[broken]
-        self.attacked.images[gone] = images[broken]
+        out = broken.nonzero().squeeze(1)
+        gone = self.rows[out]
+        self.attacked.images[gone] = images[out]
         self.attacked.broken_by[gone] = part
         self.rows = self.rows[~broken]
 
@@ -71,12 +72,16 @@ class Group:
 
     def leave(self, gone: Tensor, images: Tensor) -> None:
         """Marks the images of a mask as broken by these edits."""
-        if gone.any():
-            self.images[self.rows[gone]] = images[gone]
-            self.broken[self.rows[gone]] = True
-            self.keep(~gone)
+        # Masks would make a GPU be waited for at each tensor that they cut.
+        out = gone.nonzero().squeeze(1)
+        if len(out):
+            rows = self.rows[out]
+            self.images[rows] = images[out]
+            self.broken[rows] = True
+            self.keep((~gone).nonzero().squeeze(1))
 
     def keep(self, left: Tensor) -> None:
+        """Those of these numbers stay, among those that were left."""
         self.rows = self.rows[left]
         self.state = {name: tensor[left] for name, tensor in self.state.items()}
 

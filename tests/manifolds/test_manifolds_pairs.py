@@ -176,6 +176,6 @@ def test_latents_come_from_files_in_the_order_of_their_generators(
     write_array(path, latents.numpy())
     generators = {"a-flow": toy_generator, "toy": toy_gan}
     projected = load_projected(generators, [path], COUNT)
-    found = projected.of(torch.tensor([3, 0]))
+    found = projected.of(torch.tensor([3, 0]), torch.device("cpu"))
     assert found.keys() == {toy_gan.name}
     assert np.array_equal(found[toy_gan.name], latents[[3, 0]])

@@ -111,10 +111,12 @@ class _Path:
                 broken = self.victim.misclassified(edited, logits, classes)
                 # A start may lie outside [0, 1], where nothing is an image.
                 broken &= (edited == edited.clamp(0, 1)).flatten(1).all(1)
-                if broken.any():
-                    flow = edit.flow([leaf[broken] for leaf in leaves])
-                    self.attacked.put(self.rows[broken], edited[broken], step, flow)
-                    leaves, gradients = self._keep(~broken, leaves, gradients)
+                out = broken.nonzero().squeeze(1)
+                if len(out):
+                    flow = edit.flow([leaf[out] for leaf in leaves])
+                    self.attacked.put(self.rows[out], edited[out], step, flow)
+                    kept = (~broken).nonzero().squeeze(1)
+                    leaves, gradients = self._keep(kept, leaves, gradients)
             if self.ascent.momentum:
                 gradients = self._with_momentum(turn, gradients)
             self.parameters = edit.step(self.batch, leaves, gradients, iteration)

@@ -60,9 +60,10 @@ class Fab(Attack):
             back = clean + BACK * (point - clean)
             group["point"] = torch.where(wrong[:, None, None, None], back, point)
             near = wrong & (_largest(point - clean) <= self.epsilon)
-            if near.any():
-                sure = victim.misclassified(point[near], logits[near], classes[near])
-                near[near.nonzero().squeeze(1)] = sure
+            rows = near.nonzero().squeeze(1)
+            if len(rows):
+                sure = victim.misclassified(point[rows], logits[rows], classes[rows])
+                near[rows] = sure
                 group.leave(near, point)
         return group
 

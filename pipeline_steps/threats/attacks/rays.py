@@ -45,7 +45,7 @@ class Rays(Attack):
         )
         size, level, block = images[0].numel(), 0, 0
         for _ in range(self.queries):
-            group.keep(group["queries"] < self.queries)
+            group.keep((group["queries"] < self.queries).nonzero().squeeze(1))
             if not len(group):
                 break
             wide = -(-size // 2**level)
@@ -69,8 +69,8 @@ class Rays(Attack):
         while len(left):
             middle = (low + high) / 2
             wrong = self._wrong(victim, group, signs, middle, left)
-            high[left[wrong]] = middle[left[wrong]]
-            low[left[~wrong]] = middle[left[~wrong]]
+            high[left] = torch.where(wrong, middle[left], high[left])
+            low[left] = torch.where(wrong, low[left], middle[left])
             left = left[(high - low)[left] > self.tolerance]
         nearer = shorter & (high < group["length"])
         group["length"] = torch.where(nearer, high, group["length"])

@@ -74,7 +74,9 @@ def kernels_from(drawn: Tensor) -> Tensor:
 
 def kernel(sides: Tensor, spread: Tensor, frequency: Tensor, angle: Tensor) -> Tensor:
     """As many waves under a Gaussian as there are sides, turned evenly over half a turn."""
-    turns, places = (torch.arange(n).to(spread) for n in (10, KERNEL))
+    turns, places = (
+        torch.arange(n, dtype=spread.dtype, device=spread.device) for n in (10, KERNEL)
+    )
     places = places / (KERNEL - 1) - 0.5
     angles = angle[:, None] + math.pi * turns / sides[:, None]
     angles = angles[..., None, None]

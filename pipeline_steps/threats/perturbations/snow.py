@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, fold
 
+from pipeline_steps.core.device import sent
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.core.settings import Extent
 from pipeline_steps.threats.batch import Batch
@@ -104,10 +105,10 @@ def streaks_from(drawn: Tensor) -> Tensor:
     ends = (5 * drawn[:, : 2 * LAYERS]).long().clamp_max(4).chunk(2, 1)
     chance = drawn[:, 2 * LAYERS : 3 * LAYERS]
     widths = (chance >= 0.6).long() + (chance >= 0.9).long()
-    sharp = lines().to(drawn)[ends[0], ends[1], widths]
+    sharp = sent(lines(), drawn.device).to(drawn.dtype)[ends[0], ends[1], widths]
     sharp = torch.where(drawn[:, -1, None, None, None] < 0.5, sharp.flip(-1), sharp)
     spread = 0.41 + 0.19 * drawn[:, 3 * LAYERS : -1, None]
-    places = torch.arange(-1, 2).to(drawn)
+    places = torch.arange(-1, 2, dtype=drawn.dtype, device=drawn.device)
     weights = (-((places / spread) ** 2) / 2).exp()
     weights = weights / weights.sum(-1, keepdim=True)
     return blurred(sharp, weights)
