@@ -175,7 +175,7 @@ class Calling(TorchFunctionMode):
     ) -> Any:
         if function is Tensor.tolist and isinstance(args[0], OnGpu):
             return args[0].cpu().tolist()
-        if function is SET_DATA and isinstance(args[0], OnGpu):
+        if function == SET_DATA and isinstance(args[0], OnGpu):
             args[0].held = args[1].held
         if function in LOWERED and torch.is_autocast_enabled(NAME):
             args, kwargs = tree_map(_lower, (args, kwargs or {}))
