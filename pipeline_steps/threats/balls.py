@@ -1,6 +1,6 @@
-"""Balls around zero, in which the parameters of an edit may move: L∞, L2 and L1.
+"""Balls around zero that bound the parameters of an edit: L∞, L2 and L1.
 
-All work image by image, and cope with tiny gradients.
+All treat each image separately, and handle tiny gradients.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,7 +50,7 @@ def length(point: Tensor) -> Tensor:
 def normalised(gradient: Tensor) -> Tensor:
     """Each image's part, scaled to L2 norm 1; 0 where there is no gradient."""
     rows = gradient.flatten(1)
-    # A saturated network leaves gradients whose squares would all be 0.
+    # A saturated network's gradients are so small that their squares underflow to 0.
     rows = rows / rows.abs().amax(1, keepdim=True).clamp_min(tiny(rows))
     norms = over_image(length(rows), gradient).clamp_min(tiny(rows))
     return rows.reshape_as(gradient) / norms
@@ -116,12 +116,13 @@ def _project_l2(point: Tensor, radius: float) -> Tensor:
 
 
 def _project_l1(point: Tensor, radius: float) -> Tensor:
-    """Duchi, Shalev-Shwartz, Singer and Chandra (2008): every magnitude less a threshold."""
+    """Duchi, Shalev-Shwartz, Singer and Chandra (2008): subtracts a threshold from
+    every magnitude."""
     rows = point.flatten(1)
     falling = rows.abs().sort(1, descending=True).values
     counts = torch.arange(1, rows.shape[1] + 1, device=rows.device)
     thresholds = (falling.cumsum(1) - radius) / counts
-    # The right threshold is the largest: others count coordinates that come out as 0.
+    # The largest threshold is right: the others count coordinates that end as 0.
     threshold = thresholds.amax(1, keepdim=True).clamp_min(0)
     return (rows.sign() * (rows.abs() - threshold).clamp_min(0)).reshape_as(point)
 

@@ -1,4 +1,4 @@
-"""Images with their labels, as a threat edits them and a recipe learns from them."""
+"""Images with their labels, which threats edit and recipes learn from."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,14 +18,14 @@ class Batch:
     images: Tensor
     labels: Tensor
     targets: Tensor | None = None
-    """The classes that a targeted attack leads to."""
+    """The classes that a targeted attack aims at."""
     projected: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
     """Latents for generators that have no exact `encode`, by the generators' names,
     found by projection beforehand."""
     moves: Moves | None = None
     """How the images were augmented: the images generated from latents need the same."""
     latents: Mapping[str, Tensor] = field(default_factory=dict, repr=False)
-    """Exact latents of the images, as far as an attack has encoded them beforehand."""
+    """Exact latents of the images, if an attack has encoded them already."""
     clean_logits: Tensor | None = field(default=None, repr=False)
     """The attacked network's logits on the unedited images, for objectives that compare."""
 
@@ -127,7 +127,7 @@ class Attacked:
 
     @classmethod
     def untouched(cls, batch: Batch, moves: bool = False) -> "Attacked":
-        """Nothing done yet, by an edit that `moves` pixels or by another."""
+        """The result before any step; `moves` says whether the edit moves pixels."""
         images = batch.images.clone()
         used = torch.zeros(len(images), dtype=torch.long, device=images.device)
         still = images.new_zeros(len(images), 2, *images.shape[2:]) if moves else None

@@ -22,7 +22,7 @@ def build_threat(
     generators: Mapping[str, Generator],
     defenses: Mapping[str, nn.Module] | None = None,
 ) -> Threat:
-    """A threat, with the trained things that its spec names."""
+    """A threat, with the trained generators and networks that its spec names."""
     attack = _Builder(generators, defenses or {}).built(spec.model_dump())
     assert isinstance(attack, Attack)
     return Threat(attack)
@@ -34,7 +34,8 @@ class _Builder:
     defenses: Mapping[str, nn.Module] = field(default_factory=dict)
 
     def built(self, value: object) -> object:
-        """What a spec names, built from the inside out; trained things are given."""
+        """What a spec names, built from the inside out; generators and networks are
+        passed in."""
         if isinstance(value, list):
             return [self.built(item) for item in value]
         if not isinstance(value, Mapping):
@@ -51,7 +52,8 @@ class _Builder:
 
 
 def _made(kind: str, entry: dict[str, object]) -> object:
-    """A registered thing, to which attacks that it names by a name are given as threats."""
+    """Builds a registered class; attacks that it refers to by name are passed to it as
+    threats."""
     word = str(entry[kind])
     for parameter in parameters(kind, word):
         if parameter.name in entry and parameter.mentions("Threat"):

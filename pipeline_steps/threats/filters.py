@@ -1,4 +1,5 @@
-"""Tools of weather and elastic edits: smoothing, and a filter for each image."""
+"""Helpers of the weather and elastic edits: smoothing, and a separate filter for each
+image."""
 
 from functools import cache
 
@@ -35,7 +36,7 @@ def filtered(images: Tensor, kernels: Tensor) -> Tensor:
 
 
 def stretched(values: Tensor, limits: Tensor) -> Tensor:
-    """Each image's values as shares of the way between the limits' extremes."""
+    """Each image's values, rescaled so that the limits' extremes become 0 and 1."""
     low = limits.amin((1, 2, 3), keepdim=True)
     high = limits.amax((1, 2, 3), keepdim=True)
     return (values - low) / (high - low).clamp_min(SMALLEST)

@@ -1,4 +1,4 @@
-"""Attacks use a network frozen: it neither learns nor changes."""
+"""Freezes a network while it is attacked, so that it neither learns nor changes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 @contextmanager
 def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Eval mode and frozen parameters for a while, then everything as before."""
+    """Eval mode and frozen parameters inside the `with` block; afterwards everything is
+    as before."""
     modes = [(m, m.training) for network in networks for m in network.modules()]
     learning = [
         (p, p.requires_grad) for network in networks for p in network.parameters()

@@ -12,10 +12,10 @@ from pipeline_steps.core.errors import PipelineError
 
 @runtime_checkable
 class Layered(Protocol):
-    """A network that names its layers, as all architectures do; a user's own may."""
+    """A network that names its layers. All architectures here do; a user's own may."""
 
     def layers(self) -> list[nn.Module]:
-        """The modules between which features pass, from the image on."""
+        """The modules whose outputs are features, in order from the image."""
         ...
 
 
@@ -53,9 +53,11 @@ def added(network: nn.Module, additions: Sequence[Tensor]) -> Iterator[None]:
 
 
 def perceived(features: Sequence[Tensor]) -> Tensor:
-    """One vector for each image; L2 distances between them are perceptual (LPIPS, unweighted).
+    """One vector for each image; L2 distances between them are perceptual (LPIPS,
+    unweighted).
 
-    At each place of each layer the channels have length 1, and each layer counts alike.
+    At each position of each layer the channels are scaled to length 1, and all layers
+    have the same weight.
     """
     rows = []
     for layer in features:

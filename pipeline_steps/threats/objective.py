@@ -1,4 +1,4 @@
-"""What every objective is: a number for each image, which an attack raises."""
+"""The interface of objectives: a number for each image, which an attack raises."""
 
 from abc import ABC, abstractmethod
 
@@ -10,11 +10,13 @@ from pipeline_steps.threats.victim import Victim
 
 
 class Objective(ABC):
-    """What an attack raises, for each image, from the network's answer to the edit."""
+    """What an attack raises for each image, computed from the network's output on the
+    edit."""
 
     @property
     def compares(self) -> bool:
-        """Whether it needs `batch.clean_logits`, which cost an attack one more pass."""
+        """Whether it needs `batch.clean_logits`, which costs an attack one more
+        pass."""
         return False
 
     def aim(self, batch: Batch, victim: Victim, rng: Rng) -> Tensor | None:

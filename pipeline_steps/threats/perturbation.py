@@ -1,4 +1,4 @@
-"""What every family of edits is: parameters inside a budget, and an image for each."""
+"""The interface of edits: parameters inside a budget, and the image that they give."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Perturbation(ABC):
 
     @property
     def size(self) -> int:
-        """How many tensors its parameters are."""
+        """The number of tensors that hold its parameters."""
         return 1
 
     @property
@@ -31,7 +31,7 @@ class Perturbation(ABC):
         return True
 
     def prepare(self, batch: Batch) -> Batch:
-        """The batch, with what an ascent needs at every step computed once."""
+        """The batch, with everything computed that an ascent needs at every step."""
         return batch
 
     @abstractmethod
@@ -53,5 +53,6 @@ class Perturbation(ABC):
         """The parameters after the pass of this number, counted from 0."""
 
     def flow(self, parameters: Sequence[Tensor]) -> Tensor | None:
-        """For an edit that moves pixels: where each comes from, as offsets right and down."""
+        """For an edit that moves pixels: each pixel's source, as offsets right and
+        down."""
         return None

@@ -1,4 +1,4 @@
-"""What a job must know of a threat."""
+"""What a job must know about a threat."""
 
 from pydantic import ConfigDict
 

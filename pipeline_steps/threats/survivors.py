@@ -72,7 +72,8 @@ class Group:
 
     def leave(self, gone: Tensor, images: Tensor) -> None:
         """Marks the images of a mask as broken by these edits."""
-        # Masks would make a GPU be waited for at each tensor that they cut.
+        # Indexing with a mask waits for the GPU each time, so the indices are found
+        # once.
         out = gone.nonzero().squeeze(1)
         if len(out):
             rows = self.rows[out]
@@ -81,12 +82,12 @@ class Group:
             self.keep((~gone).nonzero().squeeze(1))
 
     def keep(self, left: Tensor) -> None:
-        """Those of these numbers stay, among those that were left."""
+        """Keeps these of the images that were left, by number."""
         self.rows = self.rows[left]
         self.state = {name: tensor[left] for name, tensor in self.state.items()}
 
     def spend(self, times: int = 1) -> None:
-        """Adds the steps or queries spent on those that are left."""
+        """Adds the steps or queries spent on each image that is left."""
         self.used[self.rows] += times
 
     @property

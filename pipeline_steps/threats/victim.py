@@ -20,14 +20,15 @@ class Inference(ABC):
 
     @abstractmethod
     def softly(self, model: nn.Module, images: Tensor) -> Tensor:
-        """About the same, by a function of the images that has a useful gradient."""
+        """A smooth approximation of it, with a useful gradient."""
 
 
 class Transformed(nn.Module):
     """A static model behind an inference, which changes the images first.
 
-    Gradients pass the inference as if it changed nothing (BPDA): an attack that is given
-    this model sees the inference in every forward pass; one on `static` alone does not.
+    Gradients pass the inference as if it changed nothing (BPDA). An attack on this
+    model sees the inference in every forward pass; an attack on `static` alone does
+    not.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class Victim:
         wrong = logits.argmax(dim=1) != classes
         if self.exact is self.fast:
             return wrong
-        rows = wrong.nonzero().squeeze(1)  # a GPU is waited for here, and only once
+        rows = wrong.nonzero().squeeze(1)  # the one place that waits for a GPU
         if len(rows):
             sure = logits_of(self.exact, images[rows]).argmax(dim=1) != classes[rows]
             wrong[rows] = sure

@@ -1,7 +1,7 @@
-"""Resamples images where a flow points to, bilinearly and in pixels.
+"""Resamples images bilinearly where a flow points, in pixels.
 
-`grid_sample` takes coordinates relative to the image's size, and rounds: a flow of
-zeros would not return the image bit for bit. This does, at every size.
+`grid_sample` takes coordinates relative to the image's size and rounds them, so that a
+flow of zeros would not return the image bit for bit. Here it does, at every size.
 """
 
 from typing import Literal

@@ -16,7 +16,8 @@ from pipeline_steps.threats.threat import Attack
 from pipeline_steps.threats.victim import Victim
 
 MOMENTUM = 0.75  # The share of the new step; the rest goes on as before.
-RISES = 0.75  # A step is halved where fewer steps of a window than this share rose.
+# The step is halved where fewer than this share of a window's steps raised the loss.
+RISES = 0.75
 WINDOW, SHORTER, SHORTEST = 0.22, 0.03, 0.06  # In shares of all steps.
 
 
@@ -109,7 +110,8 @@ class Apgd(Attack):
         group["before"], group["point"] = point, there
 
     def _look(self, victim: Victim, group: Group) -> None:
-        """The loss and its gradient here; what is broken leaves, the best is kept."""
+        """The loss and its gradient here. Broken images leave; the best image so far is
+        kept."""
         leaf = group["point"].detach().requires_grad_()
         logits = victim(leaf)
         if self.loss == "targeted":
@@ -133,7 +135,8 @@ class Apgd(Attack):
 
 
 def _check(group: Group, window: int) -> None:
-    """Where the loss rose too seldom, or nothing came of it: half the step, from the best."""
+    """Halves the step, and goes back to the best image, where the loss rose too
+    seldom."""
     stalled = group["rises"] <= RISES * window
     idle = (group["reduced"] == 0) & (group["best_at_check"] >= group["best_loss"])
     halved = stalled | idle

@@ -18,9 +18,9 @@ from pipeline_steps.threats.victim import Victim
 
 @dataclass(frozen=True)
 class Ascent(Attack):
-    """So many steps that raise an objective over the parameters of an edit.
+    """Takes steps that raise an objective over the parameters of an edit.
 
-    By its defaults it is PGD, as most papers have it.
+    With its defaults it is PGD, as most papers define it.
     """
 
     edit: Perturbation
@@ -124,7 +124,7 @@ class _Path:
     def _keep(
         self, kept: Tensor, leaves: list[Tensor], gradients: Sequence[Tensor]
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """What belongs to the images that stay."""
+        """The parameters and gradients of the images that stay."""
         self.rows, self.batch = self.rows[kept], self.batch.take(kept)
         for turn, velocity in self.velocities.items():
             self.velocities[turn] = [v[kept] for v in velocity]

@@ -17,8 +17,8 @@ from pipeline_steps.threats.victim import Victim
 class Autoattack(Attack):
     """APGD-CE, APGD-T, FAB-T and Square in L∞, each from the clean image.
 
-    As it stands here it is the standard version (docs/methods/attacks.md#autoattack);
-    fewer steps or queries are for small scales.
+    The defaults are the standard version (docs/methods/attacks.md#autoattack); small
+    scales use fewer steps and queries.
     """
 
     epsilon: Amount

@@ -10,7 +10,7 @@ from pipeline_steps.threats.victim import Victim
 
 @dataclass(frozen=True)
 class Cascade(Attack):
-    """Each attack edits what the one before it has left (JAT's Cascade, table 2)."""
+    """Each attack edits what the one before it returned (JAT's Cascade, table 2)."""
 
     parts: list[Attack]
 

@@ -13,7 +13,8 @@ from pipeline_steps.threats.survivors import Group, Survivors
 from pipeline_steps.threats.threat import Attack
 from pipeline_steps.threats.victim import Victim
 
-TOWARDS_CLEAN = 0.1  # At most so much of a step leads from the clean image (alpha_max).
+# The largest weight of the step that starts from the clean image (alpha_max).
+TOWARDS_CLEAN = 0.1
 OVERSHOOT = 1.05  # eta
 BACK = 0.9  # beta
 
@@ -22,8 +23,8 @@ BACK = 0.9  # beta
 class Fab(Attack):
     """The nearest image of another class in L∞, sought along linearised boundaries.
 
-    Targeted: once towards each of the model's next best classes. What it finds counts
-    within the budget only, and then the image is done.
+    Targeted: it runs once towards each of the model's next best classes. An image is
+    done as soon as the distance is within the budget; larger distances don't count.
     """
 
     epsilon: Amount
@@ -86,18 +87,18 @@ class Fab(Attack):
 
 
 def to_plane(points: Tensor, slope: Tensor, gap: Tensor) -> Tensor:
-    """The smallest way in L∞, within [0, 1], to where gap + slope · way = 0.
+    """The smallest step in L∞, within [0, 1], to where gap + slope · step = 0.
 
-    Every value goes equally far, or to its bound if that is nearer; so the way's length
-    follows from the bounds in their order. Where no way leads there, the one to the
-    bounds is taken.
+    Every value moves equally far, or to its bound if that is nearer, so sorting the
+    bounds gives the step's length. If no step reaches the plane, every value goes to
+    its bound.
     """
     weights = (-gap.sign()[:, None, None, None] * slope).flatten(1)
     values = points.flatten(1)
     room = torch.where(weights > 0, 1 - values, values)
     order = room.argsort(dim=1)
     sizes, rooms = weights.abs().gather(1, order), room.gather(1, order)
-    # What the first k values bring at their bounds, and how much weight is beyond them.
+    # What the first k values contribute at their bounds, and the weight of all others.
     bound = (sizes * rooms).cumsum(1)
     beyond = sizes.flip(1).cumsum(1).flip(1)
     brought = bound - sizes * rooms + rooms * beyond

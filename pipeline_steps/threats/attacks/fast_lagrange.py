@@ -19,10 +19,10 @@ PROBE = 0.1  # how far the distance is looked ahead along the gradient
 
 @dataclass(frozen=True)
 class FastLagrange(Attack):
-    """Raises the margin, less a growing penalty on what is seen beyond a bound.
+    """Raises the margin, minus a growing penalty on perceptual distance beyond a bound.
 
-    The distance is seen by the attacked network's own layers. A last projection is left
-    out, and only images that are classified rightly are attacked. See
+    The attacked network's own layers measure the distance. There is no final
+    projection, and only correctly classified images are attacked. See
     docs/methods/attacks.md#fast-lagrangian-attack.
     """
 
@@ -54,7 +54,8 @@ class FastLagrange(Attack):
                 uphill = normalised(gradient)
                 ahead = features_of(network, images + leaf + PROBE * uphill)[0]
                 slope = length(perceived(ahead) - seen) / PROBE
-                # So far as changes what is seen by the step's share of the bound.
+                # The step length that changes the perceptual distance by this share of
+                # the bound.
                 size = self.bound * 0.1**passed / (slope + 1e-8)
                 moved = images + leaf + over_image(size, leaf) * uphill
                 addition = moved.clamp(0, 1) - images

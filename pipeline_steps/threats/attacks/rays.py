@@ -1,4 +1,5 @@
-"""RayS: from predicted classes alone, along rays of signs (Chen and Gu 2020)."""
+"""RayS: an attack that sees only predicted classes and searches rays of signs (Chen and
+Gu 2020)."""
 
 from dataclasses import dataclass
 
@@ -15,10 +16,11 @@ from pipeline_steps.threats.victim import Victim
 
 @dataclass(frozen=True)
 class Rays(Attack):
-    """Flips the signs of ever smaller blocks where that shortens the way to the boundary.
+    """Flips the signs of ever smaller blocks where that shortens the distance to the
+    boundary.
 
-    An image is done when its way is within the budget or its queries are used up. The
-    tolerance of the search for the boundary is a length in L2.
+    An image is done when this distance is within the budget or its queries are used up.
+    The tolerance of the binary search is a distance in L2.
     """
 
     epsilon: Amount
@@ -59,7 +61,7 @@ class Rays(Attack):
         return group
 
     def _try(self, victim: Victim, group: Group, signs: Tensor) -> None:
-        """Other signs are taken where the boundary is nearer along them."""
+        """Keeps the new signs where they bring the boundary nearer."""
         shorter = self._wrong(victim, group, signs, group["length"])
         left = shorter.nonzero().squeeze(1)
         if not len(left):
@@ -87,7 +89,8 @@ class Rays(Attack):
         length: Tensor,
         rows: Tensor | None = None,
     ) -> Tensor:
-        """Whether the model errs so far along the ray; one query each."""
+        """Whether the model errs at this distance along the ray; one query for each
+        image."""
         if rows is None:
             rows = torch.arange(len(group), device=length.device)
         edited = _along(group["clean"][rows], signs[rows], length[rows])

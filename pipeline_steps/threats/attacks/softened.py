@@ -10,10 +10,11 @@ from pipeline_steps.threats.victim import Victim
 
 @dataclass(frozen=True)
 class Softened(Attack):
-    """As `adaptive`, but for the backward pass: where BPDA takes the inference for no
-    change at all, the inference is differentiated here, with a soft sign for its sign.
+    """Like `adaptive`, but with a backward pass through a smooth form of the inference.
 
-    Forward passes, and so verdicts, are those of the defense as it answers.
+    BPDA treats the inference as the identity; here it is differentiated, with a smooth
+    function in place of its sign. Forward passes, and so verdicts, use the defense as it
+    answers.
     """
 
     threat: Threat

@@ -13,17 +13,18 @@ from pipeline_steps.threats.survivors import Group, Survivors
 from pipeline_steps.threats.threat import Attack
 from pipeline_steps.threats.victim import Victim
 
-# The squares' area is halved after so many of 10,000 queries.
+# The squares' area is halved after these numbers of queries, out of 10,000.
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
-# So many queries' random numbers are drawn at once.
+# Random numbers are drawn for this many queries at once.
 DRAWN = 250
 
 
 @dataclass(frozen=True)
 class Square(Attack):
-    """Random squares at full budget, kept where they lower the margin; no gradients.
+    """Adds random squares at full budget and keeps those that lower the margin; no
+    gradients.
 
-    Each image has squares of its own, where the released code shares them in a batch.
+    Each image gets its own squares; the released code shares them within a batch.
     """
 
     epsilon: Amount
@@ -86,7 +87,7 @@ def _signs(drawn: Tensor) -> Tensor:
 
 
 def _window(drawn: Tensor, length: int, side: int) -> Tensor:
-    """Which places of a line a window covers that begins at random."""
+    """Which positions of a line a window with a random start covers."""
     first = (drawn * max(length - side, 0)).long()[:, None]
     places = torch.arange(length, device=drawn.device)
     return (places >= first) & (places < first + side)

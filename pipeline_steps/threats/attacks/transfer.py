@@ -10,7 +10,7 @@ from pipeline_steps.threats.victim import Victim
 
 @dataclass(frozen=True)
 class Transfer(Attack):
-    """The network at hand is never asked (ATLD, table III; JAT, table 5)."""
+    """The evaluated network is never queried (ATLD, table III; JAT, table 5)."""
 
     crafted_on: Victim
     threat: Threat

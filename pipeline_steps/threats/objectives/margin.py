@@ -13,7 +13,7 @@ from pipeline_steps.threats.victim import Victim
 
 @dataclass(frozen=True)
 class Margin(Objective):
-    """The margin of Carlini and Wagner's attack, no further than the confidence asks."""
+    """The margin of Carlini and Wagner's attack, capped at the confidence."""
 
     confidence: NotNegative = 50.0
 

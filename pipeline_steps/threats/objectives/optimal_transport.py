@@ -12,9 +12,9 @@ from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.objective import Comparing, clean_logits
 from pipeline_steps.threats.victim import Victim
 
-# As in Feature Scattering's code: the pass that changes the rows' potentials by less than
-# SETTLED in all is the last. FLOOR is added to each sum, and decides wherever an image is
-# near no other.
+# As in Feature Scattering's code: the iteration ends once a pass changes the rows'
+# potentials by less than SETTLED in total. FLOOR is added to each sum, and dominates
+# where an image is near no other.
 SETTLED, FLOOR = 0.1, 1e-6
 
 
@@ -22,7 +22,7 @@ SETTLED, FLOOR = 0.1, 1e-6
 class OptimalTransport(Comparing):
     """Each image's part of the cost of moving the edited logits onto the clean ones.
 
-    The one objective that ties the images of a batch together: it is for training.
+    This is the only objective that couples the images of a batch; it is for training.
     """
 
     regularisation: Positive = 0.01

@@ -1,4 +1,4 @@
-"""Cross-entropy to what the model itself predicts, so that no label leaks."""
+"""Cross-entropy to the model's own prediction, so that no label leaks."""
 
 from torch import Tensor
 from torch.nn import functional

@@ -13,7 +13,7 @@ from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.objective import Comparing, clean_logits
 from pipeline_steps.threats.victim import Victim
 
-# A class must be so far behind the true one to be a target, or counts as so far behind.
+# The smallest lead of the true class over a target; smaller leads count as this one.
 LEAST, FAR = 1e-4, 1e4
 
 
@@ -45,10 +45,10 @@ class Targeted(Comparing):
 
 
 def nearest(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-    """The wrong class of the least lead over distance of weights.
+    """The wrong class with the smallest ratio of lead to distance of weights.
 
-    A class that is ahead already counts as far off, as in Bilateral's code. The true one
-    is never chosen, which there it may be where all others are ahead.
+    A class that is ahead already counts as far off, as in Bilateral's code. Unlike
+    there, the true class is never chosen, even if all others are ahead.
     """
     lead = logits.gather(1, classes[:, None]) - logits
     lead = torch.where(lead > LEAST, lead, FAR)
@@ -57,7 +57,7 @@ def nearest(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
 
 
 def last_weights(network: nn.Module, classes: int) -> Tensor:
-    """Those of the linear layer from which the logits come, a row for each class."""
+    """The weights of the last linear layer, a row for each class."""
     weights = [
         module.weight
         for name, module in network.named_modules()

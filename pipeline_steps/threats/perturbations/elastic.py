@@ -1,4 +1,4 @@
-"""Elastic edits of place: a bounded flow, smoothed before it moves pixels."""
+"""Elastic deformations: a bounded flow, smoothed before it moves pixels."""
 
 import math
 from collections.abc import Sequence
@@ -24,19 +24,20 @@ class Elastic(Perturbation):
 
     See docs/methods/attacks.md#elastic.
 
-    Arrows are in pixels: the released code takes a pixel for 2/size of the image, not
-    2/(size - 1), and so moves by 3 % less at 32 pixels.
+    Vectors are in pixels. The released code takes a pixel to be 2/size of the image,
+    not 2/(size - 1), and so moves 3 % less at 32 pixels.
     """
 
     epsilon: Extent
-    """The bound of each coordinate of an arrow, in pixels."""
+    """The bound on each coordinate of a vector, in pixels."""
     step_size: Extent
     """How far each coordinate moves, in pixels; UAR's is epsilon/√steps."""
     start_at: Literal["random", "zero"] = "random"
     corners: Literal["centres", "edges"] = "centres"
-    """What the ends of the released grid are in the image: the centres of its outermost
-    pixels, as PyTorch took them when UAR was written, or since 1.3 their outer edges. Then
-    even a flow of zeros zooms, by 256/255 at 256 pixels, and darkens the border."""
+    """What the ends of the released grid mean: the centres of the outermost pixels, as
+    in PyTorch when UAR was written, or their outer edges, as since version 1.3. With
+    edges even a flow of zeros zooms, by 256/255 at 256 pixels, and darkens the
+    border."""
 
     @property
     def identity(self) -> bool:

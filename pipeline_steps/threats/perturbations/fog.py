@@ -1,4 +1,4 @@
-"""Edits of weather: fog of a fractal shape."""
+"""Weather: fog of a fractal shape."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TYPICAL = 1.27
 
 @dataclass(frozen=True)
 class Fog(Perturbation):
-    """A fog in front of the image, of which the shape is edited.
+    """Fog in front of the image; the fog's shape is edited.
 
     See docs/methods/attacks.md#fog.
 
@@ -30,9 +30,10 @@ class Fog(Perturbation):
     """
 
     epsilon: Extent
-    """How bright the fog is at its densest, in images' units; may exceed 1."""
+    """How bright the fog is where it is densest, on the images' scale of 0 to 1; may
+    exceed 1."""
     step_size: Extent
-    """Of the numbers in [0, 1]; UAR's is √(0.001/steps) whatever epsilon is."""
+    """The step of the numbers in [0, 1]; UAR's is √(0.001/steps) for every epsilon."""
     cropped: bool = True
     """Whether the middle of a map is used whose side is the first power of two above the
     image's, as UAR does; off, the side may also be the image's, as DMAT's at 256 pixels."""
@@ -82,7 +83,7 @@ class Fog(Perturbation):
 def plasma(numbers: Tensor, side: int, decay: float = 2.0) -> Tensor:
     """The diamond-square algorithm on a torus: a map [B, 1, side, side] from its numbers.
 
-    Its neighbours are the true ones; the released code takes some from one row further.
+    It averages the true neighbours; the released code takes some from the next row.
     """
     field = numbers.new_zeros(len(numbers), 1, 1, 1)
     wibble, begin = 1.0, 0
@@ -102,6 +103,6 @@ def plasma(numbers: Tensor, side: int, decay: float = 2.0) -> Tensor:
 
 
 def interleaved(first: Tensor, second: Tensor, dimension: int) -> Tensor:
-    """Rows or columns of two maps by turns."""
+    """The rows or columns of two maps, alternating."""
     pairs = torch.stack([first, second], dimension)
     return pairs.flatten(dimension - 1, dimension)

@@ -15,24 +15,25 @@ from pipeline_steps.threats.filters import SMALLEST, filtered, stretched
 from pipeline_steps.threats.perturbation import Perturbation
 
 KERNEL = 23
-# One pixel of so many carries a point of noise.
+# One pixel in this many carries a point of noise.
 SPARSITY = 14
 
 
 @dataclass(frozen=True)
 class Gabor(Perturbation):
-    """Grey Gabor noise on the image, of which the sparse points are edited.
+    """Grey Gabor noise on the image; its sparse points are edited.
 
     See docs/methods/attacks.md#gabor.
     """
 
     epsilon: Extent
-    """How bright the noise is, in images' units; may exceed 1."""
+    """How bright the noise is, on the images' scale of 0 to 1; may exceed 1."""
     step_size: Extent
-    """Of the points in [-1, 1]; UAR's is √(0.001/steps) whatever epsilon is."""
+    """The step of the points in [-1, 1]; UAR's is √(0.001/steps) for every epsilon."""
     edited: Literal["points", "rest"] = "points"
-    """The points, or all other pixels while the points vanish with the first step: so the
-    released code does in effect, which keeps `x == 0` where it speaks of a mask."""
+    """What is edited: the points, or all other pixels while the points vanish with the
+    first step. The second is what the released code does, since its mask is `x ==
+    0`."""
 
     size = 3
 
@@ -66,14 +67,14 @@ class Gabor(Perturbation):
 
 
 def kernels_from(drawn: Tensor) -> Tensor:
-    """A kernel an image [B, 1, 23, 23] from four uniform numbers."""
+    """A kernel for each image, [B, 1, 23, 23], from four uniform numbers."""
     sides = (10 * drawn[:, 0]).floor().clamp_max(9) + 1
     spread, frequency = 0.1 + 0.3 * drawn[:, 1], 3 + (KERNEL / 4 - 3) * drawn[:, 2]
     return kernel(sides, spread, frequency, math.pi * drawn[:, 3])
 
 
 def kernel(sides: Tensor, spread: Tensor, frequency: Tensor, angle: Tensor) -> Tensor:
-    """As many waves under a Gaussian as there are sides, turned evenly over half a turn."""
+    """A Gaussian times `sides` waves, whose directions divide half a turn evenly."""
     turns, places = (
         torch.arange(n, dtype=spread.dtype, device=spread.device) for n in (10, KERNEL)
     )
@@ -91,9 +92,9 @@ def kernel(sides: Tensor, spread: Tensor, frequency: Tensor, angle: Tensor) -> T
 def evened(noise: Tensor) -> Tensor:
     """Noise of even strength everywhere, from 0 to 1.
 
-    The released code takes the local strength to a Fourier space and back without doing
-    anything there, so it is the distance from the mean; and no gradient flows through it
-    nor through the stretching, or an attack would find noise that is even already flat.
+    The released code transforms the local strength to Fourier space and back without
+    changing it, so it is the distance from the mean. No gradient flows through it or
+    through the stretching: to an attack, noise that is already even would look flat.
     """
     mean = noise.detach().mean((1, 2, 3), keepdim=True)
     strength = (noise.detach() - mean).abs()

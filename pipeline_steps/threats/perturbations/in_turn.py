@@ -1,4 +1,4 @@
-"""Several edits, of which each is moved by a fresh gradient when its turn comes."""
+"""Several edits, each updated in turn with a fresh gradient."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,11 @@ from pipeline_steps.threats.perturbations.together import shared_out
 
 @dataclass(frozen=True)
 class InTurn(Perturbation):
-    """Edits one after the other on the image, each with a pass of its own (JAT, Algorithm 2).
+    """Applies edits one after the other and updates each in its own pass (JAT,
+    Algorithm 2).
 
     A step takes the passes in the order of the parts: a warp before pixels is JAT's
-    spatial-pixel attack, pixels before a warp its pixel-spatial one.
+    spatial-pixel attack, pixels before a warp its pixel-spatial attack.
     """
 
     parts: list[Perturbation]

@@ -1,4 +1,4 @@
-"""Edits of JPEG's coefficients: what is added to them where a file would round them."""
+"""Edits of JPEG coefficients, added at the point where a file would round them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.filters import Table, mixed
 from pipeline_steps.threats.perturbation import Perturbation
 
-# What may be added to one coefficient under l2 and l1.
+# The largest addition to one coefficient under l2 and l1.
 LARGEST = 2.0
 
 LUMINANCE = (
@@ -51,13 +51,15 @@ class Jpeg(Perturbation):
 
     See docs/methods/attacks.md#jpeg.
 
-    Nothing is rounded, so all that the image itself loses is detail of its colours; this
-    family does not hold the unedited image. Under l1 the step is Frank–Wolfe's.
+    Nothing is rounded, so the image itself loses only detail of its colours; this
+    family does not contain the unedited image. Under l1 the step is that of
+    Frank–Wolfe.
     """
 
     norm: Norm
     epsilon: Extent
-    """The radius in steps of quantisation; as released, half of it is added."""
+    """The radius, in quantisation steps. As in the released code, half of it is
+    added."""
     step_size: Extent
     """In the same unit; UAR's is epsilon/√steps. Not used under l1."""
     start_at: Literal["random", "zero"] = "random"

@@ -1,4 +1,4 @@
-"""Edits on a manifold: what is added to an image's latents before they are decoded."""
+"""Edits on a manifold: an addition to an image's latents before they are decoded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +26,8 @@ class Latent(Perturbation):
     step_size: Radius
     start_at: Literal["random", "zero"] = "random"
     level: Count | None = None
-    """The one level of a flow that is edited (IJSAT eq. 14); without it, all are."""
+    """The level of a flow that is edited (IJSAT eq. 14); all levels if none is
+    named."""
     boxed: bool = True
     """Whether what is decoded is cut to [0, 1]. Off where another edit follows: the paper
     cuts the outcome once, clip(G(z + λ) + δ) (IJSAT section 3)."""
@@ -67,7 +68,7 @@ class Latent(Perturbation):
         return [self.ball.step(parameters[0], gradients[0], self.step_size)]
 
     def _edited(self) -> slice:
-        """Where the edited latents stand in the vector."""
+        """The position of the edited latents within the vector."""
         if self.level is None:
             return slice(None)
         levels = self.generator.level_slices

@@ -1,4 +1,4 @@
-"""Edits of single pixels: what is added to an image, inside a ball around it."""
+"""Edits of pixels: an addition to an image, inside a ball around it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Pixel(Perturbation):
 
     norm: Norm = "linf"
     epsilon: Radius
-    """The radius in images' units, over all values of an image."""
+    """The radius, on the images' scale of 0 to 1, over all values of an image."""
     step_size: Radius
     start_at: Literal[
         "random", "zero", "nearby", "box", "unclipped", "nearby-unclipped"
@@ -75,9 +75,9 @@ class Pixel(Perturbation):
     def apply(self, batch: Batch, parameters: Sequence[Tensor]) -> Tensor:
         edited = batch.images + parameters[0]
         if self._unclipped:
-            # Only the start lies outside: each step has boxed the addition.
+            # Only the start can lie outside [0, 1]: each step clips the addition.
             return edited
-        # The cut passes gradients, or a saturated pixel could never come back.
+        # Clipping passes gradients on, or a saturated pixel could never come back.
         return edited + (edited.clamp(0, 1) - edited).detach()
 
     def step(
@@ -93,7 +93,7 @@ class Pixel(Perturbation):
             return [frank_wolfe(parameters[0], uphill, iteration)]
         gradient = gradients[0]
         if self.norm == "l1":
-            # Or the one strongest value would be chosen again when it is at its end.
+            # Otherwise the strongest value would be chosen again even at its bound.
             edited = batch.images + parameters[0]
             gradient = gradient * torch.where(gradient > 0, edited < 1, edited > 0)
         moved = self.ball.step(parameters[0], gradient, self.step_size)

@@ -1,4 +1,4 @@
-"""Edits of weather: snow flakes that fall in one direction."""
+"""Weather: snowflakes that fall in one direction."""
 
 import math
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from pipeline_steps.threats.perturbation import Perturbation
 
 LAYERS = 7
 STRIDE = 4
-# The mean of a block of flakes at most, and its side.
+# The largest mean of a block of flakes, and the block's side.
 BUDGET, BLOCK = 0.2, 8
 KERNEL = 13
 LUMINANCE = ((0.2126, 0.7152, 0.0722),)
@@ -26,7 +26,7 @@ LUMINANCE = ((0.2126, 0.7152, 0.0722),)
 
 @dataclass(frozen=True)
 class Snow(Perturbation):
-    """Snow in front of the image, of which the flakes' intensities are edited.
+    """Snow in front of the image; the flakes' intensities are edited.
 
     See docs/methods/attacks.md#snow.
 
@@ -36,9 +36,10 @@ class Snow(Perturbation):
     """
 
     epsilon: Extent
-    """How bright the snow is, in images' units; may exceed 1."""
+    """How bright the snow is, on the images' scale of 0 to 1; may exceed 1."""
     step_size: Extent
-    """Of the intensities in [0, 1]; UAR's is √(0.001/steps) whatever epsilon is."""
+    """The step of the intensities in [0, 1]; UAR's is √(0.001/steps) for every
+    epsilon."""
 
     size, identity = 2, False
 
@@ -66,7 +67,7 @@ class Snow(Perturbation):
 
 
 def greyed(images: Tensor) -> Tensor:
-    """A quarter of the image's colours gives way to a bright grey."""
+    """Replaces a quarter of the image's colours by a bright grey."""
     coloured = images.shape[1] == 3
     grey = mixed(images, LUMINANCE) if coloured else images.mean(1, keepdim=True)
     return 0.75 * images + 0.25 * images.maximum(1.5 * grey + 0.5)
@@ -84,7 +85,7 @@ def fallen(flakes: Tensor, streaks: Tensor, height: int, width: int) -> Tensor:
         shifted[:, layer, row : row + KERNEL, column : column + KERNEL] = streaks[
             :, layer
         ]
-    # Only where flakes are is anything summed: a convolution would take ten times longer.
+    # Sums only where there are flakes: a convolution would take ten times longer.
     pieces = torch.einsum("bcn,bcp->bpn", flakes.flatten(2), shifted.flatten(2))
     ends = (STRIDE * (rows - 1) + frame, STRIDE * (columns - 1) + frame)
     whole, half = fold(pieces, ends, kernel_size=frame, stride=STRIDE), KERNEL // 2
@@ -92,7 +93,7 @@ def fallen(flakes: Tensor, streaks: Tensor, height: int, width: int) -> Tensor:
 
 
 def capped(flakes: Tensor) -> Tensor:
-    """Flakes of which no block has more than its budget, on average."""
+    """Flakes scaled so that no block's mean exceeds the budget."""
     height, width = flakes.shape[-2:]
     means = avg_pool2d(flakes, BLOCK, ceil_mode=True, count_include_pad=False)
     shares = (BUDGET / means).clamp_max(1)
@@ -101,7 +102,8 @@ def capped(flakes: Tensor) -> Tensor:
 
 
 def streaks_from(drawn: Tensor) -> Tensor:
-    """Seven blurred lines an image [B, 7, 13, 13] from uniform numbers [B, 4·7 + 1]."""
+    """Seven blurred lines for each image, [B, 7, 13, 13], from uniform numbers [B, 4·7
+    + 1]."""
     ends = (5 * drawn[:, : 2 * LAYERS]).long().clamp_max(4).chunk(2, 1)
     chance = drawn[:, 2 * LAYERS : 3 * LAYERS]
     widths = (chance >= 0.6).long() + (chance >= 0.9).long()
@@ -141,7 +143,7 @@ def line(down: int, right: int, width: int) -> Tensor:
         return line(right, down, width).T
     half = KERNEL // 2
     slope = down / right
-    # As released: a line's true width would take the square of the slope.
+    # As in the released code; a line's true width would use the square of the slope.
     thickness = width * math.sqrt(1 + slope) / 2
     places = torch.arange(half + 1, dtype=torch.float64)
     distance = (places[:, None] - slope * places).abs()

@@ -12,7 +12,8 @@ from pipeline_steps.threats.perturbation import Perturbation
 
 @dataclass(frozen=True)
 class Together(Perturbation):
-    """Edits one after the other on the image, ascended simultaneously (IJSAT eq. 7, 8)."""
+    """Edits applied one after the other and ascended simultaneously (IJSAT eq. 7,
+    8)."""
 
     parts: list[Perturbation]
 
@@ -59,7 +60,7 @@ class Together(Perturbation):
 def shared_out(
     parts: Sequence[Perturbation], tensors: Sequence[Tensor]
 ) -> Iterator[tuple[Perturbation, Sequence[Tensor]]]:
-    """Every part with its own tensors."""
+    """Pairs every part with its own tensors."""
     begin = 0
     for part in parts:
         yield part, tensors[begin : begin + part.size]

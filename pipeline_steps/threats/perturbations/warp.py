@@ -1,4 +1,4 @@
-"""Edits of place: every pixel is fetched from a little beside (JAT, Algorithm 1)."""
+"""Spatial edits: every pixel is fetched from a nearby position (JAT, Algorithm 1)."""
 
 import math
 from collections.abc import Sequence
@@ -17,23 +17,25 @@ from pipeline_steps.threats.warping import warped
 
 @dataclass(frozen=True)
 class Warp(Perturbation):
-    """A flow of no arrow longer than a budget in pixels: ‖ω‖₂,∞ ≤ ε (JAT eq. 6)."""
+    """A flow whose vectors are no longer than a budget in pixels: ‖ω‖₂,∞ ≤ ε (JAT eq.
+    6)."""
 
     epsilon: Extent
-    """The longest arrow, in pixels."""
+    """The length of the longest vector, in pixels."""
     step_size: Extent
-    """How far each arrow moves, in pixels."""
+    """How far each vector moves in a step, in pixels."""
     start_at: Literal["random", "zero"] = "random"
     outside: Literal["black", "grey", "nearest"] = "grey"
-    """What lies outside of the image. JAT 5 warps by the kernel of spatial transformers, a
-    sum over the image's own pixels: outside is zero, grey on its images in [-1, 1]."""
+    """The colour outside the image. JAT 5 warps with the kernel of spatial
+    transformers, a sum over the image's own pixels, so outside is zero: grey on its
+    images in [-1, 1]."""
 
     def start(self, batch: Batch, rng: Rng) -> list[Tensor]:
         shape = (len(batch.images), 2, *batch.images.shape[2:])
         if self.start_at == "zero":
             return [batch.images.new_zeros(shape)]
         drawn = rng.uniform(shape).to(batch.images)
-        # The square root spreads the arrows' ends evenly over the disc.
+        # The square root spreads the vectors' ends evenly over the disc.
         lengths, angles = self.epsilon * drawn[:, 0].sqrt(), 2 * math.pi * drawn[:, 1]
         return [torch.stack([lengths * angles.cos(), lengths * angles.sin()], 1)]
 
@@ -41,7 +43,7 @@ class Warp(Perturbation):
         return warped(batch.images, parameters[0], outside=self.outside)
 
     def flow(self, parameters: Sequence[Tensor]) -> Tensor:
-        """Where each pixel is fetched, to the right and down of itself."""
+        """Where each pixel is fetched from, as an offset right and down."""
         return parameters[0].detach()
 
     def step(
@@ -56,13 +58,13 @@ class Warp(Perturbation):
 
 
 def lengths(flow: Tensor) -> Tensor:
-    """The length of each arrow."""
+    """The length of each vector."""
     return torch.hypot(flow[:, :1], flow[:, 1:])
 
 
 def generalised_sign(gradient: Tensor) -> Tensor:
-    """Every arrow at length 1 (JAT eq. 8); an arrow of no length stays."""
-    # hypot alone would lose arrows that are too short for a full mantissa.
+    """Every vector scaled to length 1 (JAT eq. 8); zero stays zero."""
+    # hypot alone would lose vectors so short that they are subnormal.
     largest = gradient.abs().amax(1, keepdim=True)
     scaled = gradient / positive(largest)
     return scaled / positive(lengths(scaled))
