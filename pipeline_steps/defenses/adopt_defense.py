@@ -1,4 +1,5 @@
-"""Adopt a model that was trained elsewhere, so that it is judged like every defense."""
+"""Adopt a model that was trained elsewhere, so that it is evaluated like every
+defense."""
 
 from typing import Any
 

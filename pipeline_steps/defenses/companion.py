@@ -10,7 +10,8 @@ from pipeline_steps.threats.victim import companion_of
 
 
 class Companion(nn.Module):
-    """Sees logits as an image of one pixel with a channel a class (docs/methods/atld.md#setup).
+    """Sees logits as an image of one pixel with one channel for each class
+    (docs/methods/atld.md#setup).
 
     Its first output says natural (above 0) or attacked; the others are the classes.
     It is a part of its model, as `model.companion`, and so of the model's weights.
@@ -48,7 +49,7 @@ class Companion(nn.Module):
             self.train(mode)
 
     def show(self, *lesson: Tensor) -> None:
-        """What it learns from in its own part of the step."""
+        """Sets the logits that it learns from in its own part of the step."""
         self.lesson = tuple(tensor.detach() for tensor in lesson)
 
 

@@ -1,4 +1,4 @@
-"""Networks, untrained from a seed or trained from a file."""
+"""Makes untrained networks from a seed, and trained ones from a file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipeline_steps.threats.victim import Transformed
 
 
 def new_model(architecture: Entry, seed: int) -> nn.Module:
-    """An untrained network; the random state of the process is left as it was.
+    """An untrained network; the process's random state is unchanged.
 
     Its settings may include a `companion`, which becomes a part of it, and an
     `inference`, which training ignores.
@@ -66,7 +66,7 @@ def with_weights(
 
 
 def answering(model: nn.Module, architecture: Entry) -> nn.Module:
-    """The model with its inference."""
+    """The model, wrapped in its inference if it has one."""
     if "inference" not in architecture:
         return model
     return Transformed(model, make("inference", architecture["inference"]))

@@ -18,7 +18,7 @@ def kl_of_each(clean: Tensor, attacked: Tensor) -> Tensor:
 
 
 def boosted_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """Cross-entropy, and a penalty on the likeliest wrong class (MART's BCE)."""
+    """Cross-entropy plus a penalty on the likeliest wrong class (MART's BCE)."""
     probabilities = logits.softmax(dim=1)
     own = probabilities.gather(1, classes[:, None]).squeeze(1)
     wrong = margins(probabilities, classes) + own

@@ -9,7 +9,7 @@ from pipeline_steps.threats.batch import mixed as mixed_batch
 
 
 def mixed(batch: Batch, other: Tensor, share: Tensor, classes: int) -> Batch:
-    """IM(x) and its label: a share of each image, and the rest of another (IJSAT eq. 5).
+    """IM(x) and its label: each image blended with another by a share (IJSAT eq. 5).
 
     Cross-entropy is linear in the label, so a mixed label gives the mixed loss.
     """
@@ -18,10 +18,11 @@ def mixed(batch: Batch, other: Tensor, share: Tensor, classes: int) -> Batch:
 
 
 def neighbours(batch: Batch, distance: int) -> Tensor:
-    """For each image a partner nearby in the batch: in pairs at 1, in pairs of pairs at 2.
+    """A partner for each image, nearby in the batch: within pairs at distance 1, within
+    pairs of pairs at distance 2.
 
-    Batches are drawn at random, so this pairs at random, and parts of a batch that other
-    processes have are not needed.
+    Batches are drawn at random, so partners are random too, and no process needs
+    another's part of the batch.
     """
     rows = torch.arange(len(batch.images), device=batch.images.device)
     return (rows ^ distance).clamp_max(len(rows) - 1)

@@ -35,7 +35,8 @@ class Monitor:
 
     @property
     def rows(self) -> range:
-        """Its images: the last for training, which nothing learns from, or test images."""
+        """Its images: the last training images, which nothing learns from, or test
+        images."""
         count = min(self.spec.images, len(self.data))
         if self.spec.of == "test":
             return range(count)

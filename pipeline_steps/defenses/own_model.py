@@ -12,7 +12,7 @@ from pipeline_steps.core.settings import Entry
 
 
 def make_own(entry: Entry) -> nn.Module:
-    """What the user's function makes, once it is known to be the one that was planned."""
+    """The user's model, after a check that the function is the one that was planned."""
     place = entry["factory"]
     if factory_digest(place) != entry["code"]:
         raise PipelineError(
@@ -22,7 +22,8 @@ def make_own(entry: Entry) -> nn.Module:
 
 
 def made_by(place: str, arguments: Mapping[str, Any]) -> nn.Module:
-    """What a function makes, named as `FILE.py:NAME` or `MODULE:NAME`."""
+    """The model that a function makes; it is named as `FILE.py:NAME` or
+    `MODULE:NAME`."""
     # A factory may import torchvision, which needs this first; no other model does.
     from pipeline_steps.core import torchvision_ops  # noqa: F401
 

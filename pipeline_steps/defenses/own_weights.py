@@ -17,7 +17,7 @@ USUAL_KEYS = ("state_dict", "model", "net")
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a safetensors file, or of one that torch saved."""
+    """The named tensors of a safetensors file, or of a file that torch saved."""
     if path.suffix == ".safetensors":
         return read_tensors(path)
     try:
@@ -37,7 +37,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} does not hold named tensors; save it with "
             "torch.save(model.state_dict(), …)"
         )
-    # As DataParallel names them.
+    # DataParallel adds this prefix.
     return {name.removeprefix("module."): tensor for name, tensor in content.items()}
 
 

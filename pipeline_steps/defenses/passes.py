@@ -1,4 +1,5 @@
-"""How a network computes during training: in which precision, compiled or not."""
+"""The precision in which a network computes during training, and whether it is
+compiled."""
 
 from typing import Any
 
@@ -27,7 +28,7 @@ def compute_in(model: nn.Module, precision: Precision) -> None:
                 answer = super().forward(images, *more, **named)
             return answer.float() if isinstance(answer, Tensor) else answer
 
-    # By its class, as `workers.shared` does it: names of weights stay what they are.
+    # Changes the class, as `workers.shared` does, so that weights keep their names.
     model.__class__ = Lower
 
 

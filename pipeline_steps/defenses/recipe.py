@@ -22,8 +22,8 @@ class Recipe(ABC):
     def prepare(self, batch: Batch, rng: BatchRng) -> Batch:
         """The whole batch, prepared for the loss.
 
-        For work that combines images of a batch: with several processes, the loss sees
-        only its process's part.
+        For work that combines images of a batch, because with several processes the
+        loss sees only one process's part.
         """
         return batch
 
@@ -36,7 +36,7 @@ class CompanionRecipe(Recipe, ABC):
     """A recipe that also trains a second network: ATLD's discriminator of logits."""
 
     companion_steps: int
-    """The companion's steps for each step of the model."""
+    """How many steps the companion takes for each step of the model."""
     companion_rate: float
     """Its learning rate."""
 

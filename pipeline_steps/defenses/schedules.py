@@ -21,7 +21,8 @@ def learning_rate(schedule: Schedule, epoch: int, share: float = 0.0) -> float:
 
 
 def _between(knots: list[tuple[float, float]], place: float) -> float:
-    """On the line between the knots around a place; level before and after them."""
+    """Interpolates linearly between knots; constant before the first and after the
+    last."""
     for (begin, low), (end, high) in pairwise(knots):
         if begin <= place < end:
             return low + (high - low) * (place - begin) / (end - begin)

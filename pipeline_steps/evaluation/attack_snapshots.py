@@ -1,4 +1,5 @@
-"""Judge the weights that a defense kept during training: robust accuracy over epochs."""
+"""Evaluate the weights that a defense kept during training: robust accuracy over
+epochs."""
 
 from functools import lru_cache
 from itertools import product

@@ -13,7 +13,8 @@ from pipeline_steps.threats.frozen import logits_of
 
 
 def main(job: Job[AttackSpec]) -> dict[str, Any]:
-    """The attack's spec says whose images these are; the maps are for the predicted class."""
+    """The attack's spec says which images these are; the maps are for the predicted
+    class."""
     device = prepare_device()
     path = job.verified("examples", "examples")
     examples = read_tensors(path)

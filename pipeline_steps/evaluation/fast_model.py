@@ -21,7 +21,8 @@ class FastModel(nn.Module):
         self.dtype: torch.dtype = getattr(torch, precision)
         body = folded(exact, images).requires_grad_(False).to(self.dtype)
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # As it was trained; it sees few numbers, so there is nothing to make faster.
+        # Kept as it was trained: its inputs are so small that there is nothing to speed
+        # up.
         self.companion = companion_of(exact)
 
     def forward(self, images: Tensor) -> Tensor:

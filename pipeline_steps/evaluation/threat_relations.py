@@ -21,7 +21,7 @@ class Reason(StrEnum):
     """Why two accuracies of one defense can't both be believed."""
 
     HELPS = "helps"
-    """No attack leaves less than an attack."""
+    """Unattacked accuracy is below accuracy under an attack."""
     FEWER = "fewer"
     """More of the same attack does less."""
     QUERIES = "queries"
@@ -29,7 +29,7 @@ class Reason(StrEnum):
     MASKED = "masked"
     """One step does more than many."""
     WIDER = "wider"
-    """What may do all that the other may does less."""
+    """An attack that can make every edit of another does less."""
     CONTAINS = "contains"
     """The worst of several threats does less than one of them."""
     BLIND = "blind"
@@ -50,7 +50,8 @@ class Reason(StrEnum):
 
 # Settings of an edit that don't change which images it can reach.
 WAYS = {"step_size", "start_at", "boxed"}
-# An ascent's settings other than its edit, its steps, and what can only strengthen it.
+# An ascent's settings, except its edit, its steps, and those that can only strengthen
+# it.
 OPTIONS = {"momentum": 0.0, "samples": 1}
 
 

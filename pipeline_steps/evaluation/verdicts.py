@@ -113,14 +113,15 @@ class Judge:
     perceptual: Perceptual | None = None
 
     def __post_init__(self) -> None:
-        # The same images for every shard, so that all shards decide alike.
+        # The same images for every shard, so that all shards fold the network or none
+        # does.
         first, _ = self.probed
         self.victim = victim_of(self.model, first, self.precision)
         self.room = BatchFitter()
 
     @property
     def probed(self) -> tuple[Tensor, Tensor]:
-        """The first images and their labels, as many as a probe needs."""
+        """The first images and their labels, for a probe."""
         return self.data[self._numbers(range(min(PROBED, len(self.data))))]
 
     def __call__(self, rows: range) -> Judged:

@@ -11,10 +11,10 @@ from pipeline_steps.manifolds.projection import Encoding, Search
 def distances(
     search: Encoding | Search, projected: Tensor, start: int, rng: BatchRng
 ) -> dict:
-    """A column for each way to measure, a number for each image of a batch.
+    """A column for each measure, with a number for each image of a batch.
 
-    An exact generator is measured on mixtures too; one whose latents were sought, by
-    what the search made small.
+    An exact generator is measured on mixtures too; for projected latents there is also
+    the loss that the projection minimised.
     """
     images, generator = search.images, search.generator
     error = errors(projected, images, start)
@@ -34,7 +34,7 @@ def distances(
 
 
 def errors(projected: Tensor, images: Tensor, start: int) -> Tensor:
-    """How far each pixel lies from its original, an image a row."""
+    """How far each pixel is from its original, with a row for each image."""
     error = (projected - images).abs().flatten(1)
     broken = (~error.isfinite().all(1)).nonzero().flatten()
     if len(broken):

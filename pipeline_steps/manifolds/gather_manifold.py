@@ -1,6 +1,7 @@
-"""A manifold from its parts: latents, images on it and their labels, and how far they lie off.
+"""Joins a manifold's parts: latents, images on it with their labels, and their
+distances.
 
-What comes out has the form of a data set, so that one may be made of it.
+The result has the form of a data set, so it can be used as one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,11 +25,11 @@ def gather(job: Job[ManifoldSpec]) -> dict[str, Any]:
 def write_manifold(
     job: Job[ManifoldSpec], parts: Mapping[str, Sequence[Path]]
 ) -> dict[str, Any]:
-    """Writes the parts in their order as a whole; by roles, each part has a file."""
+    """Joins the parts in order; each part has a file for each role."""
     split = job.spec.split
     labels = read_array(job.verified("labels", f"{split}_labels"))
-    # Where there is a limit, what was projected stands for all: whoever reads the data
-    # set then reads as much as ever, and finds full batches.
+    # If only some images were projected, they are repeated in place of all: readers of
+    # the data set then read as many as ever, in full batches.
     rows = len(labels) if job.spec.images else None
     join_arrays(parts["latents"], job.output("latents"), rows)
     join_arrays(parts["images"], job.output(f"{split}_images"), rows)
@@ -42,7 +43,7 @@ def write_manifold(
 
 
 def summary(table: Table) -> dict[str, float]:
-    """What a card tells of all images."""
+    """The card's metrics over all images."""
     numbers = {
         "worst_error": float(table["worst"].max()),
         "mean_error": float(table["mean"].mean()),

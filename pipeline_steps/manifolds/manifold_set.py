@@ -16,7 +16,8 @@ from pipeline_steps.generators.generator import Generator
 
 @dataclass(frozen=True)
 class Projected:
-    """By generator the latents of all images, row by row; they stay on the disk."""
+    """The latents of all images by generator, a row for each image; they stay on
+    disk."""
 
     latents: Mapping[str, np.ndarray] = field(default_factory=dict)
     raw: bool = False

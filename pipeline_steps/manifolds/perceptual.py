@@ -1,7 +1,9 @@
-"""How alike two images look to a network: LPIPS without its learned weights, as DMAT has it.
+"""How alike two images look to a network: LPIPS without its learned weights, as in
+DMAT.
 
-Features of several depths are made of length one at every pixel; squared differences are
-summed over channels, averaged over pixels, and summed over depths. With `vgg16` these are
+Features of several depths are scaled to length one at every pixel; squared differences
+are summed over channels, averaged over pixels, and summed over depths. With `vgg16`
+these are
 the features that LPIPS and DMAT use; offline, those of a classifier of the pipeline.
 """
 
@@ -21,7 +23,7 @@ from pipeline_steps.core.step import Job
 from pipeline_steps.core.tensors import read_tensors
 from pipeline_steps.datasets.archives import member, opened
 
-# Widths of VGG16's convolutions, in five stages with a pooling between two of them.
+# Widths of VGG16's convolutions, in five stages with pooling between them.
 VGG = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 DEPTHS = 5
@@ -30,17 +32,17 @@ Features = Callable[[Tensor], list[Tensor]]
 
 
 class Perceptual:
-    """The distance between images as the features of a network tell it."""
+    """The distance between images, measured by the features of a network."""
 
     def __init__(self, features: Features) -> None:
         self.features = features
 
     def of(self, images: Tensor) -> list[Tensor]:
-        """What the distance to these images is told from."""
+        """The features from which the distance to these images is computed."""
         return [functional.normalize(f, dim=1) for f in self.features(images)]
 
     def between(self, first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
-        """A distance an image, from what `of` gave."""
+        """A distance for each image, from the features that `of` returned."""
         apart = [
             (a - b).square().sum(1).mean((1, 2))
             for a, b in zip(first, second, strict=True)
@@ -52,9 +54,9 @@ class Perceptual:
 
 
 class Vgg16(nn.Module):
-    """VGG16 as torchvision has it, up to ReLU 5_3; from images in [0, 1].
+    """torchvision's VGG16 up to ReLU 5_3, for images in [0, 1].
 
-    DMAT feeds its images in [-1, 1] to a normalisation that is meant for [0, 1]; we don't.
+    DMAT feeds images in [-1, 1] to a normalisation that is meant for [0, 1]; we don't.
     """
 
     mean: Tensor
@@ -84,7 +86,7 @@ class Vgg16(nn.Module):
 
 
 class Rectified(nn.Module):
-    """Features of any classifier: what some of its batch norms give out, rectified."""
+    """Features of any classifier: the outputs of some of its batch norms, rectified."""
 
     def __init__(self, classifier: nn.Module) -> None:
         super().__init__()
@@ -105,7 +107,8 @@ class Rectified(nn.Module):
 
 
 def _published(archive: Path) -> dict[str, Tensor]:
-    """The tensors of weights as PyTorch publishes them: a pickle that may hold no more."""
+    """The tensors of weights as PyTorch publishes them: a pickle that may contain
+    nothing else."""
     with opened(archive) as pack:
         (name,) = pack.getnames()
         try:
@@ -126,7 +129,7 @@ def network_of(entry: Mapping[str, Any]) -> Vgg16 | Rectified:
 def load_perceptual(
     entry: Mapping[str, Any], weights: Path, device: torch.device
 ) -> Perceptual:
-    """The distance by the network that a spec names, frozen."""
+    """The distance measured by the network that a spec names, frozen."""
     network = network_of(entry)
     try:
         if isinstance(network, Rectified):
@@ -143,7 +146,8 @@ def load_perceptual(
 
 
 def perceptual_of(job: Job[Any], device: torch.device) -> Perceptual | None:
-    """The distance by the features that a job's spec names, if it names any."""
+    """The distance measured by the features that a job's spec names, if it names
+    any."""
     entry = job.spec.features
     if entry is None:
         return None

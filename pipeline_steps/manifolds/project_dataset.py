@@ -1,5 +1,5 @@
-"""Puts a data set onto a generator's manifold, a latent for every image: all of a split, a
-shard of it, or all of it by gathering the shards."""
+"""Projects a data set onto a generator's manifold, with a latent for every image: a
+whole split, a shard of it, or the whole from its shards."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pipeline_steps.manifolds.spec import ManifoldSpec
 
 
 def main(job: Job[ManifoldSpec]) -> dict[str, Any]:
-    # To gather needs no torch, and is done where Snakemake runs.
+    # Gathering needs no torch and is done where Snakemake runs.
     if job.parts:
         from pipeline_steps.manifolds.gather_manifold import gather
 

@@ -1,8 +1,8 @@
 """Finds a latent on a generator's manifold for every image of a job.
 
-An exact generator encodes; for any other, latents are sought (`projection.py`). A batch
-that is done lies on the disk until the job is, so a killed job goes on in the middle of
-the next one.
+An exact generator encodes; for any other, latents are optimised (`projection.py`).
+Finished batches stay on disk until the job ends, so a killed job resumes in the middle
+of the next one.
 """
 
 from functools import lru_cache
@@ -31,7 +31,7 @@ from pipeline_steps.manifolds.projection import Encoding, Search
 from pipeline_steps.manifolds.spec import ManifoldSpec
 
 PICTURES = 16
-# Of the first images, for a figure of what lies between them.
+# The first images, for a figure of interpolations between them.
 PAIRS, STATIONS = 4, 8
 BATCHES_ENDS = "ends of batches"
 # What is kept of a batch.
@@ -46,7 +46,7 @@ FILES = {
 def projected_batches(
     spec: ManifoldSpec, images: np.ndarray, search: Encoding | Search, scratch: Path
 ) -> list[Path]:
-    """A folder of files for each batch, as they are done."""
+    """A folder of files for each finished batch."""
     device = next(search.generator.parameters()).device
     count = min(len(images), spec.images or len(images))
     batches = (spec.shard or WHOLE).batches(count, spec.batch)
@@ -71,12 +71,12 @@ def projected_batches(
 
 
 def draws(spec: ManifoldSpec, *purpose: str | int) -> BatchRng:
-    """Numbers of this manifold and purpose; a projection has no seed."""
+    """Random numbers for this manifold and purpose; a projection has no seed."""
     return rng(0, *_named(spec), *purpose)
 
 
 def noise_of(spec: ManifoldSpec, rows: range, step: int) -> ImageRng:
-    """Each image's own, so that shards may be cut anywhere."""
+    """Noise that belongs to each image, so that shards may be cut anywhere."""
     return image_rng(0, rows, *_named(spec), "noise", step)
 
 
@@ -88,9 +88,9 @@ def _named(spec: ManifoldSpec) -> tuple[str, ...]:
 def keep(
     spec: ManifoldSpec, search: Encoding | Search, rows: range, folder: Path
 ) -> None:
-    """All that is to be known of a batch that is done."""
+    """Writes everything that is kept of a finished batch."""
     projected, raw = search.generator.decode(search.latents), search.generator.raw
-    # What a flow gives back is measured as it is, for it claims to be exact.
+    # A flow's reconstruction is measured unrounded, because it claims to be exact.
     if not raw and not search.generator.exact:
         projected = projected.clamp(0, 1)
     draw = draws(spec, "mixtures", rows.start)
@@ -109,7 +109,8 @@ def keep(
 def pictures(
     spec: ManifoldSpec, search: Encoding | Search, projected: Tensor, rows: range
 ) -> dict[str, Tensor]:
-    """For figures: the first images, samples, and what lies between pairs of the first."""
+    """For figures: the first images, samples, and interpolations between pairs of the
+    first."""
     count, first = max(0, PICTURES - rows.start), 0 in rows
     samples = search.generator.sample(PICTURES if first else 0, draws(spec, "samples"))
     ends = search.latents[: 2 * PAIRS if first else 0]
@@ -138,7 +139,7 @@ def check_images(images: np.ndarray, spec: ManifoldSpec) -> None:
 
 
 def search_of(job: Job[ManifoldSpec], device: torch.device) -> Encoding | Search:
-    """The way from images to latents that the generator asks for."""
+    """How the generator's latents are found: by encoding or by optimisation."""
     spec = job.spec
     weights = job.verified("generator", "weights")
     generator = load_generator(spec.generator, weights).to(device)

@@ -1,10 +1,11 @@
-"""Latents of images for a generator that has no `encode`: sought image by image, at once.
+"""Latents of images for a generator that has no `encode`, found by optimisation for
+each image.
 
     min over w of  perceptual(g(w), x) + weight * mean |g(w) - x|        (DMAT eq. 7)
 
-by Adam, from the mean latent, whose rate rises and falls and whose latents are tried with
-a noise that fades (docs/methods/generators.md#projection). No image's search depends on
-another's.
+by Adam, from the mean latent. The learning rate rises and falls, and fading noise is
+added to the latents (docs/methods/generators.md#projection). Images don't depend on
+each other.
 """
 
 import math
@@ -18,12 +19,12 @@ from pipeline_steps.generators.generator import Generator
 from pipeline_steps.manifolds.perceptual import Perceptual
 from pipeline_steps.manifolds.spec import Projection
 
-FADING = (0.9, 0.999)  # of Adam's moments
+FADING = (0.9, 0.999)  # the decay rates of Adam's moments
 EPSILON = 1e-8
 
 
 class Encoding:
-    """What stands in a search's place where a generator encodes: a single step."""
+    """Takes the place of a search for generators that encode: a single step."""
 
     steps = 1
 
@@ -45,7 +46,7 @@ class Encoding:
 
 
 class Search:
-    """The latents of one batch of images while they are sought."""
+    """The latents of one batch of images during the search."""
 
     def __init__(
         self,
@@ -66,14 +67,15 @@ class Search:
         return self.state["latents"]
 
     def aim_at(self, images: Tensor) -> None:
-        """The images whose latents are sought."""
+        """Sets the images whose latents are searched for."""
         if images is not self.images:
             self.images = images
             with torch.no_grad():
                 self.looks = self.perceptual.of(images)
 
     def step(self, iteration: int, rng: Rng) -> Tensor:
-        """One step; the first begins anew. Gives the loss of each image before it."""
+        """Takes a step; the first starts afresh. Returns each image's loss before the
+        step."""
         if iteration == 0:
             latents = self.mean.to(self.images).expand(len(self.images), -1).clone()
             names = ("latents", "first", "second")
@@ -90,13 +92,13 @@ class Search:
         return losses.detach()
 
     def losses(self, projected: Tensor) -> Tensor:
-        """How far each image lies from the one that is sought: DMAT eq. 7."""
+        """How far each decoded image is from its target: DMAT eq. 7."""
         apart = self.perceptual.between(self.perceptual.of(projected), self.looks)
         pixels = (projected - self.images).abs().flatten(1).mean(1)
         return apart + self.how.pixel_weight * pixels
 
     def _move(self, gradient: Tensor, count: int, rate: float) -> None:
-        """Adam; its moments are kept here, for they belong to images."""
+        """Adam, with its moments kept here because they belong to images."""
         for name, value, fading in (
             ("first", gradient, FADING[0]),
             ("second", gradient.square(), FADING[1]),
@@ -114,14 +116,16 @@ class Search:
 
 
 def learning_rate(how: Projection, done: float) -> float:
-    """After this share of the steps: up in a line, down along a cosine."""
+    """The learning rate after this share of the steps: it rises linearly and falls
+    along a cosine."""
     falling = min(1.0, (1 - done) / how.ramp_down) if how.ramp_down else 1.0
     rising = min(1.0, done / how.ramp_up) if how.ramp_up else 1.0
     return how.learning_rate * rising * (0.5 - 0.5 * math.cos(falling * math.pi))
 
 
 def noise(how: Projection, done: float) -> float:
-    """The noise's deviation after this share of the steps, in that of the latents."""
+    """The noise's standard deviation after this share of the steps, relative to that of
+    the latents."""
     if done >= how.noise_until:
         return 0.0
     return how.noise * (1 - done / how.noise_until) ** 2

@@ -1,4 +1,4 @@
-"""What a job must know to put a data set onto a generator's manifold."""
+"""What a job must know to project a data set onto a generator's manifold."""
 
 from typing import Literal
 
@@ -51,11 +51,12 @@ class ManifoldSpec(Settings):
     split: Literal["train", "test"]
     generator: Entry
     images: Limit = None
-    """How many are projected, from the start; theirs then stand for all others too."""
+    """How many images are projected, from the start; they are then repeated in place of
+    all others."""
     batch: Count
     projection: Projection | None = None
-    """How latents are sought; not stated for a generator that has an exact `encode`."""
+    """How latents are found; absent for a generator that has an exact `encode`."""
     features: Entry | None = None
-    """The network whose features tell images apart, where latents are sought."""
+    """The network whose features measure the distance, where latents are optimised."""
     shard: OneShard = None
-    """Which part of the images is projected; all, if none is said."""
+    """Which part of the images is projected; all by default."""

@@ -11,10 +11,10 @@ from pipeline_steps.defenses.architecture import Architecture
 
 
 class AuxiliaryNorm(Architecture):
-    """Any network, each of its batch norms beside an auxiliary one.
+    """Any network, with an auxiliary batch norm beside each of its own.
 
-    It answers by the main ones, and inside of `auxiliary(model)` by the others. Both are
-    plain batch norms, so all that is done to those is done to these.
+    It uses its own, and the auxiliary ones inside `auxiliary(model)`. Both kinds are
+    plain batch norms, so whatever is done to batch norms is done to both.
     """
 
     def __init__(self, network: Architecture) -> None:
@@ -32,7 +32,7 @@ class AuxiliaryNorm(Architecture):
 
 
 class TwoNorms(nn.Module):
-    """A batch norm and its twin, of which one answers at a time."""
+    """A batch norm and its auxiliary; one of them is active at a time."""
 
     def __init__(self, main: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class TwoNorms(nn.Module):
 
 @contextmanager
 def auxiliary(model: nn.Module) -> Iterator[None]:
-    """The model answers by its auxiliary batch norms for a while."""
+    """Inside the `with` block the model uses its auxiliary batch norms."""
     norms = [module for module in model.modules() if isinstance(module, TwoNorms)]
     if not norms:
         raise PipelineError(

@@ -1,4 +1,4 @@
-"""A network for papers that learn on other ranges than [0, 1]."""
+"""A network for papers that train on images outside [0, 1]."""
 
 from torch import Tensor, nn
 

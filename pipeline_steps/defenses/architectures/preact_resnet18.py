@@ -1,4 +1,4 @@
-"""PreActResNet-18, as fast adversarial training and RLAT have it on CIFAR."""
+"""PreActResNet-18, as used by fast adversarial training and RLAT on CIFAR."""
 
 from pipeline_steps.core.settings import Count
 from pipeline_steps.defenses.preactivation import PreactivationNetwork

@@ -35,7 +35,7 @@ class Resnet18(Architecture):
 
 
 class _Block(nn.Module):
-    """Two convolutions, added to what came in."""
+    """Two convolutions, added to their input."""
 
     def __init__(self, inside: int, outside: int, stride: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""ResNet-50 as torchvision has it, untrained (DMAT and IJSAT on OM-ImageNet)."""
+"""torchvision's ResNet-50, untrained (DMAT and IJSAT on OM-ImageNet)."""
 
 from torch import Tensor, nn
 

@@ -8,7 +8,8 @@ from pipeline_steps.defenses.preactivation import PreactivationNetwork
 
 
 class WideResnet(PreactivationNetwork):
-    """Three stages of pre-activation blocks, so many times wider than the first ones."""
+    """Three stages of pre-activation blocks, wider than the first residual networks by
+    a factor."""
 
     def __init__(
         self, classes: Count, channels: Count, depth: Count = 28, width: Count = 10

@@ -13,22 +13,26 @@ from pipeline_steps.threats.victim import Inference, companion_of
 
 @dataclass(frozen=True)
 class ManifoldTransformation(Inference):
-    """One step of each image to where the discriminator finds it more natural (eq. 8).
+    """Moves each image one step in the direction that the discriminator finds more
+    natural (eq. 8).
 
     The paper says both that the step is smaller where the discriminator is below a
     threshold, and that it is halved inside a range; the authors' code does the latter.
-    The ball is around the image as it comes, attacked or not, so that an attacked image
-    may end two budgets away from the clean one
-    (docs/methods/atld.md#inference-with-manifold-transformation). Where the step is halved,
-    the code for SVHN halves the ball too; this tells only of steps beyond the ball.
+    The ball is around the image that arrives, attacked or not, so an attacked image may
+    end two budgets away from the clean one
+    (docs/methods/atld.md#inference-with-manifold-transformation). Where the step is
+    halved, the code for SVHN halves the ball too, which matters only if the step is
+    larger than the ball.
     """
 
     epsilon: Amount
     """How far an image may be moved, L∞."""
     step_size: Amount
-    """The step: the whole budget (4 · 2/255); where the code attacks by FGSM, four of it."""
+    """The step: the whole budget (4 · 2/255), or four budgets where the code attacks
+    with FGSM."""
     halved: list[Share] | None = None
-    """Between which two verdicts of the discriminator the step is halved (ATLD+)."""
+    """The range of the discriminator's outputs within which the step is halved
+    (ATLD+)."""
     halves_ball: bool = False
     """Whether the ball is halved with the step, as in the code for SVHN."""
 
@@ -46,7 +50,8 @@ class ManifoldTransformation(Inference):
         return self._moved(images.detach(), natural, gradient.sign())
 
     def softly(self, model: nn.Module, images: Tensor) -> Tensor:
-        """The same step with tanh for the sign; its unit is an image's mean slope."""
+        """The same step with tanh in place of the sign, scaled by the image's mean
+        slope."""
         natural, gradient = self._slope(model, images, differentiable=True)
         slopes = gradient.detach().abs().mean(dim=(1, 2, 3), keepdim=True)
         direction = torch.tanh(gradient / slopes.clamp_min(1e-30))
@@ -55,7 +60,8 @@ class ManifoldTransformation(Inference):
     def _slope(
         self, model: nn.Module, images: Tensor, differentiable: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """The discriminator's logit for natural, and which way an image is less so."""
+        """The discriminator's logit for natural, and the direction in which it
+        falls."""
         companion = companion_of(model)
         if companion is None:
             raise PipelineError(

@@ -1,4 +1,4 @@
-"""AdvProp: attacked images as an augmentation with batch norms of their own."""
+"""AdvProp: attacked images as an augmentation, with separate batch norms."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -11,8 +11,8 @@ from pipeline_steps.threats.threat import Threat
 
 
 class AdvProp(Recipe):
-    """The mean of the loss on clean and on attacked images; the latter are crafted and
-    learned by the auxiliary batch norms, and the main ones are tested."""
+    """The mean of the losses on clean and on attacked images. The auxiliary batch norms
+    craft and learn the attacked images; tests use the main ones."""
 
     def __init__(self, threat: Threat) -> None:
         self.threat = threat

@@ -19,7 +19,7 @@ from pipeline_steps.threats.threat import Threat
 
 
 class Atld(CompanionRecipe):
-    """Images are attacked by what a discriminator of logits makes of them (ATLD eq. 7).
+    """Attacks images by raising a discriminator's loss on their logits (ATLD eq. 7).
 
     Paper and authors' code differ in what keeps attacked logits near natural ones: in the
     paper the classifier minimises the discriminator's L_d too (`discriminator`); in the
@@ -27,9 +27,9 @@ class Atld(CompanionRecipe):
     cross-entropy's gradient, stands in its place (`logits`). See
     docs/methods/atld.md#one-iteration.
 
-    The code never puts the discriminator into eval mode, so that attacked images are made
-    by the statistics of their own batch (`batch`); the paper doesn't say (`running` is
-    eval mode). Passes are in the code's order, for its running statistics serve IMT.
+    The code never puts the discriminator into eval mode, so attacks use the batch norm
+    statistics of their own batch (`batch`); the paper doesn't say (`running` is eval
+    mode). Passes follow the code's order, because IMT uses the running statistics.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class Atld(CompanionRecipe):
             natural = logits_of(model, batch.images)
         with companion.by_batch(self.companion_mode == "batch"):
             if companion.never_in_eval:
-                logits_of(companion, natural)  # moves its running statistics alone
+                logits_of(companion, natural)  # only updates its running statistics
             attacked = self.threat(model, batch, rng).detach().requires_grad_()
             return self._of_attacked(model, batch, attacked, natural)
 
     def _of_attacked(
         self, model: nn.Module, batch: Batch, attacked: Tensor, natural: Tensor
     ) -> Tensor:
-        """The loss on attacked images, beside the logits of the natural ones."""
+        """The loss on attacked images, given the logits of the natural ones."""
         labels = smoothed(batch.labels, self.classes, self.smoothing)
         # A view, since torch's counter of operations can't follow the leaf itself.
         logits = model(attacked.view_as(attacked))

@@ -13,10 +13,10 @@ from pipeline_steps.threats.threat import Threat
 
 
 class Bilateral(Recipe):
-    """Images and labels are attacked, each by itself (Bilateral; JAT, Algorithm 3).
+    """Attacks images and labels separately (Bilateral; JAT, Algorithm 3).
 
-    JAT smooths labels by "a variant of" Bilateral's without saying which; it is taken as
-    it stands in Bilateral's code.
+    JAT smooths labels by "a variant of" Bilateral's method without saying which; this
+    is the method of Bilateral's code.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from pipeline_steps.threats.batch import Batch, moved
 
 
 class Cutout(Recipe):
-    """Cross-entropy on images from each of which a square is cut out.
+    """Cross-entropy on images with a square cut out.
 
     The authors cut normalised images, so their squares have the mean colour.
     """

@@ -1,4 +1,4 @@
-"""DMAT by TRADES' loss."""
+"""DMAT with TRADES' loss."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from pipeline_steps.threats.threat import Threat
 
 
 class DmatTrades(Recipe):
-    """The clean loss, and how far attacks in both spaces move the prediction."""
+    """The clean loss, plus how far attacks in both spaces move the prediction."""
 
     def __init__(
         self,

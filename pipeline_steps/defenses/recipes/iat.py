@@ -12,7 +12,7 @@ from pipeline_steps.threats.threat import Threat
 
 
 class Iat(Recipe):
-    """Mixup's loss on clean images and on attacked ones, each with a mixture of its own.
+    """Mixup's loss on clean images and on attacked ones, each mixed separately.
 
     With `clean` 0 it is AT + mixup of IJSAT's ablation (table 4).
     """

@@ -11,8 +11,8 @@ from pipeline_steps.threats.threat import Threat
 
 
 class Mart(Recipe):
-    """A boosted loss on attacked images; the less sure of the clean image, the more it
-    counts how far the attack moves the prediction."""
+    """A boosted loss on attacked images, plus how far the attack moves the prediction.
+    The second part has more weight the less sure the model is of the clean image."""
 
     def __init__(self, threat: Threat, beta: NotNegative = 6.0) -> None:
         self.threat, self.beta = threat, beta

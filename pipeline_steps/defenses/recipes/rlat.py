@@ -14,7 +14,7 @@ from pipeline_steps.threats.layers import added, features_of
 
 
 class Rlat(Recipe):
-    """Cross-entropy on images and features, all moved by one step from where they are.
+    """Cross-entropy with the image and each layer's features moved by one step.
 
     A perceptual ball holds edits of all layers at once; its relaxation is a ball around
     each layer's features (docs/methods/baselines.md#rlat).

@@ -12,7 +12,7 @@ from pipeline_steps.threats.threat import Threat
 
 
 class Trades(Recipe):
-    """The clean loss, and β times how far an attack moves the prediction."""
+    """The clean loss, plus β times how far an attack moves the prediction."""
 
     def __init__(self, threat: Threat, beta: NotNegative = 6.0) -> None:
         self.threat, self.beta = threat, beta
