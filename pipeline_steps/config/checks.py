@@ -1,4 +1,4 @@
-"""What holds between the files of a config: names that exist, and parts that fit."""
+"""Checks across the config's files: that names exist, and that parts fit together."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from pipeline_steps.generators.spec import GanTraining
 
 
 class Reference(NamedTuple):
-    """A name that one file takes from another."""
+    """A name in one file that another file defines."""
 
     where: Place
     """Where it is named."""
@@ -31,7 +31,7 @@ class Reference(NamedTuple):
 
 
 def complaints(config: Config) -> Iterator[Complaint]:
-    """What is wrong between the files, a sentence each."""
+    """What doesn't fit between the files, a sentence each."""
     yield from user_models.complaints(config.own, config.defenses.defenses)
     known = _known(config)
     for where, kind, name in _references(config):
@@ -103,7 +103,7 @@ def _names_in_dataset(where: Place, dataset: Dataset) -> Iterator[Reference]:
 def _names_in_generator(
     where: Place, generator: Generator, datasets: Collection[str]
 ) -> Iterator[Reference]:
-    """A GAN's features are those of a data set of weights, or of a defense."""
+    """A GAN's features come from published weights or from a defense."""
     features = generator.projection.features
     if isinstance(generator.training, GanTraining) and features not in datasets:
         yield Reference(where.at("projection", "features"), "defense", features)
@@ -219,7 +219,7 @@ def _misfits_in_scale(file: Place, scale: Scale) -> Iterator[Complaint]:
 
 
 def _misfits_of_files(config: Config, file: Place) -> Iterator[Complaint]:
-    """Data sets that are named for files of theirs which they have not."""
+    """Data sets that are named for files that they don't have."""
     named = [(file.at("evaluation", "features"), config.scale.evaluation.features)]
     for name, generator in config.generators.items():
         place = Place("generators", (name, "projection", "features"))

@@ -1,4 +1,4 @@
-"""Circles in the config: what can't be made before it is there."""
+"""Cycles in the config: things that would have to exist before they are made."""
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
@@ -29,14 +29,14 @@ class Thing(NamedTuple):
 
 
 class Need(NamedTuple):
-    """What a thing is made of, and where the config says so."""
+    """Something that a thing is made from, and where the config says so."""
 
     thing: Thing
     place: Place | None = None
 
 
 def cycles(config: Config) -> Iterator[Complaint]:
-    """The first circle that things go in, if there is one."""
+    """The first cycle, if there is one."""
     needs, done = _Needs(config), set[Thing]()
 
     def search(path: list[Need]) -> list[Need]:
@@ -69,7 +69,7 @@ def _complaint(circle: list[Need]) -> Complaint:
 
 
 class _Needs:
-    """What each thing needs, as far as another entry of the config makes it."""
+    """What each thing needs among the things that other config entries make."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -82,11 +82,11 @@ class _Needs:
 
     @property
     def replaced(self) -> Collection[str]:
-        """The data sets that others stand in for: nothing is projected of them."""
+        """The data sets that stand-ins replace: they are never projected."""
         return self.config.scale.stand_ins.datasets
 
     def all(self) -> Iterator[Thing]:
-        """Where every circle is met."""
+        """Every place where a cycle may begin."""
         yield from (Thing("threat", threat) for threat in self.config.threats)
         for dataset in self.config.datasets:
             yield Thing("images", dataset)
@@ -127,7 +127,7 @@ class _Needs:
     def _of_defense(self, thing: Thing) -> Iterator[Need]:
         yield Need(Thing("images", thing.dataset))
         defense = self.config.defenses.defenses.get(thing.name)
-        if defense is None:  # a model of the user's own is there already
+        if defense is None:  # a user's own model exists already
             return
         place = Place("defenses", ("defenses", thing.name, "recipe"))
         watched = defense.monitor and defense.monitor.threat
@@ -143,7 +143,7 @@ class _Needs:
         return config.projected.generator if config.projected else config.gan
 
     def _projection(self, generator: str, dataset: str) -> Thing:
-        """Of a data set on a manifold the natural images are projected."""
+        """For a data set on a manifold, its natural images are projected."""
         made = self.config.datasets[dataset].projected
         return Thing("projection", generator, made.dataset if made else dataset)
 

@@ -19,7 +19,7 @@ from pipeline_steps.core.settings import (
 )
 from pipeline_steps.defenses.spec import Schedule
 
-# All that a defense with the weights of another may say of itself.
+# The only keys that a defense with another's weights may have.
 NOT_TRAINED = {"title", "weights_of", "inference"}
 
 
@@ -84,7 +84,7 @@ class Defenses(Settings):
     @field_validator("defenses", mode="before")
     @classmethod
     def _same_training(cls, entries: Any) -> Any:
-        """What a defense with the weights of another does not say is said there."""
+        """A defense with another's weights takes everything else from that defense."""
         if not isinstance(entries, Mapping):
             return entries
         return {
@@ -94,7 +94,7 @@ class Defenses(Settings):
 
 
 def _with_training(name: str, entry: Any, entries: Mapping[str, Any]) -> Any:
-    """A defense's entry with what the one says whose weights it has."""
+    """A defense's entry, completed from the defense whose weights it uses."""
     if not isinstance(entry, Mapping) or not entry.get("weights_of"):
         return entry
     trained = entry["weights_of"]

@@ -1,4 +1,4 @@
-"""Entries of generators.yaml: a flow or a GAN, as its training tells."""
+"""Entries of generators.yaml: a flow or a GAN, depending on its training."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ class Inception(Settings):
 
 
 def _course(training: Any) -> str:
-    """Whose training it is: only a GAN has a loss to choose."""
+    """Tells the training of a GAN from that of a flow: only a GAN's names a loss."""
     if isinstance(training, Mapping):
         return "[gan]" if "loss" in training else "[flow]"
     return "[gan]" if isinstance(training, GanTraining) else "[flow]"
@@ -49,7 +49,7 @@ class Generator(Settings):
 
     @property
     def use(self) -> dict[str, str]:
-        """How those that use it take its images, of which its training knows nothing."""
+        """How its users take its images; its training doesn't depend on it."""
         return {} if self.decoded == "clamped" else {"decoded": self.decoded}
 
     @property

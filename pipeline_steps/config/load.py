@@ -123,7 +123,7 @@ class _Reader:
         )
 
     def own(self) -> Own:
-        """What the user brings, if anything."""
+        """The user's own config, if there is any."""
         return self.read(Own, "own") if self.files.has_own else Own()
 
     def read(self, model: Any, name: str) -> Any:
@@ -140,7 +140,7 @@ class _Reader:
         return self._checked(model, _merge(content, overrides), where)
 
     def _checked(self, model: Any, content: Any, where: Place) -> Any:
-        """Plain values as what they should be, or what is wrong with the first."""
+        """Plain values as typed models, or the first complaint."""
         try:
             return TypeAdapter(model).validate_python(content)
         except ValidationError as error:
@@ -160,7 +160,7 @@ def _merge(base: Any, over: Any) -> Any:
 def _unknown(
     base: Any, over: Any, inside: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-    """Settings that are to lie over some that do not exist, and what does exist."""
+    """Overrides of settings that don't exist, and the settings that do."""
     for key, value in over.items():
         if isinstance(value, Mapping):
             if key not in base:

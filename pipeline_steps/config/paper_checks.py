@@ -1,4 +1,4 @@
-"""What holds within a paper's file, and between it and the others."""
+"""Checks within a paper's file, and between it and the other files."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ SEVERAL = ("worst_of", "mean_of", "under", "along")
 
 
 def paper_complaints(config: Config) -> Iterator[PaperComplaint]:
-    """What is wrong with the papers' files, the first thing first."""
+    """What is wrong with the papers' files, in order."""
     for paper, content in config.papers.items():
         for key_path, name, item in _parts(content):
             for complaint in (*_unknown(item, config), *_misfits(item, config)):
@@ -72,7 +72,7 @@ def _made(config: Config, paper: str) -> Iterator[tuple[str, int, Panel]]:
 
 
 def _parts(paper: Paper) -> Iterator[tuple[KeyPath, str, Any]]:
-    """All that may be wrong, with its place and its name."""
+    """Everything that is checked, with its place and name."""
     for name, table in paper.tables.items():
         key_path: KeyPath = ("tables", name)
         yield key_path, f"tables.{name}", table

@@ -72,7 +72,7 @@ class Calibration(Settings):
 def candidates(
     calibration: Calibration, threats: Mapping[str, ThreatConfig]
 ) -> list[Candidate]:
-    """What a calibration chooses from."""
+    """The settings that a calibration chooses from."""
     families = ((name, threats[name]) for name in calibration.families)
     return [member for name, threat in families for member in members(name, threat)]
 

@@ -58,7 +58,7 @@ def papers(files: ConfigFiles) -> list[str]:
 
 
 def with_plugins(files: ConfigFiles, name: str) -> dict[str, Any]:
-    """What a file holds, with the entries of plugins."""
+    """A file's content, with the entries of plugins added."""
     content = read(files.root, files.of_plugins.get(Place(name), name))
     for file in _files_of_plugins(name):
         piece = read(files.root, file)
@@ -98,7 +98,7 @@ def _with_entries(
 
 
 def _twice(files: ConfigFiles, place: Place, file: str) -> PipelineError:
-    """A name that stands in two files would mean either."""
+    """A name defined in two files would be ambiguous."""
     first = config_file(files.of_plugins.get(place, place.file))
     text = f"{first} has this name already; rename the plugin's"
     return files.error(Complaint(Place(file, place.key), text))

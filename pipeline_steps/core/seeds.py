@@ -1,4 +1,4 @@
-"""Seeds that belong to names, for whatever draws by them; without torch."""
+"""Random seeds derived from names, without importing torch."""
 
 import hashlib
 

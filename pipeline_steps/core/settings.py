@@ -51,7 +51,7 @@ class Settings(BaseModel):
 
 
 class Read(Settings):
-    """What a registered class takes; there are no docstrings of its keys to search for."""
+    """The settings of a registered class, which have no docstrings of their own."""
 
     model_config = ConfigDict(use_attribute_docstrings=False)
 
@@ -60,7 +60,7 @@ WORD = r"^[a-z0-9][a-z0-9+_-]*$"
 Word = Annotated[str, StringConstraints(pattern=WORD)]
 Count = Annotated[int, Gt(0)]
 Whole = Annotated[int, Ge(0)]
-# Only trials state it; a spec without it has no such key, so its job stays the same job.
+# Only trials state it. A spec without it has no such key, so its digest stays the same.
 Limit = Annotated[Count | None, Field(exclude_if=lambda limit: limit is None)]
 Share = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0), AllowInfNan(False)]
@@ -133,21 +133,21 @@ class Named:
         return {"type": "string", "description": f"the name of a {self.kind}"}
 
 
-# In a config these are names; at run time the thing itself stands in their place.
+# In a config these are names; at run time the object itself takes their place.
 GeneratorName = Annotated[Name, Named("generator")]
 ThreatName = Annotated[Name, Named("threat")]
 DefenseName = Annotated[Name, Named("defense")]
 
 
-# In a spec all names are resolved: a registered thing stands there with its settings.
+# In a spec all names are resolved: each becomes a registered class with its settings.
 Entry = dict[str, Any]
 
 # Where something stands in settings: `tables`, `table1`, `rows`, 3.
 KeyPath = tuple[str | int, ...]
-# Of a wrong value so many characters are shown.
+# How many characters of a wrong value are shown.
 SHOWN = 40
 
-# What a data set or a step supplies, and no config may state.
+# What a data set or a step supplies, so a config may not state it.
 GIVEN = ("classes", "size", "channels", "textures")
 
 

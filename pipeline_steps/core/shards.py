@@ -1,4 +1,4 @@
-"""Wide work cut into shards, which jobs of their own do, and put together again.
+"""Splits large work into shards, each a job of its own, and joins their results.
 
 A shard is a run of whole batches, so its numbers are those that one job for all would
 have come to, and the gathered result doesn't depend on how many shards there were.
@@ -16,19 +16,19 @@ from pipeline_steps.core.step import Job
 
 
 class Shard(Settings):
-    """One of so many shards of a job's work."""
+    """One of several shards of a job's work."""
 
     number: Count
     of: Count
 
     @classmethod
     def named(cls, name: str) -> "Shard":
-        """As it stands in paths: `2-of-8`."""
+        """Its name in paths: `2-of-8`."""
         number, _, of = name.partition("-of-")
         return cls(number=int(number), of=int(of))
 
     def batches(self, items: int, batch: int) -> list[range]:
-        """The batches of this shard; where they don't go round, an empty one."""
+        """The batches of this shard; an empty one where there are too few."""
         whole = cut(items, batch)
         each, rest = divmod(len(whole), self.of)
         start = (self.number - 1) * each + min(self.number - 1, rest)
@@ -46,7 +46,8 @@ def cut(items: int, batch: int) -> list[range]:
 
 
 def gathered(job: Job, role: str) -> list[Path]:
-    """A role's file of each shard, in order, once it is sure that they fit together."""
+    """Each shard's file for a role, in order, after a check that they belong
+    together."""
     cards = job.parts["card"]
     for number, (path, place) in enumerate(zip(job.parts[role], cards, strict=True), 1):
         card = verify(path, place, role)

@@ -1,4 +1,4 @@
-"""Tables of numbers in Parquet: columns of one length, by their names.
+"""Tables in Parquet: named columns of equal length.
 
 pandas reads and writes them, and is imported when that happens: at a job's end, not at
 its start.
@@ -37,7 +37,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Table:
 
 
 def stacked(tables: Sequence[Mapping[str, np.ndarray]]) -> Table:
-    """Tables of the same columns, behind one another."""
+    """Tables with the same columns, concatenated."""
     return {
         name: np.concatenate([table[name] for table in tables]) for name in tables[0]
     }

@@ -24,7 +24,7 @@ Number = TypeVar("Number", int, float)
 
 
 def join(device: torch.device) -> None:
-    """Meet the other processes of this job, if it has any; each has its own GPU."""
+    """Joins the other processes of this job, if there are any; each has its own GPU."""
     if not one_of_several():
         return
     if device.type == "cuda":
@@ -36,12 +36,13 @@ def join(device: torch.device) -> None:
                 "request more"
             )
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    # Without a name: NCCL for what lies on GPUs, gloo for what lies on CPUs.
+    # Without a backend's name torch takes NCCL for GPU tensors and gloo for CPU
+    # tensors.
     distributed.init_process_group()
 
 
 def part() -> bool:
-    """Take leave of the others; only the first has more to do."""
+    """Leaves the other processes; only the first has more to do."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
     return first()
@@ -85,7 +86,7 @@ def _all(how: Any, number: float) -> Tensor:
 
 
 def wait() -> None:
-    """Until all processes are here."""
+    """Waits until all processes are here."""
     largest(0)
 
 
@@ -120,13 +121,13 @@ class _Loss(nn.Module):
 class WholeBatchNorm(_BatchNorm):
     """Batch norm by the statistics of all processes' rows, on any device.
 
-    torch's SyncBatchNorm trains on GPUs alone.
+    torch's SyncBatchNorm trains only on GPUs.
     """
 
     def forward(self, features: Tensor) -> Tensor:
         if not self.training:
             return super().forward(features)
-        # Statistics of many values are never taken in lower numbers than float32.
+        # Statistics of many values are computed in float32 at least.
         wide = torch.promote_types(features.dtype, torch.float32)
         last = features.to(wide).movedim(1, -1)
         dimensions = tuple(range(last.ndim - 1))

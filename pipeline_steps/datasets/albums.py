@@ -114,7 +114,7 @@ def _is_image(name: str) -> bool:
 
 
 def album_at(root: Path) -> Folder | Archive | None:
-    """The classes that lie at a path, if any do."""
+    """The album at a path, if there is one."""
     if root.is_dir():
         return Folder(root)
     if root.is_file() and root.suffix == ".tar":

@@ -1,4 +1,4 @@
-"""Reads published archives, tables and pickles through doors that let no code in."""
+"""Reads published archives, tables and pickles without running any code in them."""
 
 import lzma
 import math
@@ -14,8 +14,8 @@ import numpy as np
 
 from pipeline_steps.core.errors import PipelineError
 
-# How much more than its own bytes an archive may hold; the images of data sets are hard to
-# pack, and what a small one holds does no harm.
+# How many times its own size an archive may unpack to. Images of data sets hardly
+# compress, and a small archive does no harm.
 MOST_UNPACKED = 100
 SMALL = 1 << 26
 
@@ -28,7 +28,7 @@ ADMITTED = {
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Knows how to rebuild a NumPy array, and nothing else that could run."""
+    """Can rebuild NumPy arrays, and calls nothing else."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in ADMITTED:
@@ -40,7 +40,7 @@ def load_arrays(file: IO[bytes], name: str) -> dict[bytes, Any]:
     """The arrays of a pickle."""
     try:
         content = _ArraysOnly(file, encoding="bytes").load()
-    except Exception as error:  # the stream of a pickle may ask for anything
+    except Exception as error:  # a damaged pickle may raise anything
         raise PipelineError(
             f"{name} is not a pickle of plain arrays: {error}"
         ) from None
@@ -51,7 +51,7 @@ def load_arrays(file: IO[bytes], name: str) -> dict[bytes, Any]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[tarfile.TarFile]:
-    """An archive that holds files and folders alone, all of them inside of it."""
+    """An archive that holds only files and folders, with all paths inside it."""
     try:
         packed = path.stat().st_size
         with tarfile.open(path) as archive:
@@ -78,10 +78,10 @@ def opened(path: Path) -> Iterator[tarfile.TarFile]:
 
 
 def refuse_escape(path: Path, member: tarfile.TarInfo) -> None:
-    """A published archive holds files and folders, and none outside of itself."""
+    """Refuses an archive with links, devices, or paths outside it."""
     try:
         tarfile.data_filter(member, "/the/archive")
-        if member.name.startswith("/"):  # which the filter would only take away
+        if member.name.startswith("/"):  # which the filter would only remove
             raise tarfile.AbsolutePathError(member)
     except tarfile.FilterError as error:
         raise PipelineError(
@@ -93,7 +93,7 @@ def refuse_escape(path: Path, member: tarfile.TarInfo) -> None:
             f"{path} holds the link {member.name!r}, and no published archive holds "
             "links; it is not the published file"
         )
-    if member.issparse():  # a few bytes of it may stand for a terabyte
+    if member.issparse():  # a few bytes may unpack to a terabyte
         raise PipelineError(
             f"{path} holds the sparse file {member.name!r}, and no published archive holds "
             "such; it is not the published file"
@@ -112,13 +112,13 @@ def member(archive: tarfile.TarFile, name: str) -> IO[bytes]:
 
 
 class Readable(Protocol):
-    """What gives so many bytes of its content at a time."""
+    """Anything whose content can be read a number of bytes at a time."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 
 
 class Packing:
-    """A plain archive whose bytes tell of names and contents alone."""
+    """Writes a plain archive whose bytes depend only on names and contents."""
 
     def __init__(self, archive: tarfile.TarFile) -> None:
         self.archive = archive
@@ -140,7 +140,7 @@ def packing(path: Path) -> Iterator[Packing]:
 
 
 def mapped_array(path: Path, name: str) -> np.ndarray:
-    """An `.npy` file inside a plain archive, mapped where it lies."""
+    """An `.npy` file inside a plain archive, memory-mapped without unpacking."""
     with opened(path) as archive:
         file, whole = member(archive, name), archive.getmember(name)
         try:

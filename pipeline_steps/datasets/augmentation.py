@@ -1,9 +1,10 @@
-"""Augmentation of whole batches: drawn once, and then done to whatever must stay in step.
+"""Augmentation of whole batches: drawn once, and applied to everything that must stay
+aligned.
 
 A projected image and its latent belong together, and a latent can't be shifted. DMAT
-does not say how it keeps them so (docs/methods/ijsat.md#dmat-on-cifar); the safe way is to
-augment after the generator: latents stay as they are, and what they decode to is moved like
-the image.
+does not say how it keeps them aligned (docs/methods/ijsat.md#dmat-on-cifar). The safe
+way is to augment after the generator: latents stay as they are, and the decoded image
+is moved like the original.
 """
 
 from dataclasses import dataclass, replace
@@ -19,11 +20,11 @@ from pipeline_steps.datasets.spec import Augmentation
 
 @dataclass(frozen=True)
 class Moves:
-    """What is done to each image of a batch; the same each time it is done."""
+    """How each image of a batch is augmented; it can be applied several times."""
 
     pad: int = 0
     shift: Tensor | None = None
-    """Rows and columns that each image is moved by, from 0 to twice the padding."""
+    """How many rows and columns each image moves, from 0 to twice the padding."""
     mirrored: Tensor | None = None
     side: int = 0
     centre: Tensor | None = None
@@ -39,7 +40,7 @@ class Moves:
         return images.contiguous()
 
     def take(self, rows: Tensor | slice) -> "Moves":
-        """What is done to some images of the batch."""
+        """The augmentation of some images of the batch."""
         rows = rows.cpu() if isinstance(rows, Tensor) else rows
         return replace(
             self,
@@ -65,7 +66,7 @@ class Moves:
 
 
 def moves(images: Tensor, how: Augmentation, rng: BatchRng) -> Moves:
-    """A draw for each image of a batch."""
+    """A random augmentation for each image of a batch."""
     count, _, height, width = images.shape
     shift = rng.integers(0, 2 * how.pad + 1, [2, count]) if how.pad else None
     mirrored = rng.uniform([count]) < 0.5 if how.flip else None
@@ -77,12 +78,13 @@ def moves(images: Tensor, how: Augmentation, rng: BatchRng) -> Moves:
 
 
 def augment(images: Tensor, how: Augmentation, rng: BatchRng) -> Tensor:
-    """Each image shifted by up to `pad` pixels, mirrored at an even chance, and covered."""
+    """Each image shifted by up to `pad` pixels, mirrored with probability one half, and
+    with a square cut out."""
     return moves(images, how, rng).apply(images)
 
 
 def mixup(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
-    """So much of one batch and the rest of another, image by image: IJSAT eq. 5.
+    """Blends two batches image by image: IJSAT eq. 5.
 
     It mixes images, latents and distributions over classes alike.
     """
@@ -91,7 +93,8 @@ def mixup(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
 
 
 def _squares(centre: Tensor, side: int, images: Tensor) -> Tensor:
-    """Where a square of that side covers each image; at the edges less of it is left."""
+    """Which pixels a square of this side covers; at the edges part of it falls
+    outside."""
 
     def within(middle: Tensor, length: int) -> Tensor:
         at = torch.arange(length, device=images.device) - middle[:, None] + side // 2

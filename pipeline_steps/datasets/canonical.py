@@ -1,4 +1,5 @@
-"""The one form of a data set: uint8, NCHW, split into training and test images."""
+"""The canonical form of a data set: uint8, NCHW, split into training and test
+images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ BATCH = 64
 class Split:
     """Images with their labels.
 
-    The images are an array, or stand for one as `Photographs` do: they know their shape,
-    and become arrays a batch at a time.
+    The images are an array or, like `Photographs`, know their shape and become arrays a
+    batch at a time.
     """
 
     images: Any
@@ -36,14 +37,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Decoded:
-    """What a source holds: its own splits, or one of `all` images, and its classes."""
+    """What a source contains: its own splits, or a split of `all` images, and its
+    classes."""
 
     splits: dict[str, Split]
     names: list[str]
 
 
 def cut_off_test(whole: Split, how: Cut, name: str) -> dict[str, Split]:
-    """A fixed share of every class for testing, the same for ever."""
+    """Sets aside a fixed share of every class for testing; always the same images."""
     draw = np.random.default_rng(derive(0, name, "test split"))
     train, test = [], []
     for label in np.unique(whole.labels):
@@ -52,7 +54,7 @@ def cut_off_test(whole: Split, how: Cut, name: str) -> dict[str, Split]:
         rows = rows[::-1] if how.rule == "file_order" else draw.permutation(rows)
         test.append(rows[: min(count, how.at_most or count)])
         if how.train_at_most:
-            # What testing leaves may fill a class that has few images.
+            # The images left over may fill up classes with few images.
             rest = rows[len(test[-1]) :]
             train.append(rest[max(0, len(rest) - how.train_at_most) :])
         else:
@@ -83,7 +85,7 @@ def _complaints(split: Split, spec: DatasetSpec) -> Iterator[str]:
 
 
 def write(split: Split, images: Path, labels: Path, classes: int) -> dict[str, Any]:
-    """Writes a split batch by batch, and gives what a card tells of it."""
+    """Writes a split batch by batch, and returns its facts for the card."""
     facts = _Facts(split.images.shape[1], classes)
     batches = (facts.of(batch) for batch in _batches(split))
     write_batches(images, split.images.shape, batches)
@@ -97,11 +99,11 @@ def _batches(split: Split) -> Iterator[np.ndarray]:
 
 
 class _Facts:
-    """Size, classes and colours of a split, of which one batch is seen at a time."""
+    """Size, classes and colours of a split that is read one batch at a time."""
 
     def __init__(self, channels: int, classes: int) -> None:
         self.classes = classes
-        # Whole numbers, so that no batch rounds.
+        # Integers, so that sums don't depend on the batches.
         self.counts = np.zeros((channels, 256), np.int64)
 
     def of(self, batch: np.ndarray) -> np.ndarray:

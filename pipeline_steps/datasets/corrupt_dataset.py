@@ -19,14 +19,15 @@ from pipeline_steps.core.step import Job, run
 from pipeline_steps.datasets.corruption import SEVERITIES, corrupt
 from pipeline_steps.datasets.spec import CorruptionSpec
 
-# So many values are corrupted at once: few enough for a cache. No result depends on it.
+# The number of values corrupted at once: few enough for a cache. No result depends on
+# it.
 VALUES = 1 << 18
 
 Corrupted = Callable[[np.ndarray, range, int], np.ndarray]
 
 
 class Distances:
-    """How far images are moved, on average, at each severity."""
+    """How much images change, on average, at each severity."""
 
     def __init__(self) -> None:
         self.sums = {severity: np.zeros(2) for severity in SEVERITIES}
@@ -34,7 +35,7 @@ class Distances:
 
     def add(self, clean: np.ndarray, corrupted: np.ndarray, severity: int) -> None:
         moved = np.abs(corrupted.astype(np.int16) - clean).reshape(len(clean), -1)
-        # Sums of whole numbers, so that no cut into batches shows in the last digit.
+        # Sums of integers, so that the last digit doesn't depend on the batches.
         squares = np.square(moved, dtype=np.int64).sum(axis=1)
         l2 = np.round(np.sqrt(squares) / 255 * 2**24) / 2**24
         self.sums[severity] += l2.sum(), moved.max(axis=1).sum()
@@ -58,7 +59,8 @@ def main(job: Job[CorruptionSpec]) -> dict[str, Any]:
     def batches() -> Iterator[np.ndarray]:
         for severity in SEVERITIES:
             for rows in cut(len(images), max(1, VALUES // images[0].size)):
-                # Mapped anew for each batch: pages that were read count as memory.
+                # Mapped again for each batch, because pages that were read count as
+                # memory.
                 clean = read_array(path)[rows.start : rows.stop]
                 made = corrupted(clean, rows, severity)
                 distances.add(clean, made, severity)
@@ -75,7 +77,7 @@ def _labels(job: Job[CorruptionSpec]) -> np.ndarray:
 
 
 def _textures(archive: Path) -> list[torch.Tensor]:
-    # Here, for frost alone needs what opens photographs.
+    # Imported here, because only frost opens photographs.
     from pipeline_steps.datasets.textures import textures
 
     return textures(archive)

@@ -1,7 +1,7 @@
-"""What every corruption has in common: five severities, and bytes as in CIFAR-10-C.
+"""What all corruptions have in common: five severities, and bytes as in CIFAR-10-C.
 
-Their parameters are those that Hendrycks and Dietterich published, never scaled: below 64
-pixels those of CIFAR-10-C, from there on those of ImageNet-C. Images are tensors in
+Their parameters are those published by Hendrycks and Dietterich, never scaled:
+CIFAR-10-C's below 64 pixels, and ImageNet-C's from there on. Images are tensors in
 [0, 1], NCHW, which come from uint8.
 
 No result may depend on which images stand beside an image in a batch. So nothing here is
@@ -42,10 +42,10 @@ T = TypeVar("T")
 
 
 class Corruption(Protocol):
-    """One way in which images go bad, at five severities."""
+    """A kind of corruption, at five severities."""
 
     def apply(self, images: Tensor, severity: int, rng: Rng) -> Tensor:
-        """The corrupted images; what lies out of [0, 1] is cut off afterwards."""
+        """The corrupted images, which are clipped to [0, 1] afterwards."""
         ...
 
 
@@ -75,10 +75,11 @@ def corrupt(
 
 
 def levels(images: Tensor) -> Tensor:
-    """The whole numbers from 0 to 255 behind images that come from uint8."""
+    """The integers from 0 to 255 of images that come from uint8."""
     return (images * 255).round()
 
 
 def to_bytes(images: Tensor) -> Tensor:
-    """As the published archive cuts off fractions, with a thousandth for rounding."""
+    """Truncates fractions, as the published archive does, with a thousandth as
+    tolerance for rounding."""
     return (images.clamp(0, 1) * 255 + 1e-3).floor().to(torch.uint8)

@@ -1,4 +1,4 @@
-"""Brings a file from a server, going on where it broke off."""
+"""Downloads a file from a server, resuming where it broke off."""
 
 import http.client
 import sys
@@ -22,33 +22,34 @@ MIB = 1 << 20
 
 
 class Refused(Exception):
-    """Why a place does not give a file."""
+    """Why a server doesn't provide a file."""
 
 
 class Absent(Refused):
-    """The place answers, and has no such file."""
+    """The server answers, but has no such file."""
 
 
 class _Changed(Exception):
-    """What came before is no part of what the server has now."""
+    """The part already downloaded doesn't belong to the file that the server has
+    now."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server sends: bytes from `start` on, of `total` in all."""
+    """What a server sends: the bytes from `start` on, out of `total`."""
 
     chunks: Iterator[bytes]
     start: int
     total: int | None
     version: str
-    """What the server calls this state of the file; empty if it calls it nothing."""
+    """The server's version of the file; empty if it gives none."""
 
 
 def download(address: str, part: Path, length: int | None = None) -> None:
-    """All bytes at `address`, in `part`; what lies there already is not asked for again.
+    """Downloads `address` into `part`, and doesn't request again what is there already.
 
-    A break is followed by growing pauses, which begin anew whenever more has come than
-    ever before.
+    After a break it waits for growing pauses, which start small again once more bytes
+    have arrived than before.
     """
     part.parent.mkdir(parents=True, exist_ok=True)
     most, pauses = _size(part), iter(PAUSES)
@@ -74,7 +75,7 @@ def _receive(address: str, part: Path, length: int | None) -> None:
     have = _size(part)
     if have == length:
         return
-    # An address without a version may be asked for the rest as well: the checksum decides.
+    # The rest may be requested without a version too, because the checksum decides.
     version_file = part.with_name(f"{part.name}.from")
     ask = _ask_s3 if address.startswith("s3:") else _ask
     try:
@@ -117,7 +118,7 @@ def _write(
 
 
 def discard(part: Path) -> None:
-    """Nothing of a download is kept."""
+    """Deletes what was downloaded."""
     part.unlink(missing_ok=True)
     part.with_name(f"{part.name}.from").unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Blurs, zooms and samplings that treat each image of a batch as if it were alone."""
+"""Blurs, zooms and resampling that treat each image of a batch separately."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def correlate(images: Tensor, kernel: Tensor, edge: str) -> Tensor:
-    """Neighbours weighted by a kernel of odd size: one shifted copy after the other."""
+    """Correlation with a kernel of odd size, as a sum of shifted copies."""
     (height, width), (rows, columns) = images.shape[-2:], kernel.shape
     reach = [columns // 2, columns // 2, rows // 2, rows // 2]
     padded = functional.pad(images, reach, mode=edge)
@@ -20,14 +20,15 @@ def correlate(images: Tensor, kernel: Tensor, edge: str) -> Tensor:
 
 
 def bell(reach: int, sigma: float) -> Tensor:
-    """A normal curve at whole distances up to `reach` on both sides, of sum 1."""
+    """A normal curve at integer distances up to `reach` on both sides, with sum 1."""
     distance = torch.arange(-reach, reach + 1, dtype=torch.float64)
     weights = (-0.5 * (distance / sigma) ** 2).exp()
     return weights / weights.sum()
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
-    """Cut off at four deviations; beyond its edge an image goes on as it ends."""
+    """Truncated at four standard deviations; edge pixels are repeated beyond the
+    edge."""
     reach = int(4 * sigma + 0.5)
     if not reach:
         return images
@@ -37,9 +38,9 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def motion_blur(images: Tensor, angles: Tensor, radius: int, sigma: float) -> Tensor:
-    """As ImageMagick's: half a normal curve along a direction, to the nearest pixels.
+    """As ImageMagick does it: half a normal curve along a direction, rounded to pixels.
 
-    Each image has an angle of its own, in degrees.
+    Each image has its own angle, in degrees.
     """
     count, channels, height, width = images.shape
     weights = bell(2 * radius, sigma)[2 * radius :]
@@ -60,7 +61,7 @@ def motion_blur(images: Tensor, angles: Tensor, radius: int, sigma: float) -> Te
 
 
 def zoom(images: Tensor, factor: float) -> Tensor:
-    """The middle of square images, enlarged by straight lines to their old size."""
+    """The middle of square images, enlarged bilinearly to their old size."""
     size = images.shape[-1]
     part = math.ceil(size / factor)
     whole = round(part * factor)
@@ -73,20 +74,22 @@ def zoom(images: Tensor, factor: float) -> Tensor:
     for _ in range(2):
         lower = images.index_select(-2, first + low)
         upper = images.index_select(-2, first + high)
-        # Turned, for whole rows are copied faster than columns.
+        # Transposed, because whole rows are copied faster than columns.
         images = upper.sub_(lower).mul_(share).add_(lower).mT.contiguous()
     return images
 
 
 def folded(at: Tensor, size: int, edge_twice: bool) -> Tensor:
-    """Places beyond the edges, mirrored into the image; the edge counts once or twice."""
+    """Positions beyond the edges, mirrored into the image; the edge counts once or
+    twice."""
     period = 2 * size if edge_twice else 2 * size - 2
     at = at % period
     return torch.where(at < size, at, period - edge_twice - at)
 
 
 def sample(images: Tensor, rows: Tensor, columns: Tensor, edge_twice: bool) -> Tensor:
-    """The images at places between pixels, by straight lines: [N, H, W] of each."""
+    """The images at positions between pixels, interpolated bilinearly; positions are
+    [N, H, W]."""
     count, channels, height, width = images.shape
     flat = images.flatten(2)
     up, left = rows.floor(), columns.floor()

@@ -1,4 +1,5 @@
-"""Images on the device: kept as they are stored, floated and augmented a batch at a time."""
+"""Images on the device: kept as stored, and converted to floats and augmented a batch
+at a time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,14 +16,15 @@ from pipeline_steps.datasets.augmentation import Moves, moves
 from pipeline_steps.datasets.spec import Augmentation
 from pipeline_steps.datasets.streamed import StreamedImages
 
-# Larger sets stay on the disk; on a GPU those that take more than this of what is free.
+# Larger sets stay on disk; on a GPU, sets that take more than this share of its free
+# memory.
 WHOLE = 1 << 30
 PART_OF_GPU = 0.5
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A data set: whole on one device, or read from the disk as it is needed."""
+    """A data set: whole on one device, or read from disk as needed."""
 
     images: Tensor | StreamedImages
     labels: Tensor
@@ -36,7 +38,7 @@ class ImageSet:
 
     @property
     def raw(self) -> bool:
-        """Whether they are what a GAN decoded, in [0, 1] or not."""
+        """Whether these are raw images of a GAN, which may lie outside [0, 1]."""
         return self.images.dtype.is_floating_point
 
     def __getitem__(self, rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,14 +49,15 @@ class ImageSet:
     def augmented(
         self, rows: Tensor, how: Augmentation, rng: BatchRng
     ) -> tuple[Tensor, Tensor, Moves]:
-        """As `augment` makes of them, but moved while they are still small; and how they
-        were moved, for what belongs to them and must be moved with them."""
+        """Augmented images, labels and moves. Like `augment`, but images are moved
+        while they are still bytes; the moves are for whatever must stay aligned with
+        them."""
         images, labels = self._at(rows)
         drawn = moves(images, how, rng)
         return self._floats(drawn.apply(images)), labels, drawn
 
     def _at(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows are numbers on the CPU, for there is known what to read from a disk."""
+        """Rows are on the CPU, because a data set on disk is read by them."""
         there = sent(rows, self.device)
         streamed = isinstance(self.images, StreamedImages)
         return self.images[rows if streamed else there], self.labels[there]
@@ -63,7 +66,7 @@ class ImageSet:
         return images.clone() if self.raw else floats(images)
 
     def expect(self, batches: Iterable[Tensor]) -> None:
-        """Which rows will be asked for next, in this order; changes nothing but speed."""
+        """Announces which rows come next, in order; this only affects speed."""
         if isinstance(self.images, StreamedImages):
             self.images.expect(batches)
 
@@ -79,19 +82,19 @@ def load_image_set(
 
 
 def room(device: torch.device) -> int:
-    """How many bytes of images are kept whole."""
+    """How many bytes of images may be kept in memory."""
     if device.type != "cuda":
         return WHOLE
     return int(PART_OF_GPU * torch.cuda.mem_get_info(device)[0])
 
 
 def floats(images: Tensor) -> Tensor:
-    # In place, for a second tensor of this size costs more than the division.
+    # In place, because a second tensor of this size costs more than the division.
     return images.to(torch.float32, copy=True).div_(255)
 
 
 def check_range(images: Tensor, whose: str) -> None:
-    """Every model and every attack here takes images in [0, 1], and nothing else."""
+    """Refuses images outside [0, 1], which every model and attack here expects."""
     if not images.numel():
         return
     low, high = images.aminmax()

@@ -77,9 +77,9 @@ class DefenseSpec(Settings):
     recipe: Entry
     schedule: Schedule
     images: Count | None = None
-    """How many training images it learns from, from their start; all if none is said."""
+    """How many training images it learns from, from the first on; all by default."""
     steps: Limit = None
-    """How many steps it takes, whatever its schedule says."""
+    """The number of steps after which training ends; it overrides the schedule."""
     monitor: MonitorSpec | None = None
     """How accuracy is monitored, and the best epoch chosen."""
     snapshots: Whole | list[Count]
@@ -101,7 +101,7 @@ class AdoptSpec(Settings):
 
 
 def defenses_in(spec: Any) -> dict[str, Entry]:
-    """Every other defense that a spec names, as in paths, with its network."""
+    """Every other defense that a spec names, by its name in paths, with its network."""
     named = [e for e in mappings(spec) if isinstance(e.get("defense"), str)]
     return {
         entry["defense"]: entry for entry in sorted(named, key=itemgetter("defense"))

@@ -172,7 +172,7 @@ class BatchOrder:
 def guarded(
     loss: torch.Tensor, model: nn.Module, schedule: Schedule, when: str
 ) -> float:
-    """The loss as a number, once its gradient is known to be fit for a step."""
+    """The loss as a number, after a check that its gradient is finite."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     number, length = torch.stack([loss.detach().float(), norm.float()]).tolist()

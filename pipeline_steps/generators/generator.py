@@ -75,7 +75,7 @@ class ExactGenerator(Generator, ABC):
 
     @abstractmethod
     def initialise(self, images: Tensor) -> None:
-        """Fits to a first batch what is never learned."""
+        """Sets what isn't learned from a first batch."""
 
     @abstractmethod
     def dequantised(self, images: Tensor, noise: Tensor) -> Tensor:
@@ -87,7 +87,8 @@ class ExactGenerator(Generator, ABC):
 
 
 class Critic(nn.Module, ABC):
-    """What a GAN learns against: it judges images, above zero where they look real."""
+    """The network that a GAN trains against: its output is above zero where images look
+    real."""
 
     @abstractmethod
     def draw_weights(self, rng: Rng) -> None:
@@ -115,15 +116,15 @@ class ApproximateGenerator(Generator, ABC):
     def imagine(
         self, count: int, rng: Rng, growth: Growth, mixing: float = 0.0
     ) -> Tensor:
-        """Images as training sees them."""
+        """Generated images for training."""
 
     @abstractmethod
     def latent_statistics(self, rng: Rng, count: int) -> tuple[Tensor, float]:
-        """Where the search starts, and the scale of the noise on its way."""
+        """Where the search starts, and the scale of its noise."""
 
     @abstractmethod
     def settle(self, rng: Rng) -> None:
-        """What is done once after training."""
+        """Runs once, after training."""
 
 
 def build_generator(entry: Mapping[str, Any]) -> Generator:

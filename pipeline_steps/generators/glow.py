@@ -52,7 +52,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 
 def precisely(method: Method[Network]) -> Method[Network]:
-    """A method of one tensor, in full precision whatever surrounds it."""
+    """Runs a method of one tensor in full precision, even inside autocast."""
 
     @wraps(method)
     def wrapped(self: Network, x: Tensor) -> Tensor:
@@ -63,7 +63,8 @@ def precisely(method: Method[Network]) -> Method[Network]:
 
 
 class Level(nn.Module):
-    """A squeeze, the steps of flow, and the prior of what leaves afterwards."""
+    """A squeeze, the steps of flow, and the prior of the latents that leave
+    afterwards."""
 
     def __init__(self, channels: int, steps: int, width: int, prior: Prior) -> None:
         super().__init__()
@@ -86,7 +87,7 @@ class Level(nn.Module):
 
 
 def halvings(size: int) -> int:
-    """How often images can be halved, down to two pixels a side at the least."""
+    """How often images can be halved until they have two pixels a side."""
     return 1 + halvings(size // 2) if size > 2 and size % 2 == 0 else 0
 
 
@@ -99,9 +100,9 @@ def prior_of(kind: str, channels: int, kept: int, size: int) -> Prior:
 class Glow(ExactGenerator):
     """A flow of images: actnorm, invertible 1x1 convolution and affine coupling.
 
-    Latents are raw and stand in one vector, level 1 first; what standardised or
-    drawn-again latents do to reconstructions: docs/methods/generators.md#glow. Without
-    `levels` there are as many as leave two pixels a side.
+    Latents are raw, in one vector, level 1 first; docs/methods/generators.md#glow
+    explains why they are not standardised. Without `levels` there are as many as leave
+    two pixels a side.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class Glow(ExactGenerator):
 
     @property
     def level_slices(self) -> list[slice]:
-        """Where each level's latents stand in the vector, level 1 first."""
+        """The position of each level's latents in the vector, level 1 first."""
         slices, start = [], 0
         for shape in self.shapes:
             slices.append(slice(start, start + math.prod(shape)))
@@ -223,7 +224,8 @@ class Glow(ExactGenerator):
         return self.entrance.inverse(x)
 
     def _levels(self, images: Tensor) -> Iterator[tuple[Level, Tensor, Tensor, Tensor]]:
-        """Level by level: what is kept, what leaves, and the log-determinant."""
+        """For each level: the channels kept, the latents that leave, and the
+        log-determinant."""
         if tuple(images.shape[1:]) != self.image_shape:
             raise PipelineError(
                 f"Glow encodes images of shape [images, {self.image_shape[0]}, "
@@ -238,5 +240,5 @@ class Glow(ExactGenerator):
             before = torch.zeros_like(before)
 
     def _nothing(self, count: int, like: Tensor) -> Tensor:
-        """What is kept above the top level: no channels."""
+        """What remains above the top level: no channels."""
         return like.new_empty(count, 0, *self.shapes[-1][1:])

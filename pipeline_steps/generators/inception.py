@@ -1,4 +1,5 @@
-"""The Inception network by which Fréchet distances are published, where the user has it.
+"""The Inception network used for published Fréchet distances, if the user has its
+weights.
 
 Its features are those of Heusel et al.: TensorFlow's network of 2015, whose weights
 mseitzer/pytorch-fid published for torch as `pt_inception-2015-12-05`. It differs from

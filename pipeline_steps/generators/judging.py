@@ -1,4 +1,4 @@
-"""How far a GAN's images lie from real ones, by the features of one fixed network."""
+"""How far a GAN's images are from real ones, by the features of a fixed network."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ class Classifier(nn.Module):
         return x.mean((2, 3))
 
     def learn(self, data: ImageSet, steps: int, seed: int) -> None:
-        """The same weights whenever it is done."""
+        """Trains it; the weights are always the same."""
         self.draw_weights(rng(seed, "judge", "weights"))
         optimiser = torch.optim.Adam(self.parameters(), lr=LEARNING_RATE)
         for step in range(steps):
@@ -64,14 +64,15 @@ class Classifier(nn.Module):
 
 
 def _inception(path: Path) -> nn.Module:
-    # Here, for torchvision takes longer to import than torch, and few have this file.
+    # Imported here, because torchvision takes longer to import than torch, and few
+    # users have this file.
     from pipeline_steps.generators.inception import load_inception
 
     return load_inception(path)
 
 
 class Judge:
-    """Tells the Fréchet distance of a generator to a data set."""
+    """Measures the Fréchet distance between a generator's images and a data set."""
 
     def __init__(self, spec: GanSpec, data: ImageSet, inception: Path | None) -> None:
         self.spec, self.data = spec, data
@@ -87,7 +88,7 @@ class Judge:
         self.real: Moments | None = None
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The classifier that a resumed run goes on with; Inception lies in its file."""
+        """The classifier, for a resumed run; Inception is read from its file."""
         learned = isinstance(self.network, Classifier)
         return self.network.state_dict() if learned else {}
 
@@ -98,7 +99,7 @@ class Judge:
     def distance(
         self, generator: ApproximateGenerator, growth: Growth, *labels: str | int
     ) -> float:
-        """The distance of so many images of the generator to as many real ones."""
+        """The distance between this many generated images and as many real ones."""
         seed = self.spec.seed
         if isinstance(self.network, Classifier) and not self.network.trained:
             self.network.learn(self.data, self.settings.steps, seed)
@@ -121,7 +122,8 @@ class Judge:
         return moments(batches())
 
     def _whole(self, images: Tensor) -> Tensor:
-        """As they would be shown: whole steps of grey, and at the size of the real ones."""
+        """As they would be displayed: rounded to bytes, and at the size of the real
+        ones."""
         images = (255 * images.clamp(0, 1)).round() / 255
         side = self.spec.dataset.size
         return interpolate(images, (side, side)) if images.shape[-1] < side else images

@@ -1,4 +1,4 @@
-"""A plain layer, which knows of the shape of its weight all that it is."""
+"""Plain layers, defined by the shape of their weight."""
 
 import math
 

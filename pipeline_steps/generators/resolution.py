@@ -18,13 +18,14 @@ def halved(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Growth:
-    """A resolution, and the part in which its newest block takes part already."""
+    """A resolution, and how far its newest block is faded in."""
 
     size: int
     alpha: float = 1.0
 
     def reals(self, images: Tensor) -> Tensor:
-        """Images as they look at this moment, so that D judges no sharpness."""
+        """Real images at the current resolution, so that sharpness doesn't give them
+        away."""
         while images.shape[-1] > self.size:
             images = halved(images)
         if self.alpha < 1:

@@ -23,7 +23,7 @@ from pipeline_steps.generators.resolution import (
     halved,
 )
 
-# Power steps that a fresh weight takes, as many as torch's own spectral norm.
+# The number of power steps for a new weight, as in torch's spectral norm.
 FIRST_STEPS = 15
 # Batches of images that give batch norm its statistics after training.
 BATCHES_TO_SETTLE, BATCH_TO_SETTLE = 10, 100
@@ -151,7 +151,7 @@ class Sngan(ApproximateGenerator):
     def imagine(
         self, count: int, rng: Rng, growth: Growth, mixing: float = 0.0
     ) -> Tensor:
-        """Images as training sees them; there is nothing to grow or to mix."""
+        """Generated images for training; SNGAN neither grows nor mixes styles."""
         return self.decode(rng.normal([count, self.dimensions]).to(self.start.weight))
 
     def latent_statistics(self, rng: Rng, count: int = 0) -> tuple[Tensor, float]:
@@ -160,7 +160,8 @@ class Sngan(ApproximateGenerator):
 
     @torch.no_grad()
     def settle(self, rng: Rng) -> None:
-        """After training: batch norm's statistics are those of the very weights."""
+        """After training, batch norm's statistics are computed from the final
+        weights."""
         norms = [m for m in self.modules() if isinstance(m, _BatchNorm)]
         before = self.training, [norm.momentum for norm in norms]
         self.train()
@@ -174,7 +175,7 @@ class Sngan(ApproximateGenerator):
 
 
 class Discriminator(Critic):
-    """Judges images: above zero they look real."""
+    """The discriminator: its output is above zero where images look real."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a job must know of a generator."""
+"""What a job must know about a generator."""
 
 from operator import itemgetter
 from typing import Any, Literal
@@ -108,7 +108,8 @@ class FlowSpec(Settings):
     model: Entry
     training: FlowTraining
     steps: Limit = None
-    """How many steps it takes, whatever its training says."""
+    """The number of steps after which training ends; it overrides the training's
+    own."""
     seed: Whole
 
 

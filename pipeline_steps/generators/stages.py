@@ -1,4 +1,5 @@
-"""The stages of a GAN's training: which resolution each step has, and how far it is."""
+"""The stages of a GAN's training: each step's resolution, and how far it is faded
+in."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,7 +11,8 @@ from pipeline_steps.generators.spec import GanTraining
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps of one resolution that are alike: all of them fade in its block, or none."""
+    """Steps at one resolution that either all fade in its block or all come
+    afterwards."""
 
     size: int
     steps: int
@@ -20,7 +22,7 @@ class Stage:
 
     @property
     def unit(self) -> str:
-        """What a record calls its steps."""
+        """The name of its steps in a record."""
         return f"steps at {self.size} px{', fading' if self.fading else ''}"
 
     def growth(self, place: int) -> Growth:
@@ -57,7 +59,7 @@ class GrowthSchedule:
         raise IndexError(step)
 
     def images(self, steps: int) -> int:
-        """How many images so many steps take."""
+        """How many images this number of steps uses."""
         taken = 0
         for stage in self.stages:
             now = min(steps, stage.steps)

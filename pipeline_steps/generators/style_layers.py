@@ -1,4 +1,4 @@
-"""The layers of StyleGAN (Karras et al., 2019), at learning rates that are equalised.
+"""The layers of StyleGAN (Karras et al., 2019), with equalised learning rates.
 
 A weight is kept at spread one and scaled where it is used (Progressive GAN, section 4.1),
 so that Adam moves all layers alike.
@@ -14,7 +14,7 @@ from pipeline_steps.core.rng import Rng
 from pipeline_steps.generators.resolution import doubled, halved
 
 SLOPE = 0.2
-# He's gain, for what a leaky ReLU follows.
+# He's gain, for layers followed by a leaky ReLU.
 GAIN = math.sqrt(2)
 
 
@@ -73,12 +73,12 @@ def activated(x: Tensor) -> Tensor:
 
 
 def normalised_pixels(z: Tensor) -> Tensor:
-    """Each vector at mean square one."""
+    """Each vector scaled to mean square one."""
     return z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
 
 
 def normalised_channels(x: Tensor) -> Tensor:
-    """Each channel of each image at mean zero and spread one."""
+    """Each channel of each image normalised to mean zero and standard deviation one."""
     variance, mean = torch.var_mean(x.float(), (2, 3), correction=0, keepdim=True)
     return ((x - mean) * (variance + 1e-8).rsqrt()).to(x.dtype)
 
@@ -92,10 +92,11 @@ def blurred(x: Tensor) -> Tensor:
 
 
 def with_spread(x: Tensor, group: int = 4) -> Tensor:
-    """One more channel: how much the images of a group differ, by which D sees variety.
+    """Adds a channel with the standard deviation within a group of images, so that D
+    sees variety.
 
-    Groups are of images that follow one another, so that the processes of a job, which
-    share out a batch in rows, see those that one process would.
+    Groups are consecutive images, so that several processes, which divide a batch by
+    rows, form the same groups as one.
     """
     size = next(n for n in range(min(group, len(x)), 0, -1) if len(x) % n == 0)
     groups = x.float().unflatten(0, (-1, size))
@@ -135,7 +136,7 @@ class FirstBlock(nn.Module):
 
 
 class GrowingBlock(nn.Module):
-    """Twice the size of the block before."""
+    """Doubles the size of its input."""
 
     def __init__(self, inputs: int, channels: int, width: int) -> None:
         super().__init__()
@@ -150,7 +151,7 @@ class GrowingBlock(nn.Module):
 
 
 class ShrinkingBlock(nn.Module):
-    """Half the size, in the discriminator."""
+    """Halves the size, in the discriminator."""
 
     def __init__(self, inputs: int, channels: int) -> None:
         super().__init__()
@@ -164,7 +165,7 @@ class ShrinkingBlock(nn.Module):
 
 
 class LastBlock(nn.Module):
-    """4x4 pixels to one judgement."""
+    """Turns 4x4 pixels into one output."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -122,13 +122,14 @@ class Stylegan(ApproximateGenerator):
     def imagine(
         self, count: int, rng: Rng, growth: Growth, mixing: float = 0.0
     ) -> Tensor:
-        """Images as training sees them; some have the later styles of another."""
+        """Generated images for training; some take their later styles from another
+        latent."""
         rows = 2 * self._depth(growth)
         both = rng.normal([count, 2 * self.width]).to(self.mean_latent)
         w = self.styles(both[:, : self.width])[:, None].expand(-1, rows, -1)
         if mixing:
-            # One cut an image, where the official code draws one a batch: processes that
-            # share out a batch then draw what one would.
+            # The crossover is drawn for each image, not for each batch as in the
+            # official code: several processes then draw what one would.
             chance, cut = rng.uniform([count, 2]).to(both)[:, :, None].unbind(1)
             row = torch.arange(rows, device=both.device)
             other = (row >= 1 + (cut * (rows - 1)).floor()) & (chance < mixing)
@@ -138,7 +139,7 @@ class Stylegan(ApproximateGenerator):
         return self.synthesis(w, self._noise(count, rng), growth)
 
     def synthesis(self, styles: Tensor, noise: list[Tensor], growth: Growth) -> Tensor:
-        """Images in [0, 1], give or take, from a style and noise for every layer."""
+        """Images, roughly in [0, 1], from a style and noise for every layer."""
         x, before, depth = None, None, self._depth(growth)
         for n, block in enumerate(self.blocks[:depth]):
             part = slice(2 * n, 2 * n + 2)
@@ -155,7 +156,7 @@ class Stylegan(ApproximateGenerator):
     ) -> tuple[Tensor, float]:
         """The mean of W in every row, and the root mean square distance from it.
 
-        As StyleGAN2's own projector takes them; the count is DMAT's
+        StyleGAN2's projector uses the same; the number of samples is DMAT's
         (docs/methods/generators.md#projection).
         """
         w = self.styles(rng.normal([count, self.width]).to(self.mean_latent))
@@ -166,7 +167,8 @@ class Stylegan(ApproximateGenerator):
     def settle(self, rng: Rng) -> None:
         """After training: the mean style, towards which samples are truncated.
 
-        The official code follows it while training; here it is that of the very weights.
+        The official code tracks it during training; here it is computed from the final
+        weights.
         """
         self.mean_latent.copy_(self.latent_statistics(rng)[0][: self.width])
 
@@ -184,7 +186,8 @@ class Stylegan(ApproximateGenerator):
 
 
 class Discriminator(Critic):
-    """Judges images at any stage of growth: above zero they look real."""
+    """The discriminator at any stage of growth: its output is above zero where images
+    look real."""
 
     def __init__(self, channels: int, size: int, width: int, base: int) -> None:
         super().__init__()

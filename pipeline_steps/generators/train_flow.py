@@ -1,4 +1,5 @@
-"""Trains a flow by likelihood on a data set, and holds it to exact reconstruction."""
+"""Trains a flow by maximum likelihood on a data set, and checks that it reconstructs
+exactly."""
 
 import math
 from collections.abc import Callable
@@ -81,7 +82,7 @@ def train_flow(
 
 
 class FlowSteps:
-    """How many steps a flow takes on so many images; there may be a limit."""
+    """How many steps a flow trains for on this many images; there may be a limit."""
 
     def __init__(self, spec: FlowSpec, images: int) -> None:
         self.batch = min(spec.training.batch, images)
@@ -95,7 +96,8 @@ class FlowSteps:
 def remember(
     most: float, average: list[Tensor], weights: list[Tensor], steps: Tensor
 ) -> None:
-    """The average moves towards the weights: less as steps go by, for it began raw."""
+    """Moves the average towards the weights, less as steps go by, because it begins
+    untrained."""
     share = min(most, (1 + int(steps)) / (10 + int(steps)))
     torch._foreach_lerp_(average, weights, 1 - share)
 
@@ -123,7 +125,7 @@ def likelihood_step(
     chosen: Tensor,
     step: int,
 ) -> float:
-    """One step uphill in likelihood; gives the bits per dimension before it."""
+    """One training step; returns the bits per dimension before it."""
     training = spec.training
     stream = rng(spec.seed, "flow", "noise", step, device=chosen.device)
     noise, own = stream.uniform(chosen.shape), workers.share(len(chosen))
@@ -134,7 +136,7 @@ def likelihood_step(
         optimiser.param_groups[0]["params"], training.gradient_limit
     )
     optimiser.step()
-    # Asked for at the end of the step, where a GPU has all of it to do.
+    # Read at the end of the step, when the GPU already has all of its work queued.
     mean = workers.mean(float(bits.detach()))
     if not math.isfinite(mean):
         raise PipelineError(
@@ -148,8 +150,8 @@ def likelihood_step(
 def learning_rate(training: FlowTraining, step: int, total: int) -> float:
     """It rises over the warm-up and falls towards zero over the whole run.
 
-    IJSAT tells of no schedule. A constant rate, as public Glows have, leaves the
-    density jittering: on the demo's digits it costs a third of a bit per dimension.
+    IJSAT states no schedule. A constant rate, as in public Glows, leaves the density
+    jittering: on the demo's digits it costs a third of a bit per dimension.
     """
     rise = (step + 1) / (training.warm_up + 1)
     return training.learning_rate * min(1.0, rise) * (1 - step / total)
@@ -162,7 +164,7 @@ def worst_error(model: Generator, images: Tensor) -> float:
 
 
 def check_error(error: float, when: str) -> None:
-    """Refuses a flow that is invertible on paper alone."""
+    """Refuses a flow that is not invertible in practice."""
     if not error <= WORST_ERROR:
         raise PipelineError(
             f"the flow changes a pixel by {error:.2g} when it encodes and decodes, "

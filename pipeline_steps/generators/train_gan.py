@@ -30,7 +30,7 @@ JUDGINGS = "judgings"
 
 
 class Gan:
-    """Generator, discriminator and their optimisers, as a run trains them."""
+    """Generator, discriminator and their optimisers during training."""
 
     def __init__(self, spec: GanSpec, device: torch.device) -> None:
         self.spec, self.training, self.device = spec, spec.training, device
@@ -56,7 +56,7 @@ class Gan:
         self.discriminator_loss = workers.shared(self.discriminator, discriminator_loss)
 
     def parts(self) -> dict[str, Any]:
-        """What a resumed run goes on with."""
+        """The state that a resumed run needs."""
         averaged = {"average": self.kept} if self.training.average else {}
         return averaged | {
             "generator": self.generator,
@@ -68,9 +68,11 @@ class Gan:
     def step(
         self, images: ImageSet, step: int, moment: Moment, fall: float
     ) -> list[float]:
-        """The discriminator's steps, then the generator's; gives their losses."""
+        """Takes the discriminator's steps, then the generator's; returns their
+        losses."""
         for optimiser in self.optimisers:
-            # As the official code: where a resolution begins to fade in and where it has.
+            # As in the official code: when a resolution begins to fade in, and when it
+            # is done.
             if moment.opens:
                 optimiser.state.clear()
             for group in optimiser.param_groups:
@@ -78,7 +80,7 @@ class Gan:
         turns = range(self.training.critics)
         losses = [self._judge(images, step, turn, moment) for turn in turns]
         losses.append(self._make(step, moment))
-        # Asked for at the end of the step, where a GPU has all of it to do.
+        # Read at the end of the step, when the GPU already has all of its work queued.
         *judged, made = torch.stack(losses).tolist()
         means = [self._mean("discriminator", loss, step) for loss in judged]
         return [self._mean("generator", made, step), means[-1]]
@@ -134,7 +136,7 @@ class Gan:
         return loss.detach().float()
 
     def _mean(self, whose: str, loss: float, step: int) -> float:
-        """The mean loss of all processes, or a sentence if it is no number."""
+        """The mean loss of all processes; refuses NaN and infinity."""
         mean = workers.mean(loss)
         if not math.isfinite(mean):
             raise PipelineError(
@@ -190,7 +192,8 @@ def train_gan(
 
 
 def times_judged(spec: GanSpec) -> int:
-    """A run with a limit is judged twice: the first time also learns how to judge."""
+    """A run with a limit is judged twice, because the first time also trains the
+    classifier."""
     times = spec.training.judge.times
     return min(times, 2) if spec.steps else times
 
@@ -202,7 +205,7 @@ def judged_steps(steps: int, times: int) -> set[int]:
 def measured(
     generator: ApproximateGenerator, judge: Judge, growth: Growth, step: int, seed: int
 ) -> float:
-    """The Fréchet distance of the generator as it would be kept now."""
+    """The Fréchet distance of the weights that would be kept now."""
     training = generator.training
     generator.eval()
     generator.settle(rng(seed, "gan", "settle", step, device=judge.device))
@@ -218,7 +221,8 @@ def write_history(path: Path, rows: list[list[float]]) -> None:
 
 
 def inception_file(job: Job[GanSpec]) -> Path | None:
-    """Inception's weights, if the config names them, with the checksum that it tells."""
+    """Inception's weights, checked against the config's checksum, if the config names
+    them."""
     paths = job.inputs.get("inception", [])
     if not (job.spec.inception and paths):
         return None

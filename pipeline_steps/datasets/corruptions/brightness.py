@@ -1,4 +1,4 @@
-"""A picture in too much light."""
+"""Brightness: too much light."""
 
 import torch
 from torch import Tensor

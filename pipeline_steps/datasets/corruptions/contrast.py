@@ -1,4 +1,4 @@
-"""A picture in flat light."""
+"""Contrast: flat light."""
 
 from torch import Tensor
 
@@ -10,7 +10,7 @@ LARGE = (0.4, 0.3, 0.2, 0.1, 0.05)
 
 
 class Contrast:
-    """Every value drawn towards the mean of its channel."""
+    """Every value moved towards the mean of its channel."""
 
     def apply(self, images: Tensor, severity: int, rng: Rng) -> Tensor:
         total = levels(images).long().sum((2, 3), keepdim=True)

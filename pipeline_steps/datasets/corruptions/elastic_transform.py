@@ -1,4 +1,4 @@
-"""A picture that is pulled about."""
+"""Elastic deformation of the whole image."""
 
 import torch
 from torch import Tensor
@@ -49,12 +49,13 @@ class ElasticTransform:
 
 
 def affine(moves: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Where each pixel comes from, in rows and columns, if the corners move so."""
+    """Where each pixel comes from, in rows and columns, when the corners move like
+    this."""
     middle, half = size // 2, size // 3
     low, high = middle - half, middle + half
     corners = torch.tensor([[high, high], [high, low], [low, low]], dtype=torch.float64)
     moved = corners + moves.reshape(-1, 3, 2)
-    # Origins are linear in the place: as the corners', measured from the second one.
+    # Origins are linear in the position, and are measured from the second corner.
     u, v = (moved[:, 0] - moved[:, 1]), (moved[:, 2] - moved[:, 1])
     area = (u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0])[:, None, None]
     at = torch.arange(size, dtype=torch.float64)

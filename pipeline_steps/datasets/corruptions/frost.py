@@ -24,7 +24,7 @@ class Frost:
         kept, added = strength(images, severity, SMALL, LARGE)
         textures = list(self.textures)
         if not is_large(images):
-            # A fifth of the size by straight lines: the middle of every five pixels.
+            # Scaled to a fifth bilinearly, which takes the middle of every five pixels.
             textures = [texture[:, 2::5, 2::5] for texture in textures]
         textures = [texture[: images.shape[1]] for texture in textures]
         draws = rng.uniform([len(images), 3]).tolist()

@@ -1,4 +1,4 @@
-"""Noise of a sensor in poor light."""
+"""Sensor noise in poor light."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""A picture behind frosted glass: pixels stand where their neighbours were."""
+"""Frosted glass: pixels trade places with neighbours."""
 
 import torch
 from torch import Tensor
@@ -28,11 +28,12 @@ class GlassBlur:
 
 
 def origins(moves: Tensor, reach: int) -> Tensor:
-    """Which pixel each one shows in the end.
+    """Which original pixel each pixel ends up showing.
 
-    The published code goes from the last pixel to the first and means to swap two, but
-    copies: each shows what its neighbour shows at that moment. A neighbour that comes
-    later in the image has been through this already, and shows another's in turn.
+    The published code goes from the last pixel to the first and is meant to swap two,
+    but copies: each pixel shows what its neighbour shows at that moment. A neighbour
+    that comes later in the image was processed before, and shows another's value in
+    turn.
     """
     count, _, height, width = moves.shape
     pixels = torch.arange(height * width).reshape(height, width)

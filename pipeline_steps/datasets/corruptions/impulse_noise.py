@@ -1,4 +1,4 @@
-"""Noise of broken bits: salt and pepper."""
+"""Salt-and-pepper noise."""
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ LARGE = (0.03, 0.06, 0.09, 0.17, 0.27)
 
 
 class ImpulseNoise:
-    """A share of all values is black or white, at even chances."""
+    """Sets a share of all values to black or white, with equal probability."""
 
     def apply(self, images: Tensor, severity: int, rng: Rng) -> Tensor:
         share = strength(images, severity, SMALL, LARGE)

@@ -1,4 +1,4 @@
-"""A picture saved too often: JPEG's blocks and fringes."""
+"""JPEG compression: blocks and fringes."""
 
 from io import BytesIO
 

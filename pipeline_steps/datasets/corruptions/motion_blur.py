@@ -1,4 +1,4 @@
-"""A picture of something that moves."""
+"""Motion blur."""
 
 from torch import Tensor
 

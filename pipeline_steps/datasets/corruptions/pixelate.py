@@ -1,4 +1,4 @@
-"""A picture of too few pixels."""
+"""Pixelation: too few pixels."""
 
 from functools import cache
 
@@ -10,12 +10,12 @@ from pipeline_steps.datasets.corruption import levels, strength
 
 SMALL = (0.95, 0.9, 0.85, 0.75, 0.65)
 LARGE = (0.6, 0.5, 0.4, 0.3, 0.25)
-# Pillow's weights are whole numbers of this part, so nothing depends on the machine.
+# Pillow's weights are integer multiples of this, so no result depends on the machine.
 BITS = 22
 
 
 class Pixelate:
-    """Made smaller and as large again by means over boxes, to Pillow's very bytes."""
+    """Scaled down and up again by means over boxes, with the same bytes as Pillow."""
 
     def apply(self, images: Tensor, severity: int, rng: Rng) -> Tensor:
         size = images.shape[-1]

@@ -1,4 +1,4 @@
-"""Noise of the light itself, which comes in whole photons."""
+"""Shot noise: light arrives in whole photons."""
 
 from functools import cache
 
@@ -12,11 +12,11 @@ from pipeline_steps.datasets.corruption import levels, strength
 
 SMALL = (500, 250, 100, 75, 50)
 LARGE = (60, 25, 12, 5, 3)
-# Counts that are rarer than this never come.
+# Counts rarer than this are never drawn.
 RARE = 1e-12
 
 
-# Into how many parts of equal chance a search is cut before it begins.
+# The number of equally likely parts that a search is divided into beforehand.
 PARTS = 256
 
 

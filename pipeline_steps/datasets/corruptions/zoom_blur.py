@@ -1,4 +1,4 @@
-"""A picture of something that comes nearer."""
+"""Zoom blur: something comes nearer."""
 
 import numpy as np
 import torch
