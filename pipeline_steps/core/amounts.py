@@ -16,7 +16,7 @@ CHANGES_NO_RESULT = True
 
 
 class Relative(str):
-    """An amount that stands in proportion to a data set's budget: `image/4`."""
+    """An amount relative to a data set's budget: `image/4`."""
 
     def resolve(self, budgets: Mapping[str, float]) -> float:
         factor, name, divisor = _parts(self)
@@ -72,7 +72,7 @@ def _amount(value: object, _: ValidationInfo) -> float | Relative:
 
 
 def _extent(value: object, _: ValidationInfo) -> float:
-    """0.5, "600/255": in the unit that the setting tells, and of any size."""
+    """0.5, "600/255": in the unit of the setting, and of any size."""
     number = -1.0
     if isinstance(value, str):
         with suppress(ValueError, ZeroDivisionError):
@@ -97,7 +97,7 @@ def _radius(value: object, info: ValidationInfo) -> float | Relative:
 
 @dataclass(frozen=True)
 class _Written:
-    """How a number is written in the config, and how it stands in the JSON schema.
+    """How a number is written in the config, and its form in the JSON schema.
 
     To mypy it is a float, and at run time it is one: a multiple of a budget becomes a
     number when the data set is known, before any class is given it.
@@ -125,5 +125,5 @@ class _Written:
 
 Amount = Annotated[float, _Written(_amount, 1)]
 Extent = Annotated[float, _Written(_extent)]
-# What a class declares after its norm.
+# The type of a setting that depends on the norm before it.
 Radius = Annotated[float, _Written(_radius)]

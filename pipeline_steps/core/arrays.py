@@ -22,7 +22,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 def write_batches(
     path: Path, shape: tuple[int, ...], batches: Iterable[np.ndarray]
 ) -> None:
-    """The same bytes, of uint8 that need never lie in memory as a whole.
+    """Writes the same bytes as for a whole array, from batches of uint8.
 
     They are written, not mapped: mapped pages count as memory of the job until the
     system needs them.
@@ -45,9 +45,9 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def join_arrays(paths: Iterable[Path], path: Path, rows: int | None = None) -> None:
-    """Arrays behind one another in one file, without holding them in memory.
+    """Concatenates arrays in one file without holding them in memory.
 
-    Over and over, where they are to make more rows than they have.
+    They are repeated if the result has more rows than they do.
     """
     parts = [read_array(part) for part in paths]
     rows = rows or sum(map(len, parts))
@@ -79,7 +79,8 @@ def read_named(path: Path) -> dict[str, np.ndarray]:
 
 
 def reading(path: Path, load: Callable[[Path], Any]) -> Any:
-    """What `load` makes of a file, or a sentence that says what is wrong with it."""
+    """Reads a file with `load`; if that fails, a sentence says what is wrong with
+    it."""
     try:
         return load(path)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How much the device takes at once, found by trying."""
+"""Finds by trying how much fits into the device's memory at once."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,24 +12,24 @@ Result = TypeVar("Result")
 
 
 class BatchFitter:
-    """Work on rows of a batch: whole, or in smaller pieces where memory runs out.
+    """Works on the rows of a batch, in smaller pieces if memory runs out.
 
-    A batch in the config is then the most that is tried, and what fits is kept for the
-    batches that follow. No result depends on it by more than rounding.
+    The config's batch is the largest size tried, and the size that fits is kept for
+    later batches. Results don't depend on it by more than rounding.
     """
 
     def __init__(self) -> None:
         self.widest: int | None = None
 
     def each(self, rows: range, work: Callable[[range], Result]) -> list[Result]:
-        """What the work gives for each piece, in order."""
+        """The result of each piece, in order."""
         while True:
             wide = min(self.widest or len(rows), len(rows))
             try:
                 return [work(piece) for piece in _cut(rows, wide)]
             except torch.OutOfMemoryError:
                 self.widest = wide // 2
-            # Outside of the handler, whose exception holds on to the tensors.
+            # Outside the handler, because its exception keeps the tensors alive.
             if not self.widest:
                 raise PipelineError(
                     "the device has too little memory for a single image; stop what "
@@ -40,7 +40,8 @@ class BatchFitter:
 
 
 def _cut(rows: range, wide: int) -> list[range]:
-    """The rows in pieces; none at all are a piece too, for the work tells their form."""
+    """The rows in pieces. No rows are a piece too, because their result still needs its
+    shape."""
     if not rows:
         return [rows]
     return [rows[start : start + wide] for start in range(0, len(rows), wide)]

@@ -1,7 +1,7 @@
-"""Which step each second of a record belongs to: the plan and the report both ask here.
+"""Which step each second of a record belongs to, for both the plan and the report.
 
-What was made in shards has one record, with those of its shards inside: their seconds are
-the shards' step's, and what is left belongs to gathering them.
+A result made in shards has one record that contains the shards' records. Their seconds
+belong to the shards' step, and the rest to gathering them.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pipeline_steps.layout import RULES
 
 @dataclass(frozen=True)
 class Booking:
-    """So many seconds of one step, and what was held meanwhile."""
+    """The seconds that a step took, and what it used meanwhile."""
 
     step: str
     """As the plan calls it: the step, or the rule that gathers its shards."""
@@ -29,7 +29,7 @@ class Booking:
 
 
 def step_of(rule: str) -> str:
-    """The step whose work a rule does; to gather that of others is work of its own."""
+    """The step whose work a rule does; gathering counts as a step of its own."""
     result = RULES.get(rule)
     if result is None or result.gathers:
         return rule
@@ -37,7 +37,7 @@ def step_of(rule: str) -> str:
 
 
 def bookings(step: str, record: Mapping[str, Any]) -> list[Booking]:
-    """All that a record tells of, by the step on the card beside it."""
+    """All bookings of a record, given the step on the card beside it."""
     own = step.partition(".")[2] or step
     parts = record.get("parts", [])
     if not parts:
@@ -47,7 +47,7 @@ def bookings(step: str, record: Mapping[str, Any]) -> list[Booking]:
         for number, part in enumerate(parts, 1)
     ]
     rest = float(record["seconds"]) - sum(booking.seconds for booking in shards)
-    # The record of all has its shards' device and peak; to gather them takes neither.
+    # The whole record has its shards' device and peak memory; gathering uses neither.
     here = {**record, "device": "cpu", "peak_gpu_memory_mb": 0}
     return [*shards, Booking(_gathering(step), here, rest)]
 

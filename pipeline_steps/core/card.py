@@ -16,7 +16,7 @@ from pipeline_steps.core.files import read_json, sha256, write_json
 
 CHANGES_NO_RESULT = True
 
-LONGEST = 4096  # characters of a path
+LONGEST = 4096  # the longest path in a card, in characters
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def read_card(path: Path) -> Card:
 
 
 def _check_form(card: Card) -> None:
-    """Whoever reads a card finds what it looks for, of the kind that it expects."""
+    """Refuses a card whose parts are missing or of another type."""
     parts = (card.spec, card.code, card.inputs, card.outputs, card.metrics)
     if not isinstance(card.step, str) or not all(isinstance(p, dict) for p in parts):
         raise TypeError("its parts are not what a card has")

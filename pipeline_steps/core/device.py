@@ -5,12 +5,14 @@ import sys
 
 import torch
 
-# Names the device to compute on where that is not to be the best: "cpu", "cuda:1".
+# An environment variable that names the device: "cpu", "cuda:1". The default is the
+# best one.
 DEVICE = "PIPELINE_DEVICE"
 
 
 def prepare_device() -> torch.device:
-    """The device that was asked for, or the best: deterministic as far as it can be."""
+    """The requested device, or the best one, set to be as deterministic as it can
+    be."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
@@ -21,10 +23,10 @@ def prepare_device() -> torch.device:
 
 
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The tensor on the device; a GPU goes on computing while it is copied.
+    """The tensor on the device, copied without waiting for the GPU.
 
-    A plain `to` waits until all is done that the GPU was told before. From pinned memory
-    nothing waits, and torch keeps that memory until the copy is done.
+    A plain `to` waits until the GPU has finished all queued work. A copy from pinned
+    memory doesn't wait, and torch keeps that memory until the copy is done.
     """
     if device.type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()

@@ -1,5 +1,5 @@
 """The digest of a job's code: of every project module that can change its result, and
-of every module of a plugin that its spec names.
+of every plugin module that its spec names.
 
 Syntax trees are hashed without docstrings and comments, so that a comment reruns
 nothing and a real edit reruns exactly the jobs that could execute it. Modules that
@@ -50,7 +50,8 @@ def spec_text(spec: Any) -> str:
 
 
 def code(step: str, spec: Any, root: Path = registry.ROOT) -> Code:
-    """The code of a job: its step, what its spec names, and all that these import."""
+    """The code of a job: its step, the classes that its spec names, and everything that
+    these import."""
     starts = {f"{PACKAGE}.{step}"}
     for module in (registry.module_of(*entry) for entry in registry.entries(spec)):
         # In this project the `__init__.py` of packages have only docstrings; a plugin's
@@ -115,7 +116,7 @@ def _module(root: Path, name: str) -> _Module:
         raise PipelineError(f"there is no module {name} below {root}")
     tree = registry.syntax_tree(path)
     imported = list(_imported(tree, _package(name, path)))
-    # This project imports no plugin, so its imports are not searched for any.
+    # This project imports no plugins, so its imports are not searched for them.
     followed = {PACKAGE} if _top(name) == PACKAGE else {PACKAGE, *plugins.roots()}
     modules = {m for n in imported if _top(n) in followed for m in _modules(root, n)}
     outside = {_top(n) for n in imported} - followed
@@ -194,7 +195,7 @@ def _imported(tree: ast.Module, package: str | None) -> Iterator[str]:
 
 
 def _statements(tree: ast.Module) -> Iterator[ast.AST]:
-    """All statements, at any depth. Expressions hold none, so they are skipped."""
+    """All statements, at any depth. Expressions contain none, so they are skipped."""
     waiting: list[ast.AST] = [tree]
     while waiting:
         node = waiting.pop()

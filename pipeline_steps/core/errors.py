@@ -1,4 +1,4 @@
-"""The exceptions that a user is meant to read."""
+"""The exceptions whose text is written for users."""
 
 import re
 
@@ -16,7 +16,7 @@ class Interrupted(Exception):
 
 
 def sentences_in(log: str) -> list[str]:
-    """What a program said was wrong, in our own form."""
+    """The complaints in a program's output that have this project's form."""
     ends = (line.partition("error: ")[2] for line in log.splitlines())
     return [sentence for sentence in ends if sentence]
 
@@ -25,7 +25,7 @@ def last_words(log: str) -> str:
     """The sentence in which Snakemake ended, or its last lines."""
     if sentences := sentences_in(log):
         return sentences[-1]
-    # It says which profiles it uses last, on the other stream.
+    # Snakemake names its profiles last, on the other stream.
     lines = [line.strip() for line in log.splitlines() if not line.startswith("Using ")]
     # Its own exceptions: a line with the name, and the reasons below it.
     heads = [i for i, line in enumerate(lines) if re.match(EXCEPTION, line)]

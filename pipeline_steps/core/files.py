@@ -46,7 +46,7 @@ def _umask() -> int:
 
 
 def refuse_unwritable(root: Path) -> None:
-    """Says so at once where no result can be written."""
+    """Fails at once if no result can be written."""
     for name in (layout.RESULTS, ".snakemake"):
         path = root / name if os.path.lexists(root / name) else root
         if not path.is_dir():
@@ -61,7 +61,7 @@ def refuse_unwritable(root: Path) -> None:
 
 
 def disk_is_full(error: BaseException) -> bool:
-    """Whatever library met it: some wrap the system's error in one of their own."""
+    """Whether an error means a full disk; some libraries wrap the system's error."""
     number = error.errno if isinstance(error, OSError) else None
     if number in (errno.ENOSPC, errno.EDQUOT):
         return True

@@ -1,4 +1,5 @@
-"""A job in a file: what Snakemake's plan tells a step besides the name of its result.
+"""A job in a file: everything from Snakemake's plan that a step needs besides the name
+of its result.
 
 The file is only a message. Whoever runs a job checks that its settings are those that
 were planned, and a job whose file is gone is planned again from the config.
@@ -16,7 +17,7 @@ from pipeline_steps.layout import JOBS
 
 CHANGES_NO_RESULT = True
 
-# Set where a job may be computed on a CPU though its scale asks for a GPU.
+# Set if a job may run on a CPU although its scale requests a GPU.
 ON_CPU = "PIPELINE_CPU"
 NO_GPU = (
     "this scale needs a GPU for {what}, and torch finds none here; use a machine that has "
@@ -34,23 +35,23 @@ class JobFile:
     outputs: dict[str, str]
     """By role."""
     inputs: dict[str, list[str]] = field(default_factory=dict)
-    """By name; those called `NAME_card` vouch for those called `NAME`."""
+    """By name; `NAME_card` is the card of `NAME`."""
     parts: dict[str, list[str]] = field(default_factory=dict)
-    """By role: what the shards of this job have made."""
+    """By role: the outputs of this job's shards."""
     code: str | None = None
     """The digest of the code that was planned."""
     gpus: int = 0
     """How many its scale asks for."""
     environment: dict[str, str] = field(default_factory=dict)
-    """What the step finds in its environment, and no result depends on."""
+    """The step's environment variables, on which no result depends."""
 
     @property
     def spec_digest(self) -> str:
         return text_digest(spec_text(self.spec))
 
     def write(self, path: Path) -> None:
-        # In the order of the digest, which knows no other: a step that goes through its
-        # settings, as an ensemble through its parts, then does so in one order alone.
+        # Sorted, as in the digest: a step that iterates over its settings, such as an
+        # ensemble, then always has the same order.
         text = json.dumps(asdict(self), sort_keys=True)
         with writing(path) as partial:
             partial.write_text(text, encoding="utf-8")
@@ -68,5 +69,5 @@ class JobFile:
 
 
 def place_of(result: str) -> Path:
-    """Where the job that makes a result is described while it waits and runs."""
+    """Where a job is described while it waits and runs."""
     return JOBS / f"{text_digest(result)[:32]}.json"

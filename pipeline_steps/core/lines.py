@@ -1,4 +1,4 @@
-"""Lines of CSV, the bytes of which follow from what they say alone."""
+"""CSV whose bytes depend only on its content."""
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 def write_lines(
     path: Path, columns: Sequence[str], lines: Iterable[Mapping[str, Any]]
 ) -> None:
-    """CSV with a line for each mapping; what is `None` or absent stays empty."""
+    """CSV with a line for each mapping; `None` and missing values stay empty."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()

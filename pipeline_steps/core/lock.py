@@ -1,4 +1,4 @@
-"""One job at a time writes an output, also where a lost node lets an old copy run on."""
+"""One job at a time writes an output, even if an old copy still runs on a lost node."""
 
 import fcntl
 import os
@@ -15,15 +15,17 @@ from pipeline_steps.core.progress import say
 CHANGES_NO_RESULT = True
 
 SECONDS_BETWEEN_TRIES = 2.0
-# After so long whoever waits says again for whom, and what to do if it is gone.
+# How often a waiting job repeats who holds the lock, and what to do if that machine is
+# gone.
 SECONDS_OF_PATIENCE = 600.0
-# The name of an output on its way, and what `writing` makes of it.
+# The names of unfinished outputs: a step's own, and those of `writing`.
 UNFINISHED = re.compile(r"\.partial-\d+-(?P<name>.+)")
 WRITTEN = re.compile(r"\.(?P<name>\.partial-\d+-.+)\.\w{8}")
 
 
 def lock_of(outputs: Iterable[str]) -> Path:
-    """What a second copy of the job with these outputs, on any machine, waits for."""
+    """The lock on which a second copy of a job with these outputs waits, on any
+    machine."""
     return layout.LOCKS / text_digest(spec_text(sorted(outputs)))[:32]
 
 
@@ -31,10 +33,10 @@ def lock_of(outputs: Iterable[str]) -> Path:
 def alone(path: Path) -> Iterator[bool]:
     """Holds a lock that the system frees when this process ends, however it ends.
 
-    A second copy of a job waits for the first, and is told that it waited. Where the
-    file system knows no locks nobody waits, and outputs are still renamed into place
-    whole. A lock that outlives its machine, as on some network file systems, is deleted by
-    the user: who waits for it looks whether it is still there.
+    A second copy of a job waits for the first, and is told that it waited. On a file
+    system without locks nobody waits, but outputs are still renamed into place whole.
+    On some network file systems a lock outlives its machine; the user then deletes the
+    file, which waiting jobs notice.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     since, waited = time.monotonic(), False
@@ -52,7 +54,7 @@ def alone(path: Path) -> Iterator[bool]:
             since = now
         time.sleep(SECONDS_BETWEEN_TRIES)
     try:
-        with suppress(OSError):  # a full disk is no reason to wait for nobody
+        with suppress(OSError):  # a full disk must not stop a job from taking the lock
             os.truncate(handle, 0)
             os.write(handle, myself().encode())
         yield waited
@@ -74,7 +76,8 @@ def _holder(path: Path) -> str:
 
 
 def _taken(path: Path) -> int | None:
-    """The lock, open; nothing where another process has it, or it was deleted meanwhile."""
+    """The open lock; `None` if another process holds it, or it was deleted
+    meanwhile."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         if _locked(handle) and _is_still(path, handle):
@@ -107,7 +110,8 @@ def _locked(handle: int) -> bool:
 
 
 def sweep(root: Path, folders: Iterable[str] = (layout.DATA, layout.RESULTS)) -> int:
-    """Removes what killed jobs were writing, where nobody holds their lock; how much."""
+    """Removes what killed jobs were writing, if nobody holds their lock; returns how
+    many files."""
     swept = 0
     for folder in folders:
         for path in sorted((root / folder).rglob(".*partial-*")):
@@ -119,12 +123,12 @@ def sweep(root: Path, folders: Iterable[str] = (layout.DATA, layout.RESULTS)) ->
 
 
 def is_unfinished(path: Path) -> bool:
-    """Whether a file is an output on its way, or what was left of one."""
+    """Whether a file is an unfinished output, or what was left of one."""
     return _place_of(path) is not None
 
 
 def _place_of(path: Path) -> Path | None:
-    """Where a file that is on its way would come to lie."""
+    """The final path of an unfinished output."""
     written = WRITTEN.fullmatch(path.name)
     match = UNFINISHED.fullmatch(written["name"] if written else path.name)
     return path.with_name(match["name"]) if match else None
@@ -139,11 +143,11 @@ def _is_nobodys(root: Path, place: Path) -> bool:
 
 
 def _is_free(lock: Path) -> bool:
-    """Whether nobody holds a lock; where the file system knows none, nobody can say."""
+    """Whether nobody holds a lock; false on a file system without locks."""
     try:
         handle = os.open(lock, os.O_RDWR)
     except FileNotFoundError:
-        # A job makes it before anything else; a user took it away with its machine.
+        # A job creates its lock first, so a missing one was deleted by the user.
         return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

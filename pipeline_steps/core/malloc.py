@@ -16,7 +16,7 @@ NEVER_TRIMMED, NONE_MAPPED = 2**31 - 1, 0
 
 
 def keep_freed_memory(keep: bool = True) -> None:
-    """From now on in this process; where the C library has no such switch, nothing."""
+    """Takes effect in this process from now on, if the C library has this switch."""
     library = ctypes.CDLL(None)
     if not hasattr(library, "mallopt"):
         return

@@ -15,7 +15,7 @@ CHANGES_NO_RESULT = True
 
 @dataclass
 class Kind:
-    """So many units of one kind, and what they took."""
+    """A number of units of one kind, and how long they took."""
 
     done: int = 0
     first: float = 0.0
@@ -48,13 +48,14 @@ class Stopwatch:
         self.since = time.monotonic()
 
     def lap(self, unit: str) -> None:
-        """All since the start was one unit of this kind."""
+        """Records the time since the start as one unit of this kind."""
         _add(unit, time.monotonic() - self.since)
         self.start()
 
     @contextmanager
     def apart(self, unit: str) -> Iterator[None]:
-        """What is done meanwhile is a unit of its own, and no part of the one around it."""
+        """Times the `with` block as a separate unit, not as part of the one around
+        it."""
         begun = time.monotonic()
         yield
         seconds = time.monotonic() - begun
@@ -63,7 +64,7 @@ class Stopwatch:
 
 
 def facts() -> dict[str, Any]:
-    """The pace of this process so far, as a record tells it; nothing if no loop ran."""
+    """The pace of this process so far, for the record; empty if no loop ran."""
     kinds = {
         unit: {"done": kind.done, "seconds_each": round(kind.seconds_each, 6)}
         for unit, kind in _kinds.items()
@@ -72,5 +73,5 @@ def facts() -> dict[str, Any]:
 
 
 def forget() -> None:
-    """Another job begins in this process."""
+    """Starts afresh for another job in this process."""
     _kinds.clear()

@@ -1,7 +1,7 @@
-"""Plugins: installed packages that bring words and config of their own.
+"""Plugins: installed packages that add classes and config.
 
-An entry point in the group `robust_papers.plugins` names the package. It is read as this
-project's own folders are, without importing it. What may lie there:
+An entry point in the group `robust_papers.plugins` names the package. It is read like
+this project's own folders, without importing it. What it may contain:
 docs/how-to/plugins.md.
 """
 
@@ -26,9 +26,9 @@ class Plugin:
     name: str
     """The name of its entry point."""
     package: str
-    """The package that holds its words and its config, by its full name."""
+    """The full name of the package with its classes and its config."""
     folder: Path
-    """Where that package lies."""
+    """The folder of that package."""
     distribution: str
     """What was installed: `robust-papers-example 0.1`."""
 
@@ -72,7 +72,7 @@ def _plugin(point: EntryPoint) -> Plugin:
 
 
 def _folder(package: str) -> Path | None:
-    """Where a package lies. To find the outermost one imports nothing."""
+    """The folder of a package. Finding the outermost package imports nothing."""
     top, *inside = package.split(".")
     spec = importlib.util.find_spec(top) if top else None
     places = (spec and spec.submodule_search_locations) or ()

@@ -1,8 +1,8 @@
-"""Runs a job: in a worker of the pool if this job has one at hand, else right here.
+"""Runs a job in a worker of the pool, or in this process if there is no pool.
 
 A worker is forked from a process that has imported the installed packages already
-(`core/worker_pool.py`); what it computes is the same. Little is imported here, for this is
-all that such a job still has to start.
+(`core/worker_pool.py`); its results are the same. This module imports little, because a
+job with a worker starts nothing else.
 """
 
 import os
@@ -13,9 +13,9 @@ import sys
 
 CHANGES_NO_RESULT = True
 
-# Where a job learns of the pool's socket.
+# The environment variable with the path of the pool's socket.
 ADDRESS = "PIPELINE_POOL"
-# What people and schedulers send to a job goes on to its worker.
+# Signals from people and schedulers are passed on to the worker.
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
@@ -45,9 +45,10 @@ def _connected(address: str) -> socket.socket | None:
 
 
 def _in_worker(pool: socket.socket, words: list[str]) -> int:
-    """Has a worker do the job with this process's files, folder and environment.
+    """Lets a worker do the job with this process's files, folder and environment;
+    returns its wait status.
 
-    Gives its wait status. A worker whose client is killed is killed by the pool.
+    If the client is killed, the pool kills its worker.
     """
     environment = [f"{name}={value}" for name, value in os.environ.items()]
     parts = (os.getcwd(), str(len(words)), *words, *environment)

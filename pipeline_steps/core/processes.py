@@ -22,12 +22,13 @@ from pipeline_steps.core.progress import say
 
 CHANGES_NO_RESULT = True
 
-# What begins the one sentence of a job that failed.
+# The prefix of the sentence in which a job fails.
 ERROR = "error: "
 INTERRUPTED = 75
-# How a process ends that can't go on because another one ended.
+# The exit status of a process that can't go on because another one ended.
 LEFT_ALONE = 76
-# How long before its limit a job stops: seconds at the least, and a part of the limit.
+# How long before its limit a job stops: a number of seconds at least, and a share of
+# the limit.
 SMALLEST_MARGIN = 60.0
 LIMIT_MARGIN = 0.02
 # The polite signals, of schedulers and of people, that ask a job to save and stop.
@@ -37,10 +38,10 @@ LAST_WORDS = "PIPELINE_LAST_WORDS"
 
 
 def mind_the_clock(clock: float, minutes: float | None) -> None:
-    """A cluster ends a job at its limit; training stops itself before, and saves.
+    """A cluster kills a job at its time limit, so training saves and stops before it.
 
-    Limits are told for every job, and bind where PIPELINE_LIMITED says so. The job began
-    when the monotonic clock, which all processes of a machine share, said `clock`.
+    Every job has a limit, but only PIPELINE_LIMITED makes it binding. `clock` is the
+    job's start on the monotonic clock, which all processes of a machine share.
     """
     if minutes and os.environ.get("PIPELINE_LIMITED"):
         margin = max(SMALLEST_MARGIN, LIMIT_MARGIN * 60 * minutes)
@@ -52,17 +53,17 @@ def one_of_several() -> bool:
 
 
 def first() -> bool:
-    """Whether this process is the one that tells and writes."""
+    """Whether this process is the one that prints and writes."""
     return not one_of_several() or os.environ["RANK"] == "0"
 
 
 def facts() -> dict[str, int]:
-    """What a record should tell of the processes, where there are several."""
+    """Facts about the processes for the record, if there are several."""
     return {"processes": int(os.environ["WORLD_SIZE"])} if one_of_several() else {}
 
 
 def peak_memory_mb() -> int:
-    """The most that this process has held; getrusage also counts its parent's past."""
+    """The peak memory of this process; getrusage would also count its parent's past."""
     status = Path("/proc/self/status")
     peak = (
         re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
@@ -72,9 +73,9 @@ def peak_memory_mb() -> int:
 
 
 def run_together(step: str, arguments: Sequence[str], count: int) -> None:
-    """Runs a step in several processes, which share its threads, to their end."""
+    """Runs a step to its end in several processes, which share its threads."""
     threads = int(os.environ.get("OMP_NUM_THREADS", "1")) // count
-    # torch warns, from C++, of an option that `workers.shared` means as it stands.
+    # torch warns, from C++, of an option that `workers.shared` sets on purpose.
     usual = {"TORCH_CPP_LOG_LEVEL": "ERROR"}
     torchrun = [sys.executable, "-m", "pipeline_steps.core.torchrun", str(count)]
     together = subprocess.Popen(
@@ -91,7 +92,8 @@ def run_together(step: str, arguments: Sequence[str], count: int) -> None:
 
 @contextmanager
 def _passed_on(together: subprocess.Popen[bytes]) -> Iterator[None]:
-    """While this lasts, what asks this process to stop asks those."""
+    """Inside the `with` block, signals that ask this process to stop are passed on to
+    those."""
 
     def pass_on(number: int, _: object) -> None:
         with suppress(BrokenPipeError):
@@ -106,7 +108,7 @@ def _passed_on(together: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def listen() -> None:
-    """Hears, from now on, what is passed on to this one of several processes."""
+    """From now on, listens for what is passed on to this process."""
 
     def hear() -> None:
         while heard := os.read(0, 1):
@@ -125,7 +127,7 @@ def end(error: Exception) -> None:
             sys.exit(LEFT_ALONE)
         return
     if one_of_several():
-        # torchrun, which hears the words of all, says one of them.
+        # torchrun receives the sentences of all processes, and prints one of them.
         place = Path(os.environ[LAST_WORDS], os.environ["RANK"])
         place.write_text(f"{status} {sentence}", encoding="utf-8")
     else:
@@ -134,12 +136,13 @@ def end(error: Exception) -> None:
 
 
 def _lost_another(error: Exception) -> bool:
-    """Whether this is how NCCL and gloo tell that another process ended."""
+    """Whether this is an error by which NCCL or gloo report that another process
+    ended."""
     return type(error).__name__ == "DistBackendError" or "gloo" in str(error)
 
 
 def _sentence(error: Exception) -> str | None:
-    """What a user should read, or nothing where only a traceback helps."""
+    """The sentence that a user should read; `None` if only a traceback helps."""
     if isinstance(error, Interrupted):
         return str(error)
     if isinstance(error, PipelineError):

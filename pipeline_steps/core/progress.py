@@ -1,4 +1,5 @@
-"""How far a job is: a live bar on a terminal, plain timed lines in a log file."""
+"""A job's progress: a live bar on a terminal, plain lines with the time in a log
+file."""
 
 import sys
 import time
@@ -16,7 +17,7 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Meter:
-    """Tells of steps done, with the latest numbers beside them."""
+    """Shows the steps done, with the latest numbers."""
 
     def __init__(self, title: str, total: int, shown: bool = True) -> None:
         self.title, self.total, self.shown = title, total, shown
@@ -31,16 +32,16 @@ class Meter:
             self.task = self.bar.add_task(title, total=total, numbers="")
 
     def show(self, **numbers: float) -> None:
-        """Numbers to stand beside the count from now on."""
+        """Sets the numbers shown beside the count from now on."""
         self.numbers.update(numbers)
 
     def begin(self, unit: str) -> None:
-        """A unit of the work begins."""
+        """Marks the start of a unit of work."""
         self.unit = unit
         self.watch.start()
 
     def end(self) -> None:
-        """It is over, so the record may tell what it took."""
+        """Marks the unit's end, so that the record has its time."""
         self.watch.lap(self.unit)
 
     def at(self, done: int) -> None:
@@ -61,7 +62,7 @@ class Meter:
 
 
 def _live_bar() -> "Progress":
-    # Here, for a job whose log is a file never shows a bar.
+    # Imported here, because a job whose log is a file never shows a bar.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -75,7 +76,7 @@ def _live_bar() -> "Progress":
 
 
 def counted(title: str, total: int, start: int = 0) -> Iterator[tuple[int, Meter]]:
-    """The numbers from `start` to `total`, each told of when it is done."""
+    """The numbers from `start` to `total`, each reported when it is done."""
     meter = Meter(title, total)
     try:
         for i in range(start, total):
@@ -86,5 +87,5 @@ def counted(title: str, total: int, start: int = 0) -> Iterator[tuple[int, Meter
 
 
 def say(line: str) -> None:
-    """One timed line for whoever watches the log."""
+    """Prints a line with the time."""
     print(time.strftime("%H:%M:%S"), line, file=sys.stderr, flush=True)

@@ -1,6 +1,7 @@
-"""The record of a run: which machine made a result, how long it took, and what it held.
+"""The record of a run: which machine made a result, how long it took, and how much
+memory it used.
 
-It lies beside the card, and no result depends on it.
+It is stored beside the card, and no result depends on it.
 """
 
 import os
@@ -19,12 +20,12 @@ CHANGES_NO_RESULT = True
 
 
 def record(code: Code, started: float, clock: float, start: float) -> dict[str, Any]:
-    """What this process tells of itself.
+    """Facts about this process.
 
     The job started at `started`, when the monotonic clock said `clock`; `start` is what
     the process took before its own work.
     """
-    # A worker of the pool has torch in memory, whether its job uses it or not.
+    # A worker of the pool has torch in memory even if its job doesn't use it.
     torch = sys.modules.get("torch") if "torch" in code.packages else None
     on_gpu = torch is not None and torch.cuda.is_available()
     held = torch.cuda.max_memory_allocated() if torch and on_gpu else 0
@@ -48,7 +49,7 @@ def record(code: Code, started: float, clock: float, start: float) -> dict[str, 
 
 
 def with_parts(own: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The record of a result that was made in parts: what all of it cost."""
+    """The record of a result that was made in parts: their total cost."""
     if not parts:
         return own
     peaks = ("peak_memory_mb", "peak_gpu_memory_mb")

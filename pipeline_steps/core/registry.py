@@ -1,9 +1,9 @@
-"""From a word in the config to the class that it names, without importing the rest.
+"""Finds the class that a word in the config names, without importing the others.
 
-A kind of thing lives in one folder; the word is the module, and the class has the same
-name in capitals (`cross_entropy` is `CrossEntropy` in `cross_entropy.py`). So a new
-attack is one file, found by its name. What a class wants to be told is read from its
-source, so that a config is checked without loading torch. A plugin has folders of the
+Each kind has a folder; the word is the module's name, and the class has the same name
+in capitals (`cross_entropy` is `CrossEntropy` in `cross_entropy.py`). So a new attack
+is one file, found by its name. A class's settings are read from its source, so that a
+config is checked without loading torch. A plugin has folders of the
 same names (`core/plugins.py`).
 """
 
@@ -25,7 +25,7 @@ CHANGES_NO_RESULT = True
 
 ROOT = Path(__file__).parents[2]
 
-# Of many valid names so many are listed.
+# How many valid names are listed at most.
 SHOWN = 25
 
 FOLDERS = {
@@ -72,7 +72,7 @@ def path_of(kind: str, word: str) -> str:
 
 @cache
 def words(kind: str) -> tuple[str, ...]:
-    """Every word of a kind, with those of plugins."""
+    """Every word of a kind, plugins included."""
     paths = {word: _own_path(kind, word) for word in own_words(kind)}
     for plugin in plugins.installed():
         for path in sorted((plugin.folder / _folder(kind)).glob("[!_]*.py")):
@@ -94,7 +94,8 @@ def words(kind: str) -> tuple[str, ...]:
 
 @cache
 def own_words(kind: str) -> tuple[str, ...]:
-    """This project's words: the modules of a folder that hold the class they name."""
+    """This project's words: the modules of a folder that contain the class they
+    name."""
     folder = ROOT / FOLDERS[kind].replace(".", "/")
     return tuple(
         sorted(p.stem for p in folder.glob("*.py") if _class_in(p, p.stem) is not None)
@@ -112,7 +113,8 @@ class _Source:
 
 @cache
 def _source(kind: str, word: str) -> _Source | None:
-    """What a word names. Where it is this project's own, no plugin is looked for."""
+    """The source that a word names. Plugins are searched only if it is not this
+    project's own."""
     path = _own_path(kind, word)
     if node := _class_in(ROOT / path, word):
         return _Source(f"{FOLDERS[kind]}.{word}", path, node)
@@ -146,7 +148,7 @@ def _class(kind: str, word: str) -> ast.ClassDef | None:
 
 
 def _class_in(path: Path, word: str) -> ast.ClassDef | None:
-    """The class that a module must hold to be a word."""
+    """The class that a module must contain to be a word."""
     if not path.is_file():
         return None
     classes = [n for n in syntax_tree(path).body if isinstance(n, ast.ClassDef)]
@@ -161,7 +163,7 @@ def syntax_tree(path: Path) -> ast.Module:
     except SyntaxError as error:
         line = f", line {error.lineno}" if error.lineno else ""
         raise PipelineError(f"{path}{line} is not Python: {error.msg}") from None
-    except ValueError as error:  # not UTF-8, or it holds null bytes
+    except ValueError as error:  # not UTF-8, or with null bytes
         raise PipelineError(f"{path} is not Python: {error}") from None
 
 
@@ -185,13 +187,13 @@ def refuse_broken_code(root: Path = ROOT) -> None:
 
 
 def _is_interface(node: ast.ClassDef) -> bool:
-    """Whether a class is what others of its kind are derived from, and no thing itself."""
+    """Whether a class is the base class of its kind, which no config can name."""
     return not {"ABC", "Protocol"}.isdisjoint(map(ast.unparse, node.bases))
 
 
 @cache
 def parameters(kind: str, word: str) -> tuple[Parameter, ...]:
-    """What a class takes: the arguments of its `__init__`, or a dataclass's fields."""
+    """A class's settings: the arguments of its `__init__`, or a dataclass's fields."""
     node = _known(kind, word).node
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
@@ -213,14 +215,14 @@ def _arguments(arguments: ast.arguments) -> Iterator[Parameter]:
 
 
 def about(kind: str, word: str) -> str:
-    """The first line of what a class says of itself."""
+    """The first line of a class's docstring."""
     node = _class(kind, word)
     text = ast.get_docstring(node) if node else None
     return (text or "").split("\n\n")[0].replace("\n", " ")
 
 
 def constant(kind: str, word: str, name: str) -> Any:
-    """What a class says of itself in a plain line: `shows = "curve"`."""
+    """A constant that a class assigns: `shows = "curve"`."""
     node = _class(kind, word)
     lines = [n for n in node.body if isinstance(n, ast.Assign)] if node else []
     values = (line.value for line in lines if ast.unparse(line.targets[0]) == name)
@@ -240,7 +242,7 @@ def did_you_mean(word: str, names: Iterable[str]) -> str:
 
 
 def nearest(word: str, names: Iterable[str], likeness: float = 0.5) -> str:
-    """The same where the names are too many to list them."""
+    """The same, for names too many to list."""
     spelled = {name.casefold(): name for name in sorted(names)}
     near = difflib.get_close_matches(word.casefold(), spelled, n=1, cutoff=likeness)
     return f"; did you mean '{spelled[near[0]]}'?" if near else ""
@@ -273,7 +275,7 @@ def load(kind: str, word: str) -> Any:
 
 
 def make(kind: str, entry: Mapping[str, Any], **more: object) -> Any:
-    """An object from its entry in a spec, in which others of its kind may stand.
+    """An object from its entry in a spec, which may contain others.
 
     `more` replaces or adds arguments.
     """
@@ -298,11 +300,11 @@ def factory(address: str) -> Any:
 
 
 def factory_files(address: str) -> list[Path]:
-    """The source behind a user's function: its file, or all of its package."""
+    """The source files of a user's function: its file, or its whole package."""
     module = address.rpartition(":")[0]
     if module.endswith(".py"):
         return [path for path in [Path(module)] if path.is_file()]
-    # To find the outermost package imports nothing.
+    # Finding the outermost package imports nothing.
     package = importlib.util.find_spec(module.partition(".")[0]) if module else None
     if package is None:
         return []

@@ -1,7 +1,8 @@
 """Training that can be killed at any moment and ends in the same bytes.
 
-The state has a folder of its own, outside every declared output and named by the job's
-digest, so that changed settings never continue from old weights. A checksum covers it and
+The state has a separate folder, outside every declared output and named by the job's
+digest, so that changed settings never continue from old weights. A checksum covers it
+and
 the files that its job keeps beside it; no job continues from what is damaged.
 """
 
@@ -29,12 +30,12 @@ from pipeline_steps.core.tensors import write_tensors
 SECONDS_BETWEEN_SAVES = 60.0
 # A reason to stop other than a signal; no signal of `STOPS` has this number.
 TIME_LIMIT = 1
-# So many bytes of a file are in memory while its checksum is taken.
+# How many bytes of a file are read at once for its checksum.
 CHUNK = 2**20
 
 
 class Damaged(Exception):
-    """What lies in the folder is not what was saved there; the text says what is wrong."""
+    """The folder doesn't contain what was saved there; the text says what is wrong."""
 
 
 class Resume:
@@ -127,7 +128,7 @@ class Resume:
             tensors, about = self._whole()
         except Damaged as error:
             damage = str(error)
-        # All processes of a job begin at the same step.
+        # All processes of a job start at the same step.
         if workers.largest(int(bool(damage))):
             if damage and first():
                 say(f"{self.file} is damaged ({damage}); this job starts anew")
@@ -149,7 +150,7 @@ class Resume:
         return step
 
     def _whole(self) -> tuple[dict[str, Tensor], dict[str, str]]:
-        """The state as it was saved, with all that its job kept beside it."""
+        """The state as it was saved, after checking it and the files beside it."""
         try:
             with safe_open(self.file, "pt") as file:
                 about = dict(file.metadata() or {})
@@ -171,7 +172,8 @@ class Resume:
 
 
 def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> int:
-    """Of all that a state holds; it finds every flipped bit, and costs least."""
+    """A checksum of the whole state: CRC32 finds every flipped bit and is the
+    cheapest."""
     checksum = crc32(json.dumps(about, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         head = f"{name} {tensor.dtype} {list(tensor.shape)}"

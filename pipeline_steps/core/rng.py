@@ -1,4 +1,4 @@
-"""Randomness that belongs to a name, never to the moment at which it is drawn.
+"""Random numbers that depend on a name, never on the moment at which they are drawn.
 
 `rng(seed, "train", "epoch", 3)` gives the same numbers in a run that was resumed as in
 one that never stopped. `image_rng` gives each image numbers of its own, so that a test
@@ -16,14 +16,15 @@ from pipeline_steps.core.seeds import derive
 
 
 class Rng(Protocol):
-    """What attacks and augmentations draw from; the first dimension is the batch."""
+    """The interface of random streams; the first dimension of what they draw is the
+    batch."""
 
     def uniform(self, shape: Sequence[int]) -> Tensor: ...
 
     def normal(self, shape: Sequence[int]) -> Tensor: ...
 
     def take(self, rows: Tensor) -> "Rng":
-        """What some images of the batch draw from, by their numbers."""
+        """The stream of some images of the batch, by their numbers."""
         ...
 
 
@@ -91,7 +92,7 @@ class ImageRng:
         return self._draw("normal", shape)
 
     def take(self, rows: Tensor) -> "ImageRng":
-        """The same streams, so what these images drew before, they don't draw again."""
+        """The same streams, so these images don't draw the same numbers again."""
         some = ImageRng([], self.device)
         some.streams = [self.streams[row] for row in rows.tolist()]
         return some
@@ -105,7 +106,7 @@ class ImageRng:
 
 
 class PartRng:
-    """The rows of a part of a batch, of what is drawn for the whole."""
+    """A part of a batch: its rows of what is drawn for the whole batch."""
 
     def __init__(self, whole: BatchRng, images: int, rows: slice | Tensor) -> None:
         self.whole, self.images = whole, images
@@ -134,7 +135,7 @@ class PartRng:
 
 
 def rng(seed: int, *labels: str | int, device: torch.device | str = "cpu") -> BatchRng:
-    """The stream that belongs to these labels."""
+    """The stream named by these labels."""
     return BatchRng(derive(seed, *labels), device)
 
 
