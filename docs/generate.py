@@ -1,6 +1,6 @@
-"""Writes the pages that the code itself can tell: schemas, reference, rule graph.
+"""Generates pages from the code: schemas, reference, rule graph.
 
-`python -m docs.generate` writes them; with `--check` it fails where one is out of step.
+`python -m docs.generate` writes them; with `--check` it fails if one is out of date.
 """
 
 import argparse
@@ -46,7 +46,7 @@ FILES: dict[str, tuple[str, Any]] = {
 
 
 def pages() -> Iterator[tuple[Path, str]]:
-    """Every generated page, and what it must hold today."""
+    """Every generated page with its current content."""
     schemas = {name: _schema(name) for name in FILES}
     for name, schema in schemas.items():
         text = json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False)
@@ -92,7 +92,7 @@ def _with_registered(schema: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _entry(kind: str, word: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    """What one registered thing takes, with its word among it."""
+    """The settings of one registered class, with its word."""
     schema = settings_of(kind, word).model_json_schema()
     definitions.update(schema.pop("$defs", {}))
     properties = {kind: {"const": word}, **schema.get("properties", {})}

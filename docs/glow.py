@@ -1,6 +1,7 @@
-"""Draws what a trained flow makes: python -m docs.glow CARD
+"""Draws images of a trained flow: python -m docs.glow CARD CARD is the card of
+`train_flow`; the weights are found from it.
 
-CARD is that of `train_flow`; the weights are where it says. The flow interpolates between
+ The flow interpolates between
 scikit-learn's two sample photographs.
 """
 

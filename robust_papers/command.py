@@ -1,4 +1,5 @@
-"""What `robust-papers evaluate` is told by name, and how it shows what came out."""
+"""The arguments of `robust-papers evaluate`, resolved by name, and how its results are
+shown."""
 
 import json
 import sys
@@ -30,7 +31,7 @@ from robust_papers.threats import LoadedThreat, load_threat
 
 
 class Normalised(nn.Module):
-    """A model that is asked with images in [0, 1] and wants them normalised."""
+    """A model that takes images in [0, 1] and normalises them first."""
 
     mean: Tensor
     std: Tensor
@@ -53,7 +54,7 @@ def model_of(
     mean: str | None,
     std: str | None,
 ) -> nn.Module:
-    """What a factory makes, with its weights and with the normalisation that it wants."""
+    """The model that a factory makes, with its weights and its normalisation."""
     if ":" not in factory:
         raise PipelineError(
             f"'{factory}' names no function; write FILE.py:NAME, or MODULE:NAME for "
@@ -188,7 +189,7 @@ def show(result: Evaluation) -> None:
 
 
 def _show_table(result: Evaluation) -> None:
-    # Here, for who pipes this on needs no table.
+    # Imported here, because output in a pipe needs no table.
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table

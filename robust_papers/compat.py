@@ -50,7 +50,7 @@ class PGD(_Attack):
         steps: int = 10,
         random_start: bool = True,
     ) -> None:
-        # `fgsm` differs from `pgd20` by its start alone, once the rest is told.
+        # With these settings `fgsm` differs from `pgd20` only in its start.
         name = "pgd20" if random_start else "fgsm"
         super().__init__(
             model, load_threat(name, epsilon=eps, step_size=alpha, steps=steps)

@@ -159,7 +159,7 @@ def evaluate(
         seen = ImageSet(*checked(network, images, labels))
         shared = copyable(network)
         if isinstance(shared, Function):
-            precision = "float32"  # what its function computes in is not ours to change
+            precision = "float32"  # the user's function chooses its own precision
         for threat in loaded:
             judge = Judge(shared, seen, threat.threat, seed, precision, projected)
             done[threat.name] = _judged(judge, batch, meter)
@@ -168,7 +168,7 @@ def evaluate(
 
 @contextmanager
 def _computing(network: nn.Module) -> Iterator[None]:
-    """The network frozen and in eval mode, and gradients on wherever this is called."""
+    """Freezes the network in eval mode and enables gradients, even under `no_grad`."""
     with torch.inference_mode(False), torch.enable_grad(), frozen(network), explained():
         yield
 
@@ -183,7 +183,7 @@ def _pair(data: object) -> tuple[Any, Any]:
 
 
 def _projected(generator: Generator | None, latents: np.ndarray | None) -> Projected:
-    """What the images are on a manifold, for a generator that can't encode."""
+    """The images' latents, for a generator that can't encode."""
     if latents is None:
         return NOTHING
     if generator is None:
@@ -192,7 +192,7 @@ def _projected(generator: Generator | None, latents: np.ndarray | None) -> Proje
 
 
 def _judged(judge: Judge, batch: int, meter: Meter) -> tuple[Table, dict[str, Any]]:
-    """What the model answers under one threat, and what is suspect about it."""
+    """The model's results under one threat, and its red flags."""
     log, total, before = VerdictLog(), len(judge.data), meter.done
     for start in range(0, total, batch):
         log.add(judge(range(start, min(total, start + batch))), kept=0)

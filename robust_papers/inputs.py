@@ -1,4 +1,4 @@
-"""What users hand in: models, images and labels, checked and brought into one form."""
+"""Checks users' models, images and labels, and converts them to one form."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ Model = nn.Module | Callable[[Tensor], Tensor]
 
 
 class Function(nn.Module):
-    """A function of images as a network; what it is made of is not seen."""
+    """Wraps a function of images as a network without visible layers."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def as_network(model: Model) -> nn.Module:
 
 
 def copyable(network: nn.Module) -> nn.Module:
-    """The network, or where it holds what can't be copied, a function that asks it."""
+    """The network, or a function that calls it if it can't be copied."""
     try:
         copy.deepcopy(network)
     except Exception:  # Copying runs the model's own code, which may raise anything.
@@ -59,7 +59,8 @@ def device_of(network: nn.Module) -> torch.device:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Says in a sentence what torch says of a model that can't be differentiated."""
+    """Turns torch's error about a model that can't be differentiated into a
+    sentence."""
     try:
         yield
     except RuntimeError as error:

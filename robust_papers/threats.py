@@ -164,7 +164,7 @@ def list_threats(scale: str = "paper") -> dict[str, str]:
 
 
 def _with_budgets(config: Config, dataset: str, budgets: Mapping[str, float]) -> Config:
-    """The same, but for how far threats may go on one data set."""
+    """The same config with other budgets for one data set."""
     if dataset not in config.datasets:
         near = did_you_mean(dataset, config.datasets)
         raise PipelineError(f"there is no dataset '{dataset}'{near}")

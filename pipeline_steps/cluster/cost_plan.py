@@ -45,15 +45,15 @@ class CostPlan:
 
     @property
     def device(self) -> str:
-        """What there are so many of."""
+        """The kind of device that jobs take."""
         return "GPU" if self.on_gpus else "core"
 
     def devices(self, job: PlannedJob) -> int:
-        """What a job takes: GPUs, or a core where no job asks for any GPU."""
+        """How many devices a job takes: GPUs, or a core if no job requests a GPU."""
         return job.gpus if self.on_gpus else 1
 
     def device_hours(self, indices: Iterable[int]) -> float:
-        """Of these jobs; those of unknown duration count nothing."""
+        """The device hours of these jobs; jobs of unknown duration count as zero."""
         return (
             sum(
                 (self.durations[index].seconds or 0) * self.devices(self.jobs[index])
@@ -78,7 +78,7 @@ class CostPlan:
 
     @cached_property
     def left(self) -> list[int]:
-        """The places of the jobs that are to do."""
+        """The indices of the jobs that are left to do."""
         return [index for index, job in enumerate(self.jobs) if job.to_do]
 
     @cached_property
@@ -96,13 +96,14 @@ class CostPlan:
         ]
 
     def schedule(self, gpus: int, longest_first: bool = False) -> Schedule:
-        """What is left on so many GPUs, in the order of the rules' priorities."""
+        """The schedule of what is left on this many GPUs, in the order of the rules'
+        priorities."""
         order = longest_paths(self.tasks) if longest_first else None
         return simulate(self.tasks, gpus, order, self.window)
 
     @cached_property
     def papers(self) -> dict[str, set[int]]:
-        """The jobs that each paper needs, and at last those that none does."""
+        """The jobs that each paper needs, followed by those that no paper needs."""
         needed: dict[str, set[int]] = {}
         for index, job in enumerate(self.jobs):
             if paper := job.wildcards.get("paper"):
@@ -128,11 +129,11 @@ class CostPlan:
         return behind
 
     def critical_path(self) -> list[int]:
-        """The jobs on the longest way through what is left."""
+        """The jobs on the longest path through what is left."""
         return [self.left[number] for number in critical_path(self.tasks)]
 
     def bound(self, gpus: int) -> float:
-        """No order of what is left can be faster."""
+        """A lower bound: no order of what is left can be faster."""
         return bound(self.tasks, gpus)
 
 

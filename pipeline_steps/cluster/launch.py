@@ -1,7 +1,8 @@
-"""Runs `snakemake --profile slurm` so that it can be typed again whatever happened.
+"""Runs `snakemake --profile slurm` so that it can be started again whatever happened.
 
-It lets no second controller into the checkout, deals with the jobs that a dead one left
-behind, unlocks, watches that Snakemake has not lost its jobs, and sums up at the end.
+It refuses a second controller in the checkout, deals with jobs that a dead one left
+behind, unlocks, checks that Snakemake has not lost its jobs, and prints a summary at
+the end.
 """
 
 import fcntl
@@ -48,7 +49,7 @@ def only_controller(lock: Path) -> Iterator[IO[str]]:
 
 
 def tell_others(lock: IO[str], who: str) -> None:
-    """Leave in the lock who holds it."""
+    """Writes into the lock who holds it."""
     lock.truncate(0)
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
     lock.write(f"{who} on {os.uname().nodename} since {since}")
@@ -56,9 +57,9 @@ def tell_others(lock: IO[str], who: str) -> None:
 
 
 def settle_orphans(folder: Path, how: str) -> None:
-    """Jobs of a controller that died: waited for, or cancelled and waited for.
+    """Waits for the jobs of a controller that died, or cancels them first.
 
-    Started beside them, a new controller would submit the same jobs again.
+    If started beside them, a new controller would submit the same jobs again.
     """
     orphans = jobs_of(folder)
     if not orphans:
@@ -72,10 +73,11 @@ def settle_orphans(folder: Path, how: str) -> None:
 
 
 def cancel_all(folder: Path) -> None:
-    """What an interrupted controller leaves, for it cancels its jobs only at times.
+    """Cancels what an interrupted controller leaves, because it cancels its jobs only
+    sometimes.
 
-    The executor knows of none while it looks at them, and a second SIGINT, as a terminal
-    and this launcher send, ends its scancel.
+    The executor knows of no jobs while it is checking them, and a second SIGINT, as a
+    terminal and this launcher send, ends its scancel.
     """
     if jobs := jobs_of(folder):
         cancel(jobs)
@@ -83,21 +85,22 @@ def cancel_all(folder: Path) -> None:
 
 @dataclass
 class Watch:
-    """Sees whether Snakemake still has jobs, or only believes so."""
+    """Checks whether Snakemake's jobs still exist in SLURM."""
 
     folder: Path
     patience: float
     moved: float = field(default_factory=time.monotonic)
 
     def stir(self) -> None:
-        """Snakemake said something."""
+        """Notes that Snakemake printed something."""
         self.moved = time.monotonic()
 
     def is_stuck(self) -> bool:
-        """Silent for long, while SLURM has no job of this checkout.
+        """Whether Snakemake has been silent for long while SLURM has no job of this
+        checkout.
 
-        The executor forgets its jobs when SLURM does not answer it several times in a
-        row, and then waits for ever.
+        The executor forgets its jobs if SLURM fails to answer several times in a row,
+        and then waits forever.
         """
         if time.monotonic() - self.moved < self.patience:
             return False
@@ -115,9 +118,9 @@ class Watch:
 def run_snakemake(
     arguments: Sequence[str], watch: Watch, summary: Summary, lock: IO[str]
 ) -> bool:
-    """One controller from start to end; False where it lost its jobs and was ended.
+    """Runs one controller from start to end; false if it lost its jobs and was ended.
 
-    It holds the lock as well, for it may outlive this process.
+    It holds the lock too, because it may outlive this process.
     """
     with subprocess.Popen(
         [sys.executable, "-m", "snakemake", "--profile", "slurm", *arguments],
@@ -167,7 +170,7 @@ def _relay(stream: IO[str], watch: Watch, summary: Summary) -> None:
 
 
 def launch(arguments: Sequence[str], orphans: str, patience: float) -> Summary:
-    """Controllers one after the other, until one ends of itself."""
+    """Runs controllers one after the other, until one ends by itself."""
     folder, summary = Path.cwd(), Summary()
     unlock = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--unlock"]
     with only_controller(LOCK) as lock:

@@ -1,9 +1,10 @@
-"""How many floating-point operations an image takes, counted on the code that will run.
+"""How many floating-point operations an image takes, counted by running the job's own
+code.
 
-The job's own recipe, threat or generator runs on a pretended batch: PyTorch works out
-every shape and computes nothing. So a new recipe or threat is counted as it is. A
-multiplication and an addition are two operations; what is no matrix product or
-convolution is not counted.
+The job's recipe, threat or generator runs on a fake batch: PyTorch works out every
+shape and computes nothing. So a new recipe or threat is counted without further work. A
+multiplication and an addition are two operations; only matrix products and convolutions
+count.
 """
 
 import copy
@@ -80,7 +81,7 @@ _ANSWERS: dict[tuple[Callable[..., Run], int, str], float] = {}
 
 
 def _shapes(spec: Any) -> Any:
-    """What of a spec may move a shape: not a name, nor how large an amount is."""
+    """The parts of a spec that may change a shape: neither names nor amounts do."""
     if isinstance(spec, Mapping):
         return {k: _shapes(v) for k, v in spec.items() if k not in NAMES}
     if isinstance(spec, list | tuple):
@@ -176,7 +177,7 @@ def encoding(entry: Spec) -> Run:
 
 
 def seeking(entry: Spec, features: Spec) -> Run:
-    """A step of a projection; which distance the features make costs nothing here."""
+    """A step of a projection; the distance between features counts as nothing."""
     generator, network = _generator(spec_text(entry)), network_of(features).eval()
 
     def run(images: Tensor, _: Tensor) -> None:

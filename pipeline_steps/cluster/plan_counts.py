@@ -1,6 +1,7 @@
-"""What the jobs of a plan have to do: operations, and units such as steps and batches.
+"""How much work the jobs of a plan have: operations, and units such as steps and
+batches.
 
-Operations that were counted are kept, for to count all jobs of a large scale takes minutes.
+Counted operations are kept, because counting all jobs of a large scale takes minutes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,7 +48,8 @@ class Counter:
 
     @cached_property
     def known(self) -> dict[str, float]:
-        """By all that a count depends on; from the last plan too."""
+        """Counts by everything that they depend on, including those of the last
+        plan."""
         return read_json(self.file) if self.file.is_file() else {}
 
     def keep(self) -> None:
@@ -58,7 +60,8 @@ class Counter:
         return [self.jobs[number] for number in job.needs]
 
     def question(self, job: PlannedJob, spec: Mapping[str, Any]) -> str:
-        """What makes jobs of a step the same work, and is known without counting any."""
+        """What two jobs of a step share if they have the same work; known without
+        counting."""
         try:
             sizes = self._sizes(job) if job.step in COUNTED else ()
         except PipelineError:
@@ -70,12 +73,13 @@ class Counter:
         return spec_text([spec, sizes, kept])
 
     def count(self, job: PlannedJob, spec: Mapping[str, Any]) -> float | None:
-        """Nothing where the job has none that count, or cannot run on pretence."""
+        """The job's operations; `None` if none of them count, or it can't run on a fake
+        batch."""
         if job.step not in COUNTED:
             return None
         try:
             return self._count(job, spec)
-        except Exception as error:  # whatever a new threat or recipe may do
+        except Exception as error:  # a new threat or recipe may raise anything
             why = next(iter(str(error).splitlines()), type(error).__name__)
             say(f"{job.step} {job.name} is not counted: {why}")
             return None
@@ -94,7 +98,8 @@ class Counter:
             return None
 
     def _work(self, job: PlannedJob, spec: Mapping[str, Any]) -> "Work":
-        # Here, for it imports torch, which a plan of what was measured does without.
+        # Imported here, because it imports torch, which a plan from records doesn't
+        # need.
         from pipeline_steps.cluster.work import Work
 
         before = next(self._trained(job), {})
@@ -135,7 +140,7 @@ class Counter:
             )
         if not bad:
             return stated
-        # Here, for it imports torch, which most plans do without.
+        # Imported here, because it imports torch, which most plans don't need.
         from pipeline_steps.datasets.corruption import SEVERITIES
 
         return stated * len(SEVERITIES)

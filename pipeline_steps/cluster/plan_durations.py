@@ -32,7 +32,7 @@ AT_LEAST = "at least"
 
 @dataclass(frozen=True)
 class Duration:
-    """The seconds that a job will take, if that can be told, and how it is known."""
+    """The seconds that a job will take, if known, and where the number comes from."""
 
     seconds: float | None
     basis: str
@@ -40,7 +40,7 @@ class Duration:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that a record tells of."""
+    """A run, as its record describes it."""
 
     job: PlannedJob
     """The job that it was, or one like it."""
@@ -69,7 +69,7 @@ def durations(jobs: Sequence[PlannedJob], config: Config, root: Path) -> list[Du
 
 @dataclass(frozen=True)
 class _Known:
-    """What a duration can be told from."""
+    """The sources of durations."""
 
     counter: Counter
     stated: Rate

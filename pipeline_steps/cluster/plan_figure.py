@@ -1,4 +1,5 @@
-"""A plan as a figure: what each stage takes, and how busy eight GPUs are over time."""
+"""A plan as a figure: the hours of each stage, and how busy eight GPUs are over
+time."""
 
 from pathlib import Path
 

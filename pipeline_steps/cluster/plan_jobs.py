@@ -1,4 +1,4 @@
-"""The jobs of a scale and what feeds what, as Snakemake itself tells them in a dry run."""
+"""The jobs of a scale and their dependencies, from a dry run of Snakemake."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ FIELD = re.compile(r"    (input|output|wildcards|resources|priority): (.*)$")
 
 @dataclass
 class PlannedJob:
-    """A job as Snakemake plans it; `needs` are the places of the jobs before it."""
+    """A job as Snakemake plans it; `needs` are the indices of the jobs before it."""
 
     rule: str
     inputs: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ class PlannedJob:
     minutes: int = 0
     priority: float = 0.0
     spec: dict[str, Any] = field(default_factory=dict)
-    """What its step is told; empty for a rule that only gathers targets."""
+    """The spec of its step; empty for a rule that only gathers targets."""
     made: dict[str, Path] = field(default_factory=dict)
     """Its outputs by their roles."""
     needs: tuple[int, ...] = ()

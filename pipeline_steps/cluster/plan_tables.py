@@ -98,7 +98,7 @@ def jobs(plan: CostPlan) -> pd.DataFrame:
 
 
 def remarks(plan: CostPlan) -> Iterator[str]:
-    """What the tables do not say by themselves."""
+    """Remarks that the tables don't show."""
     yield SHARED
     path = [
         (plan.jobs[i], plan.durations[i].seconds or 0) for i in plan.critical_path()
@@ -139,7 +139,7 @@ def remarks(plan: CostPlan) -> Iterator[str]:
 
 
 def _shown(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Head and cells as people read them: seconds with a unit."""
+    """Head and cells for people: seconds have a unit."""
     head = [str(name).replace(" seconds", "") for name in table.columns]
     head = ["expected" if name == "seconds" else name for name in head]
     rows = [

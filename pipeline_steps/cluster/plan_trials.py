@@ -1,7 +1,7 @@
-"""What trials of jobs say of them: a scale such as `preflight` did a little of each.
+"""Durations from trials of jobs: a scale such as `preflight` did a little of each.
 
-A record tells how many units of work a job did and what each of them took, so all its
-units can be reckoned up; what is left of its seconds is what the job needs once.
+A record says how many units of work a job did and how long each took, which gives the
+time of all units; the rest of its seconds is what the job needs once.
 """
 
 import re
@@ -25,7 +25,7 @@ HOW_MUCH = ("steps", "images", "shard", "seed")
 
 @dataclass(frozen=True)
 class Trial:
-    """What a job will take, as a trial of it says."""
+    """How long a job will take, from a trial of it."""
 
     scale: str
     device: str

@@ -1,4 +1,4 @@
-"""What SLURM knows of the jobs that were started from one checkout."""
+"""SLURM's state of the jobs started from one checkout."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def cancel(jobs: list[SlurmJob]) -> None:
 
 
 def counted(jobs: list[SlurmJob]) -> str:
-    """So many running, so many pending."""
+    """How many are running and pending, in words."""
     states = Counter(job.state.lower() for job in jobs)
     return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
 

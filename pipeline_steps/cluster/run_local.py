@@ -16,7 +16,7 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 def run_local(arguments: Sequence[str]) -> int:
     """The exit status of a Snakemake that goes on with all that no failure touches."""
     with only_controller(LOCK) as lock:
-        # No other run is alive, so a lock is one that a killed run has left.
+        # No other run is alive, so any lock was left by a killed run.
         unlock = [*SNAKEMAKE, *arguments, "--unlock"]
         subprocess.run(unlock, capture_output=True, check=False)
         with subprocess.Popen(

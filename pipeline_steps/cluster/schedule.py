@@ -1,4 +1,4 @@
-"""How long jobs take together on so many GPUs, by playing their durations through."""
+"""How long jobs take together on a number of GPUs, by simulating their schedule."""
 
 import heapq
 from collections.abc import Sequence
@@ -117,7 +117,7 @@ class _Simulation:
 
 
 def longest_paths(tasks: Sequence[Task]) -> list[float]:
-    """For each task the longest way from its start to the end of all."""
+    """For each task, the longest path from its start to the end of all."""
     following = _following([task.needs for task in tasks])
     longest = [0.0] * len(tasks)
     for number in reversed(in_order([task.needs for task in tasks])):
@@ -145,7 +145,7 @@ def bound(tasks: Sequence[Task], gpus: int) -> float:
 
 
 def in_order(needs: Sequence[Sequence[int]]) -> list[int]:
-    """All places, each behind those that it needs."""
+    """All indices, each after those that it needs."""
     following = _following(needs)
     open_needs = list(map(len, needs))
     order = [task for task, count in enumerate(open_needs) if not count]

@@ -1,4 +1,4 @@
-"""What Snakemake is told on its command line, with the scale among its config."""
+"""Snakemake's command-line arguments, with the scale in its config."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,11 +17,11 @@ def with_scale(
     profile: str | None = None,
     root: Path = Path(),
 ) -> list[str]:
-    """The same arguments, and behind them the whole config.
+    """The same arguments, followed by the whole config.
 
-    A `--config` on the line takes the place of the profile's, so what the profile says is
-    said again; what the user says goes before both. It stands last, for Snakemake would
-    take targets behind it for settings.
+    A `--config` on the command line replaces the profile's, so the profile's settings
+    are repeated; the user's own win over both. It comes last, because Snakemake would
+    take targets after it for settings.
     """
     rest, own = _split(arguments)
     settings = {**_of_profile(profile, root), "scale": scale, **own}

@@ -1,4 +1,4 @@
-"""What came of a run, gathered from what Snakemake says while it runs."""
+"""The result of a run, gathered from Snakemake's output."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ class Failure:
         return f"{self.rule} {name.partition(f'logs/{self.rule}/')[2]}".rstrip()
 
     def sentence(self, root: Path) -> str:
-        """What the job said of its failure, or the last line of its log."""
+        """The sentence in which the job failed, or the last line of its log."""
         path = root / self.log
         lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
         said = [line.partition(ERROR)[2] for line in lines if ERROR in line]
@@ -45,7 +45,8 @@ class Summary:
     _ids: dict[str, Failure] = field(default_factory=dict)
 
     def read(self, line: str) -> Failure | None:
-        """One line of what Snakemake says, and the failure that it completes."""
+        """Reads one line of Snakemake's output, and returns the failure that it
+        completes."""
         if steps := re.match(r"(\d+) of (\d+) steps", line):
             self.done, self.total = int(steps[1]), int(steps[2])
         elif begun := re.match(r"Error in (?:group|rule) (\S+?):", line):
@@ -65,7 +66,7 @@ class Summary:
         return None
 
     def text(self, root: Path) -> str:
-        """What failed, each with its sentence, below it what was run, then the counts."""
+        """The failures with their sentences, then what was run, then the counts."""
         left = max(self.total - self.done - len(self.failed), 0)
         lines = []
         for failure in self.failed:

@@ -1,6 +1,7 @@
 """How much work a job has: units such as steps and batches, and operations.
 
-Units bear the names under which a record tells its pace (`core/pace.py`). Both are counted
+Units have the names under which records give their pace (`core/pace.py`). Both are
+counted
 from the spec and the size of the data. In units a batch that isn't full counts as its part.
 """
 
@@ -35,7 +36,7 @@ Units = dict[str, float]
 
 @dataclass(frozen=True)
 class Work:
-    """A job of one of `STEPS`, and how large the data is that it takes."""
+    """A job of one of `STEPS`, and the size of its data."""
 
     step: str
     spec: Spec

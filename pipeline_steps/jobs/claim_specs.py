@@ -99,7 +99,7 @@ class ClaimSpecs:
 
     @cached_property
     def _made(self) -> set[Result]:
-        """The results behind the pages that the scale makes by default."""
+        """The results that the scale's default pages show."""
         return {
             result
             for paper, content in self.config.papers.items()
@@ -124,8 +124,8 @@ class ClaimSpecs:
 
 
 def _printed(paper: Paper) -> dict[str, bool]:
-    """How its printed tables decide its claims; of two numbers for one cell the first
-    counts."""
+    """How a paper's printed tables decide its claims; if a cell has two numbers, the
+    first counts."""
     numbers: dict[tuple[Key, ...], float] = {}
     for table in paper.tables.values():
         for row in table.rows:

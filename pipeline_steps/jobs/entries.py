@@ -1,4 +1,4 @@
-"""From names in the config to what they mean, as plain settings in a spec."""
+"""Resolves names in the config into plain settings for specs."""
 
 from collections.abc import Mapping
 from typing import Any

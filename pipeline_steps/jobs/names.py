@@ -14,7 +14,7 @@ def base(dataset: str) -> str:
 
 
 def corruption(dataset: str) -> str:
-    """What was done to them, if anything."""
+    """The corruption in a name, if there is one."""
     return dataset.partition(".")[2]
 
 

@@ -19,13 +19,13 @@ class Options:
     scale: str = "demo"
     """The name of a file in workflow/config/scales."""
     gpus: str = "gpu"
-    """How the cluster knows GPUs."""
+    """How the cluster calls GPUs."""
     limited: bool = False
     """Whether a training stops itself before its time limit."""
     pool: bool = True
     """Whether local jobs start as forks of one process."""
     cpu: bool = False
-    """Whether what a scale computes on GPUs may be computed on a CPU."""
+    """Whether jobs that request GPUs may run on a CPU."""
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "Options":

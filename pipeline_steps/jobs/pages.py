@@ -1,4 +1,4 @@
-"""From the config to the papers' pages: what each shows, and from which runs."""
+"""Makes the specs of the papers' pages: what each shows, and from which runs."""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -156,7 +156,7 @@ class Pages:
         )
 
     def papers(self) -> list[PrintedPaper]:
-        """All that the papers print, and what of it is made."""
+        """Everything that the papers print, and which parts are made."""
         return [
             PrintedPaper(
                 paper=name,

@@ -1,4 +1,4 @@
-"""A job as it is planned: its settings, its code, and what it takes and makes."""
+"""A planned job: its settings, code, inputs and outputs."""
 
 import os
 import re
@@ -22,7 +22,7 @@ from pipeline_steps.jobs.inputs import InputFiles, Inputs
 from pipeline_steps.jobs.specs import Specs
 from pipeline_steps.jobs.wildcards import known_names, patterns, patterns_of
 
-# What makes the spec of each rule's jobs.
+# The function that makes the specs of each rule's jobs.
 SPEC_OF: Mapping[str, Callable[..., BaseModel]] = MappingProxyType(
     {
         "fetch_dataset": Specs.fetched,
@@ -119,8 +119,9 @@ class RuleJob:
     def _environment(self) -> dict[str, str]:
         if self.result.rule not in ("fetch_dataset", "build_dataset"):
             return {}
-        # The places of published files are no setting: where bytes come from changes no
-        # result, so a new mirror reruns nothing. The user's own places come first.
+        # The places of published files are not part of the spec, because where bytes
+        # come from changes no result: a new mirror reruns nothing. The user's own
+        # places come first.
         own = filter(None, [os.environ.get(MIRROR)])
         name = self.names["dataset"]
         known = self.planner.specs.config.datasets[name].places
@@ -172,7 +173,7 @@ class Planner:
         raise PipelineError(f"no job makes {result}: {why}")
 
     def no_such_target(self, target: str) -> str:
-        """What is wrong with a target of Snakemake's."""
+        """A sentence about a target that no job makes."""
         if "/" in target:
             try:
                 self.that_makes(target)

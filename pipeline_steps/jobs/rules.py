@@ -1,5 +1,5 @@
-"""What the Snakefile needs: the targets, and for each rule its jobs' inputs, outputs,
-settings and resources, by wildcards."""
+"""What the Snakefile uses: the targets and, for each rule, the inputs, outputs,
+settings and resources of its jobs by wildcards."""
 
 import re
 import subprocess
@@ -90,7 +90,7 @@ class Rules:
         return {name: paper.pages for name, paper in self.config.papers.items()}
 
     def targets(self, paper: str | None = None) -> list[str]:
-        """The files that the scale makes of all papers, or all that it can make of one."""
+        """The scale's default files of all papers, or all files of one paper."""
         pages = self.planner.specs.pages
         return [
             self.target(name, page)

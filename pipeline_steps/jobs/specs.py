@@ -1,4 +1,4 @@
-"""From the config to jobs: the spec of each step.
+"""Makes each job's spec from the config.
 
 A spec holds only what its job uses: a change of the config changes the specs that it
 touches, and so reruns exactly these jobs.

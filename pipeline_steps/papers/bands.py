@@ -19,7 +19,7 @@ def judged(path: Path) -> Outcomes:
 
 
 def legend_below(figure: Figure, axes: Axes, title: str) -> None:
-    """One legend for all axes, of what these ones show."""
+    """One legend for all axes, with the entries of these."""
     drawn, labels = axes.get_legend_handles_labels()
     figure.legend(
         drawn,
@@ -38,7 +38,7 @@ def band(
     outcomes: Sequence[Outcomes],
     label: str,
 ) -> None:
-    """The line of this number: accuracy in percent over places on the axis."""
+    """Draws the line of this number: accuracy in percent over positions on the axis."""
     sure = [interval(outcome) for outcome in outcomes]
     low, high = [ends.low for ends in sure], [ends.high for ends in sure]
     colour = COLOURS[i % len(COLOURS)]

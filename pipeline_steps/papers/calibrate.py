@@ -1,4 +1,4 @@
-"""Chooses the setting of an attack that a paper leaves open, on a few defenses alone."""
+"""Chooses an attack's setting that a paper leaves open, using a few defenses."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def main(job: Job[CalibrationSpec]) -> dict[str, Any]:
 
 
 def comparable(spec: CalibrationSpec) -> bool:
-    """Whether what comes out says something of the paper."""
+    """Whether the result says anything about the paper."""
     return spec.scale == "paper" and not standing_in(spec)
 
 

@@ -1,4 +1,5 @@
-"""Which setting of an attack explains best what a paper printed for some defenses."""
+"""Which setting of an attack best explains the numbers that a paper printed for some
+defenses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,13 +9,14 @@ from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.papers.spec import CalibrationSpec, Candidate
 from pipeline_steps.papers.statistics import Key, Outcomes, accuracy, interval
 
-# Distances that differ by less are the same, whatever the order of a sum.
+# Distances that differ by less count as equal, because sums depend on their order.
 SAME = 1e-9
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A candidate, and how far the defenses are under it from what is printed."""
+    """A candidate, and how far the defenses' accuracies under it are from the printed
+    ones."""
 
     candidate: Candidate
     accuracies: Mapping[str, float]
@@ -25,7 +27,8 @@ class Fit:
 
 
 def fits(spec: CalibrationSpec, outcomes: Mapping[Key, Outcomes]) -> list[Fit]:
-    """All candidates, the best first; of equally good ones first the one in use."""
+    """All candidates, the best first; among equally good ones the one in use comes
+    first."""
     candidates = [_fit(spec, candidate, outcomes) for candidate in spec.candidates]
     best = min(fit.distance for fit in candidates)
 
@@ -76,7 +79,7 @@ def verdict(spec: CalibrationSpec, ranked: list[Fit]) -> str:
 
 
 def complaint(spec: CalibrationSpec, ranked: list[Fit]) -> str | None:
-    """What has to be changed, where the tables use another setting."""
+    """What to change, if the tables use another setting."""
     best = ranked[0].candidate.threat
     if best == spec.frozen:
         return None

@@ -1,4 +1,4 @@
-"""Checks what a paper says against what came out, claim by claim."""
+"""Checks a paper's claims against the measured numbers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +47,7 @@ def evidence(job: Job[ClaimsSpec]) -> Evidence:
 
 
 def _sizes(spec: ClaimsSpec, files: Sequence[Path]) -> dict[tuple[str, Key], Outcomes]:
-    """How far images were moved, wherever a claim asks for it."""
+    """How far images were moved, for the claims about it."""
     wanted = {
         (str(quantity.size), quantity.behind(spec.used(claim), spec.stand_ins)[0])
         for claim in spec.claims

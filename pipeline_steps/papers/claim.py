@@ -1,4 +1,4 @@
-"""A sentence of a paper as something that numbers decide."""
+"""A claim: a sentence of a paper that numbers can decide."""
 
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +25,8 @@ RELATIONS: dict[Relation, Callable[[float, float], bool]] = {
 
 
 class Sparse(Settings):
-    """Told without what it leaves open: a job's command line has room for 128 kB."""
+    """Dumped without its defaults, because a job's command line is limited to 128
+    kB."""
 
     @model_serializer(mode="wrap")
     def _serialised(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -71,7 +72,7 @@ class Quantity(Sparse):
         return keys(dataset, defense, self.threats, self.corruptions)
 
     def over(self, more: "Quantity") -> "Quantity":
-        """This one, with what it leaves open taken from another."""
+        """This quantity, with missing keys taken from another."""
         open_ = Quantity.model_fields.keys() - (UNDER if self.threats else set())
         open_values = more.model_dump(include=open_)
         return Quantity(
@@ -183,7 +184,7 @@ class Result(NamedTuple):
 
 
 class LeftOut(Settings):
-    """What a claim lacks that the scale does not make."""
+    """The results that a claim needs and the scale does not make."""
 
     results: list[Result]
     """The first few."""
@@ -196,7 +197,7 @@ class ClaimsSpec(Settings):
 
     scale: str
     papers_size: bool
-    """Whether nothing is smaller than the papers have it."""
+    """Whether everything has the papers' size."""
     stand_ins: dict[str, str]
     """What was really used in place of a data set that a paper names."""
     paper: str
@@ -254,6 +255,6 @@ class AllClaimsSpec(Settings):
     """What the claims were decided on."""
     papers: list[str]
     names: Names = Names()
-    """What people call what the claims speak of."""
+    """Readers' names for what the claims are about."""
     left_out: dict[str, LeftOut] = Field(default_factory=dict)
     """By a claim's name: what it lacks at this scale."""

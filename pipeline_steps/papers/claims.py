@@ -1,4 +1,4 @@
-"""A paper's sentences, decided by the numbers that came out."""
+"""Decides a paper's claims by the measured numbers."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def decide(claim: Claim, evidence: Evidence) -> Decision:
 
 
 def together(outcomes: Iterable[Outcome]) -> Outcome:
-    """The outcome of what must all hold."""
+    """The outcome of comparisons that must all hold."""
     present = {*outcomes}
     worst_first = (Outcome.FAILS, Outcome.INCONCLUSIVE)
     return next(
@@ -71,7 +71,7 @@ def together(outcomes: Iterable[Outcome]) -> Outcome:
 
 @dataclass(frozen=True)
 class Sampled:
-    """What is held against a number, training by training and image by image."""
+    """What is compared with a number, for each training and each image."""
 
     values: Outcomes
     relation: Relation
@@ -97,7 +97,7 @@ class Sampled:
 
     @property
     def agreeing(self) -> int:
-        """For how many trainings alone it comes out as for their mean."""
+        """How many trainings by themselves give the same outcome as their mean."""
         means = [100 * float(values.mean()) for values in self.values]
         holds = RELATIONS[self.relation]
         answers = [holds(mean, self.number) for mean in means]
@@ -140,7 +140,7 @@ def _sampled(
     relation = comparison.relation
     if left is not None and right is not None:
         if len(left) != len(right):
-            # Of a side that was trained once, nothing tells what another seed would give.
+            # With one training of a side, nothing tells what another seed would give.
             left, right = (side.mean(axis=0)[None] for side in (left, right))
         each = left.astype(float) - right
         return Sampled(each, relation, 0, paired=True, counted=counted)
@@ -157,7 +157,7 @@ def _counts_images(side: Side) -> bool:
 
 
 def _outcome(within: Interval, sampled: Sampled) -> Outcome:
-    """Decided where all of the interval says the same, and an exact test if there is one."""
+    """Decided if the whole interval agrees, and the exact test if there is one."""
     number = sampled.number
     if sampled.relation == "within":
         holds = all(near(end, number) for end in within)

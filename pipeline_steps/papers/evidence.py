@@ -1,8 +1,8 @@
-"""What claims are decided by: the numbers behind each quantity that they speak of.
+"""The evidence for claims: the numbers behind each quantity that they mention.
 
-Whatever was sampled has a value for each seed and each test image, whose mean in
-hundredths is the number: right or wrong for an accuracy in percent, and a hundredth of
-the distance for how far an image was moved.
+Everything sampled has a value for each seed and each test image, and the number is 100
+times their mean: right or wrong for an accuracy in percent, and a hundredth of the
+distance for how far an image was moved.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,12 +29,12 @@ from pipeline_steps.papers.statistics import (
 
 @dataclass(frozen=True)
 class Evidence:
-    """All numbers that came out, by data set, defense and threat."""
+    """All measured numbers, by data set, defense and threat."""
 
     outcomes: Mapping[Key, Outcomes] = field(default_factory=dict)
     """Right or wrong, by the last weights."""
     sizes: Mapping[tuple[str, Key], Outcomes] = field(default_factory=dict)
-    """How far images were moved, by the norm before all else."""
+    """How far images were moved, by norm first."""
     curves: Mapping[tuple[str, Key], Outcomes] = field(default_factory=dict)
     """Right or wrong, by the `last` and the `best` of the weights kept while training."""
     manifolds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class Evidence:
     """What was really used in place of a data set that the paper names."""
 
     def samples(self, side: Quantity, dataset: str) -> Outcomes | None:
-        """A side seed by seed and image by image, or nothing for a plain number."""
+        """A side's values for each seed and image; `None` for a plain number."""
         if side.defense is None:
             return None
         here = self._samples(side, dataset)
@@ -99,9 +99,10 @@ def _get(known: Mapping[Any, Outcomes], key: Any, *names: str) -> Outcomes:
 def read_curves(
     runs: Sequence[Run], files: Sequence[Path]
 ) -> dict[tuple[str, Key], Outcomes]:
-    """By the last and the best of the kept weights, each seed's own; seeds are stacked.
+    """Right or wrong by the last and by the best of each seed's kept weights; seeds are
+    stacked.
 
-    No image is scored by weights that it has helped to choose.
+    No image is scored by weights that it helped to choose.
     """
     curves: dict[tuple[str, Key], list[np.ndarray]] = {}
     for run, path in zip(runs, files, strict=True):

@@ -1,4 +1,4 @@
-"""What a job must know of a table or a figure."""
+"""What a job must know about a table or a figure."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -18,7 +18,7 @@ BEST = ".best"
 
 NOT_PRINTED = "the paper prints no number here"
 
-# What few have to say stands in no spec of the others.
+# Keys that few entries have appear only in their specs.
 Said = Annotated[str | None, Field(exclude_if=lambda said: said is None)]
 
 # Of a number that the paper prints and our text of it lost: not known, or known from elsewhere.
@@ -123,11 +123,11 @@ class Missing(StrEnum):
     """What a cell without a measured number lacks."""
 
     ROW = "row"
-    """Nothing stands behind its row."""
+    """Its row is not computed."""
     COLUMN = "column"
-    """Nothing stands behind its column."""
+    """Its column is not computed."""
     OTHER_ROW = "other_row"
-    """It is a difference, and nothing stands behind one of the rows."""
+    """It is a difference, and one of the rows is not computed."""
     NOT_PRINTED = "not_printed"
     """The paper prints no number there."""
     NO_VERDICTS = "no_verdicts"
@@ -146,7 +146,7 @@ class NotRun(Settings):
     """The config's own words on a row or a column."""
     measured: int | None = None
     columns: int | None = None
-    """Of an incomplete row: so many of so many columns were measured."""
+    """For an incomplete row: how many of its columns were measured."""
 
     @property
     def is_shared(self) -> bool:
@@ -168,7 +168,7 @@ class Run(Settings):
 
 
 class TableSpec(Settings):
-    """A published table, and the verdicts that stand behind its cells."""
+    """A published table, and the verdicts from which its cells are computed."""
 
     paper: str
     table: str
@@ -241,7 +241,8 @@ class Candidate(Settings):
 
 
 class CalibrationSpec(Settings):
-    """What a paper printed for some defenses, and the settings that may explain it."""
+    """The numbers that a paper printed for some defenses, and the settings that may
+    explain them."""
 
     paper: str
     name: str
@@ -291,7 +292,7 @@ class FigureSpec(Settings):
     scale: str
     scale_title: str
     dataset: str | None
-    """None for what is drawn of no data set."""
+    """Absent for figures without a data set."""
     stands_for: str | None
     """As the paper names it."""
     stand_ins: dict[str, str] = Field(default_factory=dict)
@@ -299,7 +300,7 @@ class FigureSpec(Settings):
     figure: Entry
     panels: list[Panel]
     threats: dict[str, str] = Field(default_factory=dict)
-    """What people call the threats of its panels."""
+    """Readers' names for the threats of its panels."""
 
     def used(self, panel: Panel) -> str:
         """The data set that a panel really shows."""

@@ -1,8 +1,8 @@
-"""How sure a number is: intervals over the test images, and tests of differences.
+"""How certain a number is: intervals over the test images, and tests of differences.
 
 The test image is the unit throughout. With several seeds an image counts by the share
-of the seeds that got it right, so that more seeds never pass for more images; what
-another training would give is told by the spread between them. All results are percent.
+of seeds that got it right, so that more seeds never pass for more images. The spread
+between seeds shows what another training might give. All results are percentages.
 """
 
 import math
@@ -20,11 +20,12 @@ from pipeline_steps.papers.spec import Run
 LEVEL = 0.95
 SIGNIFICANT = 1 - LEVEL
 REPLICATES = 10_000
-# Of each corruption, as the floor of data sets makes them.
+# The severities of each corruption, as in `datasets`.
 SEVERITIES = 5
-# Below so many images right, or wrong, the bootstrap is too narrow.
+# With fewer images right, or wrong, than this, the bootstrap is too narrow.
 FEW = 10
-# Above so many distinct values a mean is as good as normal, and resampling slow.
+# With more distinct values than this, a mean is practically normal, and resampling is
+# slow.
 MANY = 500
 
 # Right or wrong: a row for each seed, a column for each test image.
@@ -32,7 +33,7 @@ Outcomes = np.ndarray
 
 
 class Interval(NamedTuple):
-    """What a percentage lies in, at 95 % confidence."""
+    """The 95 % confidence interval of a percentage."""
 
     low: float
     high: float
@@ -104,15 +105,16 @@ def spread(outcomes: Outcomes) -> float | None:
 
 
 def interval(outcomes: Outcomes) -> Interval:
-    """Where the accuracy lies: a bootstrap over images, or exact near 0 and 100 %.
+    """The interval of an accuracy: a bootstrap over images, or exact near 0 and 100 %.
 
-    The exact one is Clopper and Pearson's; a bootstrap of ten images out of ten would
-    claim to be certain. Differences are no such share of images: `bootstrap` is theirs.
+    The exact one is Clopper and Pearson's, because a bootstrap of ten images out of ten
+    would claim certainty. Differences are not such shares of images and use
+    `bootstrap`.
     """
     values = outcomes.mean(axis=0)
     right = round(values.sum())
     if min(right, len(values) - right) < FEW:
-        # Here, for SciPy's statistics take long to import.
+        # Imported here, because SciPy's statistics take long to import.
         from scipy.stats import binomtest
 
         exact = binomtest(right, len(values)).proportion_ci(LEVEL, "exact")
@@ -143,12 +145,12 @@ def with_trainings(within: Interval, values: np.ndarray) -> Interval:
 
 
 def differences(left: Outcomes, right: Outcomes) -> np.ndarray:
-    """What each image contributes to the difference of two accuracies."""
+    """Each image's contribution to the difference of two accuracies."""
     return left.mean(axis=0) - right.mean(axis=0)
 
 
 def bootstrap(values: np.ndarray) -> Interval:
-    """Where the mean of one value per image lies, by resampling the images.
+    """The interval of the mean of one value per image, by resampling the images.
 
     Images of equal value are alike, so that a resample is a draw of how often each
     value occurs: the same distribution, in milliseconds. The stream is fixed: a table
@@ -170,7 +172,7 @@ def bootstrap(values: np.ndarray) -> Interval:
 
 
 def sign_test(values: np.ndarray) -> float:
-    """How likely so uneven a split is if neither side is better, exactly.
+    """The exact probability of so uneven a split if neither side is better.
 
     With one seed on each side this is McNemar's exact test.
     """
@@ -183,7 +185,7 @@ def sign_test(values: np.ndarray) -> float:
 
 
 def binomial_test(outcomes: Outcomes, percent: float) -> float:
-    """How likely such an accuracy is if the true one were `percent`, exactly."""
+    """The exact probability of such an accuracy if the true one were `percent`."""
     from scipy.stats import binomtest
 
     values = outcomes.mean(axis=0)

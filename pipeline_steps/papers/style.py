@@ -46,7 +46,7 @@ LOOK: dict[str, Any] = {
     "ytick.color": GREY,
 }
 
-# What a format would tell of the moment and the program that wrote it.
+# Metadata that a format would otherwise write about the time and the program.
 NO_TRACES: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".svg": {"Creator": None, "Date": None},
@@ -54,8 +54,9 @@ NO_TRACES: dict[str, dict[str, Any]] = {
 
 
 def look() -> AbstractContextManager[None]:
-    """All that is drawn and saved inside looks alike, whatever the user's own style."""
-    import matplotlib.style  # Here, for pages of text share this module.
+    """Figures drawn and saved inside the `with` block have one style, whatever the
+    user's is."""
+    import matplotlib.style  # Imported here, because pages of text share this module.
 
     return matplotlib.style.context(["default", LOOK])
 

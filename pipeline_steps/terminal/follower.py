@@ -1,4 +1,4 @@
-"""Follows a run of Snakemake by its log: writes its events down, and shows them.
+"""Follows a Snakemake run by its log: saves its events, and shows them.
 
 Snakemake's own log goes to its file as ever. On the screen each job gets one line in
 words, and the end a summary. Snakemake has plugins for that, too, but a plugin is
@@ -23,7 +23,7 @@ from pipeline_steps.terminal.run_state import Run, RunFile, RunJob
 from pipeline_steps.terminal.screen import Screen, sentence
 from pipeline_steps.terminal.words import Words, outcome
 
-# What Snakemake says before the first job, and nobody has to read.
+# Snakemake's messages before the first job that nobody has to read.
 PRELUDE = (
     "Workflow defines that rule ",
     "Assuming unrestricted shared filesystem usage",
@@ -32,12 +32,12 @@ PRELUDE = (
     "Conda environments: ignored",
 )
 PRELUDE_EVENTS = ("workflow_started", "resources_info", "run_info")
-# What it says of failures, each of which has its line.
+# Its messages about failures, which have lines of their own here.
 SAID_ALREADY = ("Exiting because a job execution failed", "At least one job did not")
 
 
 class Follower(logging.Handler):
-    """Knows the run from when its first job starts."""
+    """Follows a run from the moment its first job starts."""
 
     def __init__(self, rules: Rules, root: Path = ROOT) -> None:
         super().__init__()
@@ -51,7 +51,8 @@ class Follower(logging.Handler):
 
     @classmethod
     def attach(cls, workflow: Any, rules: Rules) -> "Follower | None":
-        """Listens to what Snakemake logs, where it runs jobs and is not asked for more."""
+        """Attaches to Snakemake's log if it runs jobs and no other logger was
+        requested."""
         options = workflow.output_settings
         if not workflow.is_main_process or options.dryrun or options.debug_dag:
             return None
@@ -73,10 +74,10 @@ class Follower(logging.Handler):
         return False
 
     def begin(self, workflow: Any) -> None:
-        """What will run is known, and the first job not started."""
+        """Called when the jobs are known and the first has not started."""
         try:
             self._begin(workflow)
-        except Exception as error:  # what only shows a run must not end it
+        except Exception as error:  # showing a run must never end it
             self.run, self.screen = Run(), None
             self._give_back()
             logger.warning(f"This run can't be followed: {error!r}")
@@ -129,7 +130,7 @@ class Follower(logging.Handler):
         return planned
 
     def _give_back(self) -> None:
-        """Lets Snakemake show all, and first what was held back."""
+        """Lets Snakemake print everything again, starting with what was held back."""
         for handler in _of_snakemake():
             handler.removeFilter(self.lets_pass)
             for record in self.held:
@@ -139,7 +140,7 @@ class Follower(logging.Handler):
     # ---- While it runs -----------------------------------------------------------------
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Reads one record; whatever is wrong with it, the run goes on."""
+        """Reads one record; if anything is wrong with it, the run still goes on."""
         if not self.run.jobs:
             return
         try:
@@ -186,7 +187,7 @@ class Follower(logging.Handler):
             self.screen.changed(job)
 
     def _took(self, number: int) -> dict[str, float]:
-        """What a job of a cluster took, where it waited in a queue first."""
+        """The run time of a cluster job, without its wait in the queue."""
         card = self.cards.get(number)
         record = card and card.with_suffix(".record.json")
         if record is None or not record.is_file():
@@ -210,7 +211,7 @@ class Follower(logging.Handler):
 
 
 def _of_snakemake() -> list[logging.Handler]:
-    """What writes Snakemake's own words to the screen."""
+    """The handler that prints Snakemake's own messages."""
     return [h for h in logger.handlers if isinstance(h, ColorizingTextHandler)]
 
 

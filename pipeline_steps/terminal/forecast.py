@@ -1,8 +1,9 @@
-"""How long jobs will take, told before any of them starts, and in no time.
+"""A quick forecast of how long jobs will take, before any of them starts.
 
-A plan (`make plan`) counts operations, which takes a second for each job. This takes what
-is at hand: what an earlier run of the same settings took, what the last plan of the scale
-says, or else a guess from the settings. A run corrects all of them by what its jobs take.
+A plan (`make plan`) counts operations, which takes a second for each job. This uses
+what is known already: the time of an earlier run with the same settings, the scale's
+last plan, or else a guess from the settings. During a run all forecasts are corrected
+by the times of finished jobs.
 """
 
 import csv
@@ -37,7 +38,7 @@ SNAPSHOTS = 5
 
 @dataclass(frozen=True)
 class Forecast:
-    """What the jobs of a scale will take."""
+    """How long the jobs of a scale will take."""
 
     config: Config
     root: Path
@@ -51,7 +52,7 @@ class Forecast:
         return self._guess(job) if planned is None else planned
 
     def _measured(self, job: RuleJob) -> float | None:
-        """What the last run took, if its settings were the same."""
+        """The last run's time, if its settings were the same."""
         places = job.outputs
         if "record" not in places or not (self.root / places["record"]).is_file():
             return None

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline_steps.cluster.schedule import Task, simulate
 
-# So many seconds of jobs must be done before what was forecast is much corrected.
+# How many seconds of jobs must be done before forecasts are corrected much.
 SECONDS_OF_TRUST = 10.0
 # A job that is over its time is expected to take so much more of what it took.
 OVERTIME = 0.25
@@ -87,7 +87,7 @@ class Run:
         return self.began + time.monotonic() - self.clock
 
     def read(self, event: Mapping[str, Any]) -> None:
-        """Goes on by one event."""
+        """Reads the next event."""
         kind, when = event["event"], event["time"]
         if kind == "ended":
             self.ended = when
@@ -152,7 +152,7 @@ class Run:
         return factors
 
     def seconds_left(self, now: float, slots: int | None = None) -> float:
-        """How long the rest lasts, if its jobs start as those of a plan would."""
+        """How long the rest takes, simulated as in a plan."""
         factors = self.corrections()
         rest = self.of(State.RUNNING, State.WAITING)
         places = {job.id: place for place, job in enumerate(rest)}
@@ -239,7 +239,8 @@ def read_run(path: Path) -> Run | None:
 
 
 def is_alive(run: Run) -> bool:
-    """Whether its Snakemake may still be there; of another machine nothing is known."""
+    """Whether its Snakemake may still be running; on another machine this is
+    unknown."""
     if run.ended is not None:
         return False
     if not _is_here(run):

@@ -1,6 +1,6 @@
-"""What a run shows on the terminal: a line for each job, how far it is, and a summary.
+"""What a run prints on the terminal: a line for each job, its progress, and a summary.
 
-Where nobody watches, as in a pipe, it is plain lines without a bar.
+In a pipe it is plain lines without a bar.
 """
 
 import sys
@@ -17,9 +17,9 @@ from pipeline_steps.terminal.words import duration
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-# To play the rest through takes a moment, so that not every job asks for it.
+# Simulating the rest takes a moment, so it is not done after every job.
 SECONDS_BETWEEN_LOOKS = 2.0
-# Of jobs that run, so many are named.
+# How many running jobs are named.
 NAMED = 2
 
 # What jobs made, by their rules; one, and several.
@@ -65,7 +65,7 @@ class Screen:
             print(line, file=sys.stderr, flush=True)
 
     def look(self) -> None:
-        """Plays the rest through, if that is some time ago."""
+        """Simulates the rest again, if the last time was a while ago."""
         if (now := self.run.now()) - self.looked >= SECONDS_BETWEEN_LOOKS:
             self.left, self.looked = self.run.seconds_left(now), now
 
@@ -154,7 +154,7 @@ def _short(path: Path, root: Path) -> Path:
 
 
 def _live_bar() -> "Progress":
-    # Here, for a run in a pipe never shows a bar.
+    # Imported here, because a run in a pipe never shows a bar.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 

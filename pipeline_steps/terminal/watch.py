@@ -18,7 +18,7 @@ NAMED = 10
 
 
 def watch(root: Path, once: bool = False) -> None:
-    """Looks again and again until the run ends, or once where nobody watches."""
+    """Refreshes until the run ends; prints once if the output is not a terminal."""
     if once or not sys.stdout.isatty():
         print("\n".join(_look(root)[1]))
         return
@@ -37,7 +37,7 @@ def watch(root: Path, once: bool = False) -> None:
 
 
 def _look(root: Path) -> tuple[bool, list[str]]:
-    """Whether the run goes on, and all that there is to say of it."""
+    """Whether the run goes on, and the lines that describe it."""
     run = read_run(root / layout.RUN)
     if run is None:
         raise PipelineError("nothing has been run in this checkout yet")

@@ -99,7 +99,8 @@ _JOBS: Mapping[str, Callable[[Words, Mapping[str, str], str], str]] = {
 
 
 def outcome(rule: str, card: Path) -> str:
-    """What came out of a job, as `74.4 % [70.7, 78.1]`; nothing where its card says none."""
+    """The result of a job, such as `74.4 % [70.7, 78.1]`; empty if its card has
+    none."""
     describe = _OUTCOMES.get(rule)
     try:
         metrics = json.loads(card.read_text(encoding="utf-8"))["metrics"]
@@ -109,7 +110,7 @@ def outcome(rule: str, card: Path) -> str:
 
 
 def _accuracy(metrics: Metrics) -> str:
-    # Here, for NumPy takes a while, and a run starts without it.
+    # Imported here, because NumPy takes a while, and a run starts without it.
     import numpy as np
 
     from pipeline_steps.papers.statistics import interval

@@ -1,4 +1,4 @@
-"""What defenses keep under several attacks, side by side."""
+"""Accuracy of defenses under several attacks, side by side."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from pipeline_steps.papers.statistics import Outcomes, accuracy, interval
 from pipeline_steps.papers.style import COLOURS, GREY, INK, heading
 
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "++")
-# What is left between groups of bars, in units of their distance.
+# The gap between groups of bars, relative to their distance.
 GAP = 0.2
 
 
 class AccuracyBars:
-    """Axes for each part, on them a group of bars for each attack, with intervals."""
+    """Axes for each part, with a group of bars and intervals for each attack."""
 
     shows = "verdicts"
 

@@ -15,7 +15,7 @@ COLUMNS = 2
 
 
 class AccuracyByBudget:
-    """Accuracy against budget: axes for each part, on them a line for each label."""
+    """Accuracy against budget: axes for each part, with a line for each label."""
 
     shows = "verdicts"
 

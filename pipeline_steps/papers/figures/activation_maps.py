@@ -19,7 +19,8 @@ from pipeline_steps.papers.pictures import (
 )
 from pipeline_steps.papers.spec import FigureSpec
 
-# Told apart in grey and by the colour-blind: from dark, nothing, to bright, most.
+# A colour map that works in grey and for the colour-blind: from dark (none) to bright
+# (most).
 COLOURS = "inferno"
 COVER = 0.55
 

@@ -1,4 +1,4 @@
-"""What an attack does to images, and what a defense then says of them."""
+"""What an attack does to images, and how a defense then classifies them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The parts of a latent vector attacked one by one: level beside level, budget by budget."""
+"""The levels of a latent vector, attacked one at a time, with several budgets."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from pipeline_steps.papers.style import GREY, heading
 
 
 class AttackedLevels:
-    """A column an attack; each image above what was done to it, magnified."""
+    """A column for each attack; each image is above its magnified difference."""
 
     shows = "examples"
 

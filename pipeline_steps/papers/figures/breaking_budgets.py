@@ -1,4 +1,4 @@
-"""What it takes to break a defense, image by image."""
+"""The budget that breaks a defense, for each image."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = 3
-# What withstands every budget that was tried.
+# Stands for images that withstand every budget that was tried.
 UNBROKEN = np.inf
 
 
@@ -59,14 +59,14 @@ class BreakingBudgets:
 def _line(
     axes: Axes, shown: list[tuple[Panel, Path]], label: str, labels: list[str]
 ) -> str:
-    """Draws a defense's line; gives its median in words."""
+    """Draws a defense's line; returns its median in words."""
     verdicts = {float(p.at or 0): path for p, path in shown if p.label == label}
     if not verdicts:
         return ""
     smallest, budgets = smallest_budgets(verdicts), sorted(verdicts)
     unbroken = [withstood(smallest, budget)[None] for budget in budgets]
     band(axes, labels.index(label), budgets, unbroken, label)
-    # The lower of two middle images: between a budget and none lies nothing.
+    # The lower of two middle images, because a budget and none have no mean.
     median = float(np.sort(smallest.to_numpy())[(len(smallest) - 1) // 2])
     return (
         f"{label}: {median:g}" if np.isfinite(median) else f"{label}: > {budgets[-1]:g}"
@@ -79,7 +79,7 @@ def smallest_budgets(verdicts: Mapping[float, Path]) -> "pd.Series":
     Only images that were judged under all budgets count. An image that a small budget
     breaks counts as broken by all larger ones, for these allow the same edit.
     """
-    # Here, for pandas takes long to import.
+    # Imported here, because pandas takes long to import.
     import pandas as pd
 
     right = {}

@@ -1,4 +1,4 @@
-"""What several attacks make of the same images, beneath the originals."""
+"""The same images under several attacks, below the originals."""
 
 from pathlib import Path
 

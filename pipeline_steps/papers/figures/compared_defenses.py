@@ -1,4 +1,4 @@
-"""What attacks make of the same images to fool one defense and another."""
+"""How attacks edit the same images to fool different defenses."""
 
 from pathlib import Path
 

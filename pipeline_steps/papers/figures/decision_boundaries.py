@@ -1,4 +1,4 @@
-"""What schemes of adversarial training do to points in the plane."""
+"""How schemes of adversarial training move points in the plane."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ from pipeline_steps.threats.frozen import logits_of
 
 COLOURS, MARKERS = (BLUE, VERMILLION), ("o", "^")
 PERTURBED = ("original", "PGD", "TRADES", "Feature Scattering", "LMAE")
-# Points along a side at which a network is asked.
+# The number of points along a side at which a network is evaluated.
 GRID = 200
 
 
 class DecisionBoundaries:
-    """Points as schemes perturb them, and below what is learned by each scheme.
+    """Points as each scheme perturbs them, and below them what the scheme learns.
 
-    Nothing is taken from elsewhere: the five networks are trained while it is drawn.
+    It needs no other results: the five networks are trained while it is drawn.
     """
 
     shows = ""
@@ -65,7 +65,7 @@ class DecisionBoundaries:
 
 
 def _boundary(axes: Axes, model: nn.Module) -> None:
-    """Which class a network gives to each place, and the line between."""
+    """Draws the class that a network gives to each point, and the boundary."""
     side = torch.linspace(0, 1, GRID)
     rows, columns = torch.meshgrid(side, side, indexing="ij")
     places = torch.stack([columns.flatten(), rows.flatten()], 1)[:, :, None, None]

@@ -13,7 +13,7 @@ from pipeline_steps.papers.pictures import show_row
 from pipeline_steps.papers.spec import FigureSpec
 from pipeline_steps.papers.style import GREEN, GREY, INK, VERMILLION, heading
 
-# Arrows along a side, so many that each can still be told from its neighbours.
+# The number of arrows along a side, few enough that each is distinct.
 ARROWS = 16
 
 
@@ -55,7 +55,7 @@ def _framed(row: np.ndarray, colour: str) -> None:
 
 
 def _show_flows(row: np.ndarray, flows: np.ndarray) -> None:
-    """Arrows to where pixels are fetched, for all images on one scale."""
+    """Draws arrows to where pixels are fetched from, on one scale for all images."""
     longest = float(np.hypot(flows[:, 0], flows[:, 1]).max()) or 1.0
     for axes, flow in zip(row, flows, strict=True):
         _show_flow(axes, flow, longest)

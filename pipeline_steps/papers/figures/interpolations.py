@@ -11,7 +11,7 @@ from pipeline_steps.papers.style import heading
 
 
 class Interpolations:
-    """A row for each pair of images: from one's latents in a line to the other's."""
+    """A row for each pair of images, on a line between their latents."""
 
     shows = "manifold"
 

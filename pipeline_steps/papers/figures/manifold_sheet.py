@@ -1,4 +1,4 @@
-"""How well a generator holds a data set: reconstructions, and samples of its own."""
+"""How well a generator covers a data set: reconstructions and samples."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from pipeline_steps.papers.style import GREY
 
 
 class ManifoldSheet:
-    """Originals, what the generator makes of them, the difference, and samples."""
+    """Originals, their reconstructions, the difference, and samples."""
 
     shows = "manifold"
 
