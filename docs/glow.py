@@ -1,8 +1,7 @@
-"""Draws images of a trained flow: python -m docs.glow CARD CARD is the card of
-`train_flow`; the weights are found from it.
+"""Draws images of a trained flow: python -m docs.glow CARD
 
- The flow interpolates between
-scikit-learn's two sample photographs.
+CARD is the card of `train_flow`, from which the weights are found. The flow
+interpolates between scikit-learn's two sample photographs.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """How much work a job has: units such as steps and batches, and operations.
 
 Units have the names under which records give their pace (`core/pace.py`). Both are
-counted
-from the spec and the size of the data. In units a batch that isn't full counts as its part.
+counted from the spec and the size of the data. In units a batch that isn't full counts
+as its part.
 """
 
 from collections import Counter

@@ -3,8 +3,8 @@ DMAT.
 
 Features of several depths are scaled to length one at every pixel; squared differences
 are summed over channels, averaged over pixels, and summed over depths. With `vgg16`
-these are
-the features that LPIPS and DMAT use; offline, those of a classifier of the pipeline.
+these are the features that LPIPS and DMAT use; offline, those of a classifier of the
+pipeline.
 """
 
 from collections.abc import Callable, Mapping, Sequence
