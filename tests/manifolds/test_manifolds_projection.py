@@ -183,7 +183,7 @@ def test_shards_come_to_the_bytes_of_one(place):
     assert np.array_equal(whole, np.concatenate(parts))
 
 
-def test_on_a_gpu_it_comes_to_the_same_latents_and_a_step_never_waits(
+def test_on_a_gpu_latents_are_the_same_and_a_step_never_waits(
     place, toy_gan, monkeypatch
 ):
     project(shard(), "cpu")
