@@ -112,13 +112,13 @@ lock: ## resolve pyproject.toml again, and pin everything
 hashes: ## write the digests of all archives that this machine installs: requirements.hashes
 	$(BIN)/pip install --quiet --dry-run --no-deps --ignore-installed --report .venv/report.json \
 	  --requirement requirements.lock
-	python .ci/hashes.py .venv/report.json > requirements.hashes.new
+	$(BIN)/python .ci/hashes.py .venv/report.json > requirements.hashes.new
 	mv requirements.hashes.new requirements.hashes
 
 audit: setup ## ask a public database for known faults of the pinned packages
 	$(PYTHON) -m venv .venv/audit
 	.venv/audit/bin/pip install --quiet pip-audit
-	.venv/audit/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip
+	.venv/audit/bin/pip-audit --strict --requirement requirements.lock --no-deps --disable-pip
 
 clean: ## remove all results of this scale, but not the environment and the data
 	rm -rf results/$(SCALE) results/.unfinished results/.locks

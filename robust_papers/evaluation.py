@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import Meter
+from pipeline_steps.core.settings import Precision
 from pipeline_steps.core.tables import Table
 from pipeline_steps.datasets.loader import ImageSet
 from pipeline_steps.evaluation.gather_verdicts import metrics
@@ -124,7 +125,7 @@ def evaluate(
     latents: np.ndarray | None = None,
     batch: int = 250,
     seed: int = 0,
-    precision: str = "float32",
+    precision: Precision = "float32",
     progress: bool = True,
 ) -> Evaluation:
     """Attacks a model with each threat and measures its accuracy.

@@ -37,6 +37,7 @@ INDEXING = {aten.index, aten.index_put, aten.index_put_, aten._index_put_impl_}
 SHAPED = {aten.nonzero, aten.masked_select, aten._unique2, aten.unique_dim}
 # What autocast computes in fewer bits.
 LOWERED = {torch.conv2d, torch.nn.functional.linear, torch.matmul, torch.addmm}
+PRODUCTS = {torch.matmul, Tensor.matmul, Tensor.__matmul__}
 SET_DATA = Tensor.data.__set__  # type: ignore[attr-defined]
 ASKED = {aten._local_scalar_dense, aten.equal}
 
@@ -123,6 +124,8 @@ class Computing(TorchDispatchMode):
             kwargs["device"] = CPU
         answer = function(*tree_map(_held, args), **tree_map(_held, kwargs))
         changed = _changed(function, args, kwargs)
+        if not function._schema.returns:
+            return None
         if changed:
             return changed[0] if len(changed) == 1 else tuple(changed)
         return (
@@ -177,6 +180,11 @@ class Calling(TorchFunctionMode):
             return args[0].cpu().tolist()
         if function == SET_DATA and isinstance(args[0], OnGpu):
             args[0].held = args[1].held
+        if function in PRODUCTS and isinstance(args[1], Tensor):
+            row, matrix = args
+            if row.dim() == 1 and matrix.dim() == 2 and isinstance(row, OnGpu):
+                # As torch does it, which would change the row's shape in place.
+                return row.unsqueeze(0).mm(matrix).squeeze(0)
         if function in LOWERED and torch.is_autocast_enabled(NAME):
             args, kwargs = tree_map(_lower, (args, kwargs or {}))
         return function(*args, **(kwargs or {}))

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from pipeline_steps.core.settings import (
     ArchitectureEntry,
+    Compiled,
     Count,
     Positive,
     Precision,
@@ -34,8 +35,11 @@ class Evaluation(Settings):
     """How many images, from the start of the test set; all by default."""
     batch: Count
     """How many images are attacked at once; fewer if memory runs out."""
-    precision: Precision = "float32"
-    """The precision of attacks; verdicts always use float32."""
+    precision: Precision | None = None
+    """The precision of attacks, the scale's by default; verdicts always use float32."""
+    compiled: Compiled = False
+    """Whether attacked networks are compiled: `graphs` also replays their passes as CUDA
+    graphs, for attacks that keep whole batches."""
     kept: Whole = 8
     """How many attacked images are kept for pictures."""
     features: Word | None = None
@@ -138,6 +142,12 @@ class Scale(Settings):
     """How many images and steps trainings use."""
     projection: Projecting = Projecting()
     """How much is projected onto generators."""
+    precision: Precision = "float32"
+    """The precision of networks in training and attacks, where a schedule or `evaluation`
+    names no other. Losses, weights and flows stay in float32, and so do verdicts."""
+    deterministic: bool = True
+    """Whether kernels are chosen that give the same numbers each time; without it, cuDNN
+    tries several and takes the fastest, and a result may differ when it is made again."""
     evaluation: Evaluation
     """How defenses are evaluated."""
     limits: Limits = Limits()

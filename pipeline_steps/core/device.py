@@ -2,6 +2,9 @@
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -10,13 +13,17 @@ import torch
 DEVICE = "PIPELINE_DEVICE"
 
 
-def prepare_device() -> torch.device:
-    """The requested device, or the best one, set to be as deterministic as it can
-    be."""
+def prepare_device(deterministic: bool = True) -> torch.device:
+    """The requested device, or the best one.
+
+    It is as deterministic as it can be, unless cuDNN may try kernels and take the
+    fastest.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = not deterministic
     torch.backends.cudnn.allow_tf32 = False
-    _be_deterministic()
+    if deterministic:
+        _be_deterministic()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     best = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(os.environ.get(DEVICE, best))
@@ -31,6 +38,23 @@ def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if device.type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=True)
+
+
+@contextmanager
+def tf32(allowed: bool) -> Iterator[None]:
+    """Whether a GPU's convolutions and products may round to TF32 in the `with` block.
+
+    A CPU has no TF32 and computes in float32 either way.
+    """
+    backends: tuple[Any, Any] = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [backend.allow_tf32 for backend in backends]
+    try:
+        for backend in backends:
+            backend.allow_tf32 = allowed
+        yield
+    finally:
+        for backend, was in zip(backends, before, strict=True):
+            backend.allow_tf32 = was
 
 
 def _be_deterministic() -> None:

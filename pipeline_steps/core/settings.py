@@ -66,7 +66,12 @@ Share = Annotated[float, Ge(0), Le(1)]
 Positive = Annotated[float, Gt(0), AllowInfNan(False)]
 NotNegative = Annotated[float, Ge(0), AllowInfNan(False)]
 Norm = Literal["linf", "l2", "l1"]
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "tf32", "bfloat16"]
+# Whether passes are compiled; `graphs` also replays them as CUDA graphs.
+Compiled = bool | Literal["graphs"]
+# These leave their defaults out of specs, so that a job without them stays the same job.
+AlsoCompiled = Annotated[Compiled, Field(exclude_if=lambda compiled: not compiled)]
+Deterministic = Annotated[bool, Field(exclude_if=lambda deterministic: deterministic)]
 
 
 DIGEST = r"^(md5:[0-9a-f]{32}|sha256:[0-9a-f]{64})$"

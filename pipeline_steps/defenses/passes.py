@@ -17,7 +17,7 @@ def compute_in(model: nn.Module, precision: Precision) -> None:
     Everything around a pass, such as a loss or a generator, stays in float32: a flow
     would no longer invert itself, and a logarithm would lose what an attack raises.
     """
-    if precision == "float32":
+    if precision != "bfloat16":  # TF32 is a mode of the device: `device.tf32`
         return
     plain: Any = type(model)
     dtype = getattr(torch, precision)
@@ -32,9 +32,13 @@ def compute_in(model: nn.Module, precision: Precision) -> None:
     model.__class__ = Lower
 
 
-def compile_passes(model: nn.Module, images: Tensor) -> None:
-    """Compiles the model's passes in place, or says why they stay as they are."""
-    model.compile()
+def compile_passes(model: nn.Module, images: Tensor, graphs: bool) -> None:
+    """Compiles the model's passes in place, or says why they stay as they are.
+
+    `graphs` replays them as CUDA graphs, which saves launches. A CPU launches nothing.
+    """
+    graphs = graphs and images.device.type == "cuda"
+    model.compile(mode="reduce-overhead" if graphs else "default")
     try:
         with frozen(model):
             leaf = images.detach().requires_grad_()

@@ -7,7 +7,9 @@ from pydantic import Field
 
 from pipeline_steps.core.registry import mappings
 from pipeline_steps.core.settings import (
+    Compiled,
     Count,
+    Deterministic,
     Entry,
     Limit,
     NotNegative,
@@ -54,8 +56,9 @@ class Schedule(Settings):
     """The largest L2 norm of a gradient; longer ones are clipped."""
     precision: Precision = "float32"
     """The network's precision; losses and generators stay in float32."""
-    compiled: bool = False
-    """Whether the network's passes are compiled, if the machine can."""
+    compiled: Compiled = False
+    """Whether the network's passes are compiled, if the machine can: `graphs` also replays
+    them as CUDA graphs, which on a CPU is the same as `yes`."""
 
 
 class MonitorSpec(Settings):
@@ -82,6 +85,8 @@ class DefenseSpec(Settings):
     """The number of steps after which training ends; it overrides the schedule."""
     monitor: MonitorSpec | None = None
     """How accuracy is monitored, and the best epoch chosen."""
+    deterministic: Deterministic = True
+    """Whether kernels are chosen that give the same numbers each time."""
     snapshots: Whole | list[Count]
     """How many times the weights are kept on the way, for curves over training, or after
     which epochs."""

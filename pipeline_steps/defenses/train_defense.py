@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from pipeline_steps.core import workers
-from pipeline_steps.core.device import prepare_device
+from pipeline_steps.core.device import prepare_device, tf32
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.lines import write_lines
 from pipeline_steps.core.processes import first
@@ -33,6 +33,7 @@ from pipeline_steps.manifolds.manifold_set import NOTHING, Projected, load_proje
 from pipeline_steps.threats.batch import Batch
 from pipeline_steps.threats.catalogue import build_threat
 from pipeline_steps.threats.spec import ThreatSpec
+from pipeline_steps.threats.threat import Threat
 
 EPOCHS_ENDS = "ends of epochs"
 
@@ -64,7 +65,10 @@ def train_defense(
     loss_of = workers.shared(model, recipe.loss)
     tutor = tutor_of(model, recipe, schedule)
     if schedule.compiled:
-        compile_passes(model, data[batch_order.rows(0, 0)][0])
+        threats = [part for part in vars(recipe).values() if isinstance(part, Threat)]
+        whole = all(threat.attack.keeps_batches for threat in threats)
+        graphs = schedule.compiled == "graphs" and whole
+        compile_passes(model, data[batch_order.rows(0, 0)][0], graphs)
     epoch_losses: list[float] = []
     losses: list[float] = []
     parts: dict[str, Any] = {
@@ -225,7 +229,7 @@ def write_history(path: Path, losses: list[float], monitor: Monitor | None) -> N
 
 
 def main(job: Job[DefenseSpec]) -> dict[str, Any]:
-    device = prepare_device()
+    device = prepare_device(job.spec.deterministic)
     workers.join(device)
     weights = job.all_verified("generators", "weights")
     generators = load_generators(job.spec.model_dump(), weights, device)
@@ -238,9 +242,10 @@ def main(job: Job[DefenseSpec]) -> dict[str, Any]:
     latents = job.all_verified("latents", "latents")
     projected = load_projected(generators, latents, len(data))
     monitor = watching(job, data, generators, projected, device)
-    model, losses = train_defense(
-        job.spec, data, generators, job.scratch, device, projected, monitor
-    )
+    with tf32(job.spec.schedule.precision == "tf32"):
+        model, losses = train_defense(
+            job.spec, data, generators, job.scratch, device, projected, monitor
+        )
     if not workers.part():
         return {}
     write_tensors(job.output("weights"), model.state_dict())

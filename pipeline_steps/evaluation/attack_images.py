@@ -18,7 +18,8 @@ from pipeline_steps.manifolds.perceptual import perceptual_of
 
 
 def attack(job: Job[AttackSpec]) -> dict[str, Any]:
-    spec, device = job.spec, prepare_device()
+    spec = job.spec
+    device = prepare_device(spec.deterministic)
     model = defense_of(job).to(device)
     data = load_image_set(
         job.verified("images", "test_images"),
@@ -28,7 +29,8 @@ def attack(job: Job[AttackSpec]) -> dict[str, Any]:
     )
     threat, projected = threat_of(job, device, len(data))
     sees = perceptual_of(job, device)
-    judge = Judge(model, data, threat, spec.seed, spec.precision, projected, sees)
+    how = (spec.precision, projected, sees, spec.compiled)
+    judge = Judge(model, data, threat, spec.seed, *how)
     batches = (spec.shard or WHOLE).batches(len(data), spec.batch)
     log = VerdictLog()
     parts = {"log": log}

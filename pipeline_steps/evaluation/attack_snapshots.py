@@ -22,7 +22,8 @@ from pipeline_steps.evaluation.verdicts import Judge
 
 
 def main(job: Job[AttackSpec]) -> dict[str, Any]:
-    spec, device = job.spec, prepare_device()
+    spec = job.spec
+    device = prepare_device(spec.deterministic)
     data = load_image_set(
         job.verified("images", "test_images"),
         job.verified("labels", "test_labels"),
@@ -41,7 +42,8 @@ def main(job: Job[AttackSpec]) -> dict[str, Any]:
     @lru_cache(maxsize=1)
     def judge(epoch: int) -> Judge:
         model = with_weights(spec.architecture, snapshots[epoch], path).to(device)
-        return Judge(model, data, threat, spec.seed, spec.precision, projected)
+        how = (spec.precision, projected, None, spec.compiled)
+        return Judge(model, data, threat, spec.seed, *how)
 
     parts = list(product(snapshots, cut(len(data), spec.batch)))
     correct: list[bool] = []

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from pipeline_steps.core.settings import Compiled, Precision
+from pipeline_steps.defenses.passes import compile_passes
 from pipeline_steps.threats.victim import Transformed, Victim, companion_of
 
 # The allowed difference between a folded network's logits and the plain one's, relative
@@ -16,9 +18,9 @@ TOLERANCE = 1e-4
 class FastModel(nn.Module):
     """Frozen, its batch norms folded into convolutions, channels together in memory."""
 
-    def __init__(self, exact: nn.Module, images: Tensor, precision: str) -> None:
+    def __init__(self, exact: nn.Module, images: Tensor, precision: Precision) -> None:
         super().__init__()
-        self.dtype: torch.dtype = getattr(torch, precision)
+        self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         body = folded(exact, images).requires_grad_(False).to(self.dtype)
         self.body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Kept as it was trained: its inputs are so small that there is nothing to speed
@@ -31,12 +33,17 @@ class FastModel(nn.Module):
         return logits.float()
 
 
-def victim_of(model: nn.Module, images: Tensor, precision: str) -> Victim:
+def victim_of(
+    model: nn.Module, images: Tensor, precision: Precision, compiled: Compiled = False
+) -> Victim:
     """A defense for attacks: with a fast copy of its network."""
-    if not isinstance(model, Transformed):
-        return Victim(FastModel(model, images, precision), model)
-    fast = FastModel(model.static, images, precision)
-    return Victim(Transformed(fast, model.inference), model)
+    network = model.static if isinstance(model, Transformed) else model
+    fast = FastModel(network, images, precision)
+    if compiled:
+        compile_passes(fast, images, compiled == "graphs")
+    if isinstance(model, Transformed):
+        return Victim(Transformed(fast, model.inference), model)
+    return Victim(fast, model)
 
 
 def folded(model: nn.Module, images: Tensor) -> nn.Module:

@@ -2,7 +2,15 @@
 
 from typing import Literal
 
-from pipeline_steps.core.settings import Count, Entry, Precision, Settings, Whole
+from pipeline_steps.core.settings import (
+    AlsoCompiled,
+    Count,
+    Deterministic,
+    Entry,
+    Precision,
+    Settings,
+    Whole,
+)
 from pipeline_steps.core.shards import OneShard
 from pipeline_steps.datasets.spec import DatasetSpec
 from pipeline_steps.threats.spec import ThreatSpec
@@ -21,6 +29,10 @@ class AttackSpec(Settings):
     batch: Count
     precision: Precision = "float32"
     """The attack's precision; verdicts are always in float32."""
+    compiled: AlsoCompiled = False
+    """Whether the attacked network is compiled, if the machine can."""
+    deterministic: Deterministic = True
+    """Whether kernels are chosen that give the same numbers each time."""
     kept: Whole = 0
     """The number of edited images to keep for pictures."""
     features: Entry | None = None

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_steps.core.batch_fitting import BatchFitter
+from pipeline_steps.core.device import tf32
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.progress import counted
 from pipeline_steps.core.rng import image_rng
+from pipeline_steps.core.settings import Compiled, Precision
 from pipeline_steps.core.tables import Table, stacked
 from pipeline_steps.datasets.loader import ImageSet, check_range
 from pipeline_steps.evaluation.fast_model import victim_of
@@ -108,15 +110,18 @@ class Judge:
     data: ImageSet
     threat: Threat
     seed: int
-    precision: str = "float32"
+    precision: Precision = "float32"
     projected: Projected = NOTHING
     perceptual: Perceptual | None = None
+    compiled: Compiled = False
 
     def __post_init__(self) -> None:
         # The same images for every shard, so that all shards fold the network or none
         # does.
         first, _ = self.probed
-        self.victim = victim_of(self.model, first, self.precision)
+        whole = self.threat.attack.keeps_batches
+        compiled = self.compiled if whole else bool(self.compiled)
+        self.victim = victim_of(self.model, first, self.precision, compiled)
         self.room = BatchFitter()
 
     @property
@@ -138,7 +143,8 @@ class Judge:
         )
         draw = image_rng(self.seed, rows, "attack", device=images.device)
         with self.victim.frozen():
-            attacked = self.threat.against(self.victim, batch, draw)
+            with tf32(self.precision == "tf32"):
+                attacked = self.threat.against(self.victim, batch, draw)
             if not raw:
                 check_range(attacked.images, "attacked images")
             logits = logits_of(self.model, attacked.images)
@@ -160,7 +166,7 @@ def judge(
     threat: Threat,
     batches: Sequence[range],
     seed: int,
-    precision: str = "float32",
+    precision: Precision = "float32",
 ) -> Iterator[Judged]:
     """Concatenates batches."""
     judge_batch = Judge(model, data, threat, seed, precision)

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from pipeline_steps.core.device import tf32
 from pipeline_steps.core.errors import PipelineError
 from pipeline_steps.core.rng import Rng, rng
 from pipeline_steps.core.settings import Count, Share
@@ -39,16 +40,8 @@ Method = Callable[[Network, Tensor], Tensor]
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Neither autocast nor TF32: with them W times its inverse is not the identity."""
-    backends: tuple[Any, Any] = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [backend.allow_tf32 for backend in backends]
-    try:
-        for backend in backends:
-            backend.allow_tf32 = False
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        for backend, allowed in zip(backends, before, strict=True):
-            backend.allow_tf32 = allowed
+    with tf32(False), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def precisely(method: Method[Network]) -> Method[Network]:

@@ -3,7 +3,6 @@ exactly."""
 
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,7 @@ def train_flow(
     optimiser = torch.optim.Adamax(
         model.parameters(), training.learning_rate, weight_decay=training.weight_decay
     )
-    average = AveragedModel(model, multi_avg_fn=partial(remember, training.ema))
+    average = Average(model, training.ema)
     averaged = average.module
     assert isinstance(averaged, ExactGenerator)
     history: dict[str, list[float]] = {"bits_per_dimension": [], "worst_error": []}
@@ -92,14 +91,19 @@ class FlowSteps:
         self.epochs = math.ceil(self.steps / self.steps_of_epoch)
 
 
-@torch.no_grad()
-def remember(
-    most: float, average: list[Tensor], weights: list[Tensor], steps: Tensor
-) -> None:
-    """Moves the average towards the weights, less as steps go by, because it begins
-    untrained."""
-    share = min(most, (1 + int(steps)) / (10 + int(steps)))
-    torch._foreach_lerp_(average, weights, 1 - share)
+class Average(AveragedModel):
+    """The moving average of a flow's weights, which follows them faster at first,
+    because it begins untrained."""
+
+    def __init__(self, model: nn.Module, most: float) -> None:
+        super().__init__(model, multi_avg_fn=self._follow)
+        self.most = most
+
+    @torch.no_grad()
+    def _follow(self, average: Any, weights: Any, _: Tensor | int) -> None:
+        steps = int(self.n_averaged)  # not torch's own copy: it is on the GPU
+        share = min(self.most, (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(average, weights, 1 - share)
 
 
 def fresh_flow(spec: FlowSpec, images: Tensor, device: torch.device) -> ExactGenerator:

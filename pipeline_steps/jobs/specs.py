@@ -21,7 +21,12 @@ from pipeline_steps.datasets.spec import (
     SourceSpec,
 )
 from pipeline_steps.defenses.schedules import kept_around_drops
-from pipeline_steps.defenses.spec import AdoptSpec, DefenseSpec, MonitorSpec
+from pipeline_steps.defenses.spec import (
+    AdoptSpec,
+    DefenseSpec,
+    MonitorSpec,
+    Schedule,
+)
 from pipeline_steps.evaluation.spec import AttackSpec
 from pipeline_steps.generators.spec import FlowSpec, GanSpec
 from pipeline_steps.jobs.claim_specs import ClaimSpecs
@@ -133,8 +138,7 @@ class Specs:
     def defense(self, dataset: str, defense: str) -> DefenseSpec:
         name, seed = self._seeded(defense)
         config = self.config.defenses.defenses[name]
-        schedule = self.config.defenses.schedules[config.schedule]
-        kept = config.snapshots
+        schedule, kept = self._schedule(config.schedule), config.snapshots
         return DefenseSpec(
             name=name,
             dataset=self.entries.dataset(dataset),
@@ -148,8 +152,16 @@ class Specs:
             snapshots=(
                 kept_around_drops(schedule, kept) if config.snapshots_at_drops else kept
             ),
+            deterministic=self.config.scale.deterministic,
             seed=seed,
         )
+
+    def _schedule(self, name: str) -> Schedule:
+        """A schedule in its own precision, or in that of the scale."""
+        schedule = self.config.defenses.schedules[name]
+        if "precision" in schedule.model_fields_set:
+            return schedule
+        return schedule.model_copy(update={"precision": self.config.scale.precision})
 
     def _monitor(
         self, config: MonitorConfig | None, dataset: str
@@ -190,7 +202,9 @@ class Specs:
             threat=attack,
             images=min(filter(None, limits), default=None),
             batch=evaluation.batch,
-            precision=evaluation.precision,
+            precision=evaluation.precision or self.config.scale.precision,
+            compiled=evaluation.compiled,
+            deterministic=self.config.scale.deterministic,
             kept=evaluation.kept,
             features=self.entries.features(evaluation.features, judged),
             seed=seed,

@@ -62,7 +62,7 @@ def projected_batches(
     for done, meter in Resume(scratch).steps({"search": search}, total, "projection"):
         number, step = divmod(done, search.steps)
         search.aim_at(originals(number))
-        search.step(step, noise_of(spec, batches[number], step))
+        search.step(step, noise_of(spec, batches[number], step, device))
         if step + 1 < search.steps:
             continue
         with meter.watch.apart(BATCHES_ENDS):
@@ -75,9 +75,11 @@ def draws(spec: ManifoldSpec, *purpose: str | int) -> BatchRng:
     return rng(0, *_named(spec), *purpose)
 
 
-def noise_of(spec: ManifoldSpec, rows: range, step: int) -> ImageRng:
+def noise_of(
+    spec: ManifoldSpec, rows: range, step: int, device: torch.device
+) -> ImageRng:
     """Noise that belongs to each image, so that shards may be cut anywhere."""
-    return image_rng(0, rows, *_named(spec), "noise", step)
+    return image_rng(0, rows, *_named(spec), "noise", step, device=device)
 
 
 def _named(spec: ManifoldSpec) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from pipeline_steps.core.device import sent
 from pipeline_steps.core.rng import Rng
 from pipeline_steps.generators.generator import Generator
 from pipeline_steps.manifolds.perceptual import Perceptual
@@ -77,7 +78,8 @@ class Search:
         """Takes a step; the first starts afresh. Returns each image's loss before the
         step."""
         if iteration == 0:
-            latents = self.mean.to(self.images).expand(len(self.images), -1).clone()
+            mean = sent(self.mean, self.images.device)
+            latents = mean.expand(len(self.images), -1).clone()
             names = ("latents", "first", "second")
             zero = torch.zeros_like(latents)
             self.state = dict(zip(names, (latents, zero, zero.clone()), strict=True))

@@ -15,6 +15,8 @@ class Attack(ABC):
 
     sees_inference = False
     """Whether it runs on all that a defense does before it answers."""
+    keeps_batches = False
+    """Whether every pass has all images of the batch, as CUDA graphs need it."""
 
     @abstractmethod
     def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:

@@ -87,6 +87,22 @@ EDITS = {
         ("scales/demo", "evaluation.precision", "bfloat16"),
         among(JUDGED),
     ),
+    "the precision of all": (
+        ("scales/demo", "precision", "tf32"),
+        among((*JUDGED, "defense")),
+    ),
+    "the precision of the evaluation, as it is": (
+        ("scales/demo", "evaluation.precision", "float32"),
+        among(),
+    ),
+    "the kernels of all": (
+        ("scales/demo", "deterministic", False),
+        among((*JUDGED, "defense")),
+    ),
+    "whether attacked networks are compiled": (
+        ("scales/demo", "evaluation.compiled", "graphs"),
+        among(JUDGED),
+    ),
     "how many queries an attack may ask": (
         ("threats", "rays10k.attack.queries", 9000),
         among(JUDGED, "rays10k", "rays10k-adaptive"),

@@ -179,7 +179,7 @@ def test_a_network_that_can_t_be_compiled_runs_as_it_is(
     model = new_model(toy_architecture, seed=0)
     images = torch.rand(2, 3, 8, 8)
     expected = model.eval()(images)
-    compile_passes(model, images)
+    compile_passes(model, images, graphs=False)
     assert torch.equal(model(images), expected)
     told = capsys.readouterr().err
     assert "the network is not compiled here (no compiler was found); it runs" in told
@@ -189,12 +189,25 @@ def test_a_network_that_can_t_be_compiled_runs_as_it_is(
 def test_a_compiled_training_asks_for_it(spec_of, toy_images, tmp_path, monkeypatch):
     asked = []
     name = "pipeline_steps.defenses.train_defense.compile_passes"
-    monkeypatch.setattr(name, lambda model, images: asked.append(len(images)))
+    monkeypatch.setattr(name, lambda *asks: asked.append((len(asks[1]), asks[2])))
     train_defense(spec_of("normal"), toy_images, {}, tmp_path / "plain", CPU)
     assert asked == []
     spec = spec_of("normal", compiled=True)
     train_defense(spec, toy_images, {}, tmp_path / "fast", CPU)
-    assert asked == [16]
+    assert asked == [(16, False)]
+
+
+@pytest.mark.parametrize(("stop", "graphs"), [("last", True), ("any", False)])
+def test_cuda_graphs_are_for_recipes_that_keep_whole_batches(
+    stop, graphs, spec_of, toy_images, tmp_path, monkeypatch
+):
+    asked = []
+    name = "pipeline_steps.defenses.train_defense.compile_passes"
+    monkeypatch.setattr(name, lambda *asks: asked.append(asks[2]))
+    spec = spec_of("at", compiled="graphs").model_copy(deep=True)
+    spec.recipe["threat"]["stop"] = stop
+    train_defense(spec, toy_images, {}, tmp_path, CPU)
+    assert asked == [graphs]
 
 
 def test_held_out_images_are_not_learned_from(watch, toy_images):

@@ -34,6 +34,7 @@ from pipeline_steps.generators.train_gan import (
     train_gan,
 )
 from pipeline_steps.jobs.specs import Specs
+from tests.pretended_gpu import NAME, pretended
 
 CPU = torch.device("cpu")
 STEP = "generators.train_gan"
@@ -282,6 +283,30 @@ def test_a_killed_run_ends_in_the_same_bytes(
     latents = model.latent_statistics(rng(0, "test"), 10)[0][None]
     assert model.decode(latents).shape == (1, 3, 16, 16)
     assert not model.exact
+
+
+@gans
+def test_on_a_gpu_it_ends_in_the_same_weights_and_a_step_waits_once(gan, tmp_path):
+    waits, steps = [], []
+    for images in (96, 128):
+        spec = spec_of(gan, images=images)
+        stages = GrowthSchedule(spec.training, 16).stages
+        steps.append(sum(stage.steps for stage in stages))
+        here, judged = trained(spec, tmp_path / f"cpu-{images}")
+        with pretended() as gpu:
+            device = torch.device(NAME)
+            whole = image_set()
+            data = ImageSet(whole.images.to(device), whole.labels.to(device))
+            judge = Judge(spec, data, None)
+            folder = tmp_path / f"gpu-{images}"
+            there, again = train_gan(spec, data, judge, folder, device)
+            weights = {n: t.cpu() for n, t in there.state_dict().items()}
+        # Sums over features may differ in the last digit.
+        assert again == [pytest.approx(row, rel=1e-9) for row in judged]
+        for name, tensor in here.state_dict().items():
+            assert torch.equal(weights[name], tensor), name
+        waits.append(gpu.waits.total())
+    assert waits[1] - waits[0] == steps[1] - steps[0] > 0
 
 
 @gans

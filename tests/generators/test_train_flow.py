@@ -7,13 +7,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch.optim.swa_utils import AveragedModel
 
 from pipeline_steps.cluster.work import Work
 from pipeline_steps.core import pace
@@ -27,6 +25,7 @@ from pipeline_steps.generators.flow_layers import AffineCoupling
 from pipeline_steps.generators.generator import load_generator
 from pipeline_steps.generators.spec import FlowSpec
 from tests.job_words import job_words
+from tests.pretended_gpu import pretended
 
 CPU = torch.device("cpu")
 ROLES = ("weights", "history", "card", "record")
@@ -186,7 +185,7 @@ def test_same_seed_gives_the_same_weights(tmp_path):
 
 def test_average_of_weights_forgets_how_it_began():
     line = torch.nn.Linear(1, 1, bias=False)
-    average = AveragedModel(line, multi_avg_fn=partial(step.remember, 0.3))
+    average = step.Average(line, 0.3)
     expected = 0.0
     for k, weight in enumerate([1.0, 2.0, 4.0, 8.0]):
         line.weight.data.fill_(weight)
@@ -275,3 +274,22 @@ def test_a_limit_of_steps_ends_the_training_and_its_history(tmp_path):
     assert done == Work("train_flow", spec.model_dump(mode="json"), 70, 0).units()
     whole = Work("train_flow", spec_of().model_dump(mode="json"), 70, 0).units()
     assert whole == {"steps": 12, "ends of epochs": 3}
+
+
+def test_on_a_gpu_it_ends_in_the_same_bytes_and_a_step_waits_once(
+    workshop, monkeypatch
+):
+    monkeypatch.chdir(workshop.folder)
+    waits = []
+    for steps in (2, 5):
+        spec = spec_of(ema=0.9, weight_decay=1e-4).model_copy(update={"steps": steps})
+        here, there = f"cpu-{steps}", f"gpu-{steps}"
+        run(
+            "generators.train_flow", FlowSpec, step.main, workshop.arguments(spec, here)
+        )
+        arguments = workshop.arguments(spec, there)
+        with pretended() as gpu:
+            run("generators.train_flow", FlowSpec, step.main, arguments)
+        assert workshop.bytes_of(here) == workshop.bytes_of(there)
+        waits.append(gpu.waits)
+    assert (waits[1] - waits[0]).total() == 3, waits[1] - waits[0]

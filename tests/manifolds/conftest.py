@@ -32,7 +32,8 @@ class ToyGan(nn.Module):
         return torch.zeros(DIMENSIONS), 1.0
 
     def sample(self, count: int, rng, temperature: float = 1.0) -> Tensor:
-        return self.decode(temperature * rng.normal([count, DIMENSIONS]))
+        drawn = rng.normal([count, DIMENSIONS]).to(self.first)
+        return self.decode(temperature * drawn)
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +49,8 @@ def perceptual() -> Perceptual:
     )
 
     def features(images: Tensor) -> list[Tensor]:
-        first = functional.conv2d(images, one, padding=1).relu()
-        return [first, functional.conv2d(first, two, stride=2, padding=1).relu()]
+        a, b = (weights.to(images.device) for weights in (one, two))
+        first = functional.conv2d(images, a, padding=1).relu()
+        return [first, functional.conv2d(first, b, stride=2, padding=1).relu()]
 
     return Perceptual(features)

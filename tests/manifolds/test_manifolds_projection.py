@@ -1,5 +1,6 @@
 """Projection finds the latents that made an image, and the nearest ones of any other."""
 
+import copy
 import math
 
 import numpy as np
@@ -20,6 +21,7 @@ from pipeline_steps.manifolds.distances import psnr
 from pipeline_steps.manifolds.projection import Search, learning_rate, noise
 from pipeline_steps.manifolds.spec import ManifoldSpec, Projection
 from tests.job_words import job_words
+from tests.pretended_gpu import NAME, pretended
 
 HOW = Projection(iterations=300, pixel_weight=20)
 
@@ -179,6 +181,20 @@ def test_shards_come_to_the_bytes_of_one(place):
     whole = read_array(place / "whole/latents")
     parts = [read_array(place / f"part{n}/latents") for n in (1, 2, 3, 4)]
     assert np.array_equal(whole, np.concatenate(parts))
+
+
+def test_on_a_gpu_latents_are_the_same_and_a_step_never_waits(
+    place, toy_gan, monkeypatch
+):
+    project(shard(), "cpu")
+    with pretended() as gpu:
+        there = copy.deepcopy(toy_gan).to(torch.device(NAME))
+        monkeypatch.setattr(project_images, "load_generator", lambda *_: there)
+        project(shard(), "gpu")
+    here, away = (read_array(place / d / "latents") for d in ("cpu", "gpu"))
+    # Sums add in another order where numbers lie otherwise in memory.
+    assert np.allclose(here, away, rtol=0, atol=1e-4)
+    assert not [line for line in gpu.waits if "/projection.py" in line], gpu.waits
 
 
 def test_each_image_has_its_distances(place):

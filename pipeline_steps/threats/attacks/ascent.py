@@ -34,6 +34,10 @@ class Ascent(Attack):
     """Which iterate counts: the last, or any on which the network errs. In the second
     case broken images leave the batch."""
 
+    @property
+    def keeps_batches(self) -> bool:  # type: ignore[override]
+        return self.stop == "last" and self.restarts == 1
+
     def __call__(self, victim: Victim, batch: Batch, rng: Rng) -> Attacked:
         return ascend(self, victim, batch, rng)
 
